@@ -1,0 +1,1 @@
+//! Turns a tree at one commit into the desired state of a stack.

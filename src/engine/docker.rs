@@ -1,0 +1,1 @@
+//! The engine through bollard. The only room that knows the client library.

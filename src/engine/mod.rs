@@ -1,0 +1,157 @@
+//! Talks to the container engine through a narrow seam in our own words.
+//!
+//! The seam has two halves. [`ReadEngine`] can't change anything: drift, plan and status hold
+//! nothing else. [`WriteEngine`] adds the calls with an effect; only the executor holds it.
+//! [`docker::Docker`] is the one implementation that ships, and the only place that knows the
+//! client library.
+
+pub mod docker;
+pub mod model;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{
+    Container, ContainerSpec, ContainerSummary, EngineInfo, Image, Network, PullProgress, Volume,
+};
+
+/// Why a call to the engine failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine can't be reached, or the connection broke before the answer: whether the call
+    /// had its effect is unknown.
+    #[error("the engine at {endpoint} can't be reached while trying to {doing}: {cause}")]
+    Unavailable {
+        /// Where we tried.
+        endpoint: String,
+        /// What was being attempted: `start container web`.
+        doing: String,
+        /// The library's message.
+        cause: String,
+    },
+    /// What was asked for does not exist.
+    #[error("failed to {doing}: {cause}")]
+    NotFound {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message.
+        cause: String,
+    },
+    /// The engine refuses because something is in the way (a name or a port is taken, a removal
+    /// is under way).
+    #[error("failed to {doing}: {cause}")]
+    Conflict {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message.
+        cause: String,
+    },
+    /// A registry could not be asked, or refused for now; trying later may help.
+    #[error("failed to {doing}: {cause}")]
+    Registry {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message.
+        cause: String,
+    },
+    /// The engine answered with another error.
+    #[error("failed to {doing}: {cause}")]
+    Refused {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message.
+        cause: String,
+    },
+    /// No answer within the time that the call may take.
+    #[error("failed to {doing}: no answer within {} s", limit.as_secs())]
+    TimedOut {
+        /// What was being attempted.
+        doing: String,
+        /// The time it had.
+        limit: Duration,
+    },
+}
+
+/// The half of the engine that changes nothing.
+#[async_trait]
+pub trait ReadEngine: Send + Sync {
+    /// Returns who the engine is.
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
+
+    /// Lists all containers of the host, stopped ones too, ours or not.
+    async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError>;
+
+    /// Shows one container; `None` when it does not exist (any more).
+    async fn container(&self, id: &str) -> Result<Option<Container>, EngineError>;
+
+    /// Shows an image that is on the host, by reference or id; `None` when it is not here.
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError>;
+
+    /// Asks the registry which digest (`sha256:…`) a reference stands for now.
+    ///
+    /// [`EngineError::NotFound`] means that the registry answered and has no such image;
+    /// [`EngineError::Registry`] that it could not be asked.
+    async fn registry_digest(&self, reference: &str) -> Result<String, EngineError>;
+
+    /// Lists all networks of the host.
+    async fn networks(&self) -> Result<Vec<Network>, EngineError>;
+
+    /// Lists all volumes of the host.
+    async fn volumes(&self) -> Result<Vec<Volume>, EngineError>;
+}
+
+/// The half of the engine with effects. Every call can be repeated without harm where its
+/// comment says so.
+#[async_trait]
+pub trait WriteEngine: ReadEngine {
+    /// Pulls `repository@digest` and gives it the tag of `reference`. Repeatable.
+    async fn pull(
+        &self,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), EngineError>;
+
+    /// Makes a container and connects it to its networks without starting it; returns its id.
+    ///
+    /// The name being taken is [`EngineError::Conflict`].
+    async fn create_container(
+        &self,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<String, EngineError>;
+
+    /// Starts a container. Repeatable: a running one is success.
+    async fn start_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Stops a container, killing it after its own stop timeout. Repeatable: a stopped or
+    /// missing one is success.
+    async fn stop_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Restarts a container, with its own stop timeout.
+    async fn restart_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Gives a container another name.
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), EngineError>;
+
+    /// Removes a container, killing it if it runs, and keeping all its volumes. Repeatable: a
+    /// missing one is success, and one that is being removed is waited for.
+    async fn remove_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Connects a container to a network under these aliases. Repeatable.
+    async fn connect(
+        &self,
+        container: &str,
+        network: &str,
+        aliases: &[String],
+    ) -> Result<(), EngineError>;
+
+    /// Disconnects a container from a network. Repeatable.
+    async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError>;
+
+    /// Makes a network. Repeatable: one of this name with the same labels is success.
+    async fn create_network(&self, network: &Network) -> Result<(), EngineError>;
+
+    /// Makes a volume. Repeatable.
+    async fn create_volume(&self, volume: &Volume) -> Result<(), EngineError>;
+}

@@ -1,0 +1,2 @@
+//! The `moored` program.
+fn main() {}
