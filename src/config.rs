@@ -1,35 +1,73 @@
 //! The host's settings: everything that decides whom to trust. Read from the host, never from
 //! the state repository. The only reader of the process environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::document;
+
+/// Where the settings are when nobody says otherwise.
+const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
+
+/// Keys that the format defines and this version does not act on.
+const LATER: [&str; 12] = [
+    "listen",
+    "webhook",
+    "registries",
+    "age_identity",
+    "offsite",
+    "notify",
+    "policy",
+    "windows",
+    "approvals",
+    "ca_file",
+    "allow_force_push",
+    "verify",
+];
+
+/// The host's settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the desired state comes from.
+    pub repository: Repository,
+    /// Directories with a `moored.yaml`; left out = every one in the repository.
+    pub stacks: Option<Vec<StackSource>>,
+    /// Where the journal, the mirror and the project directories are kept.
+    #[serde(default = "default_state_dir")]
+    pub state_dir: PathBuf,
+    /// The engine's endpoint.
+    #[serde(default = "default_engine")]
+    pub engine: String,
+}
+
 /// Where the desired state comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Repository {
     /// The remote: `https://`, `http://`, `ssh://`, `file://` or an absolute local path.
     pub url: String,
     /// Branch to follow.
+    #[serde(default = "default_branch")]
     pub branch: String,
     /// Time between two looks at the remote.
+    #[serde(default = "default_poll", deserialize_with = "document::duration")]
     pub poll: Duration,
     /// How to log in, if the remote wants it.
+    #[serde(default)]
     pub auth: Auth,
 }
 
 /// How to log in to the remote.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}"
+)]
 pub enum Auth {
-    /// Not at all.
-    #[default]
-    None,
-    /// A user name and a token from a file, for http(s).
-    Token {
-        /// User name; many servers ignore it.
-        username: String,
-        /// File with the token in its first line.
-        token_file: PathBuf,
-    },
     /// A private key for ssh, with the host keys to accept.
     SshKey {
         /// Private key without a passphrase.
@@ -37,4 +75,203 @@ pub enum Auth {
         /// Accepted host keys in OpenSSH's format.
         known_hosts: PathBuf,
     },
+    /// A user name and a token from a file, for http(s).
+    Token {
+        /// User name; many servers ignore it.
+        #[serde(default = "default_username")]
+        username: String,
+        /// File with the token in its first line.
+        token_file: PathBuf,
+    },
+    /// Not at all.
+    #[default]
+    None,
+}
+
+/// A directory of the repository that is kept on this host.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum StackSource {
+    /// On the repository's branch.
+    Directory(String),
+    /// On a branch of its own.
+    Branch {
+        /// Directory with the `moored.yaml`.
+        dir: String,
+        /// Branch to follow for it.
+        branch: String,
+    },
+}
+
+impl StackSource {
+    /// Returns the directory with the `moored.yaml`.
+    pub fn dir(&self) -> &str {
+        match self {
+            Self::Directory(dir) | Self::Branch { dir, .. } => dir,
+        }
+    }
+}
+
+/// Why the settings can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("failed to read the host's settings {}: {source}\n  hint: {hint}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The file says something that can't be.
+    #[error("{0}")]
+    Invalid(Diagnostic),
+}
+
+/// Returns the path of the settings: the one given, else `MOORED_CONFIG`, else
+/// `/etc/moored/config.yaml`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+pub fn path(given: Option<PathBuf>) -> PathBuf {
+    given
+        .or_else(|| std::env::var_os("MOORED_CONFIG").map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_PATH))
+}
+
+/// Returns whether the person asks for output without colour (`NO_COLOR`, <https://no-color.org>).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Reads and checks the settings.
+///
+/// # Errors
+/// The file can't be read, or something in it can't be; each names the place and the way out.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read(path).map_err(|source| {
+        let hint = if source.kind() == std::io::ErrorKind::NotFound {
+            "name the file with --config or MOORED_CONFIG; the smallest one is:\n    \
+             repository: {url: https://git.example.org/ops/state.git}"
+        } else {
+            "it must be readable for the user that runs moored"
+        };
+        ConfigError::Read {
+            path: path.to_owned(),
+            source,
+            hint: hint.to_owned(),
+        }
+    })?;
+    parse(&path.display().to_string(), &text).map_err(ConfigError::Invalid)
+}
+
+/// Reads and checks the text of the settings.
+pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
+    let config: Config = document::read(file, text, &LATER)?;
+    let refuse = |message: &str, hint: &str| Err(Diagnostic::file(file, message).hint(hint));
+    if !config.state_dir.is_absolute() {
+        return refuse(
+            "state_dir must be an absolute path",
+            "for example /var/lib/moored",
+        );
+    }
+    if config.repository.poll < MIN_POLL || config.repository.poll > MAX_POLL {
+        return refuse(
+            "repository.poll must be between 1s and 1day",
+            "for example poll: 30s",
+        );
+    }
+    if config.stacks.as_ref().is_some_and(Vec::is_empty) {
+        return refuse(
+            "stacks is an empty list",
+            "leave the key out to keep every stack",
+        );
+    }
+    Ok(config)
+}
+
+/// Below a second a poll is a load test of the Git server.
+const MIN_POLL: Duration = Duration::from_secs(1);
+/// Above a day nobody would call it keeping up with Git.
+const MAX_POLL: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn default_state_dir() -> PathBuf {
+    PathBuf::from("/var/lib/moored")
+}
+
+fn default_engine() -> String {
+    "unix:///var/run/docker.sock".to_owned()
+}
+
+fn default_branch() -> String {
+    "main".to_owned()
+}
+
+fn default_poll() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn default_username() -> String {
+    "git".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        parse("config.yaml", text.as_bytes())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn one_line_is_enough() {
+        let config = parse("c", b"repository: {url: /srv/state}").unwrap();
+        assert_eq!(config.repository.branch, "main");
+        assert_eq!(config.repository.poll, Duration::from_secs(30));
+        assert_eq!(config.state_dir, Path::new("/var/lib/moored"));
+        assert_eq!(config.engine, "unix:///var/run/docker.sock");
+        assert!(config.stacks.is_none());
+        assert!(matches!(config.repository.auth, Auth::None));
+    }
+
+    #[test]
+    fn stacks_can_have_a_branch_of_their_own() {
+        let text =
+            b"repository: {url: /srv/state}\nstacks: [production, {dir: staging, branch: next}]";
+        let stacks = parse("c", text).unwrap().stacks.unwrap();
+        assert_eq!(stacks[0], StackSource::Directory("production".to_owned()));
+        assert_eq!(stacks[1].dir(), "staging");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_way_out() {
+        insta::assert_snapshot!(refused("{}"), @"config.yaml:1:1: missing field `repository`");
+        insta::assert_snapshot!(refused("repository: {url: /s, pol: 3s}"), @r#"
+        config.yaml:1:23: repository: unknown key "pol"
+          hint: did you mean "poll"?
+        "#);
+        insta::assert_snapshot!(refused("repository: {url: /s, poll: 0s}"), @"
+        config.yaml: repository.poll must be between 1s and 1day
+          hint: for example poll: 30s
+        ");
+        insta::assert_snapshot!(refused("repository: {url: /s, poll: often}"), @r#"config.yaml:1:13: repository: "often" is not a duration such as 30s or 5m: expected number at 0"#);
+        insta::assert_snapshot!(refused("repository: {url: /s}\nstate_dir: here"), @"
+        config.yaml: state_dir must be an absolute path
+          hint: for example /var/lib/moored
+        ");
+        insta::assert_snapshot!(refused("repository: {url: /s}\npolicy: {privileged: false}"), @r#"
+        config.yaml:2:1: "policy" is not supported by this version of moored
+          hint: take the key out; version 0.1.0 can't honour it
+        "#);
+        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:13: repository: auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}");
+    }
 }

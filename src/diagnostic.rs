@@ -43,12 +43,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Makes a finding at a position of a file.
-    pub fn at(file: &str, position: Position, message: impl Into<String>) -> Self {
-        let location = Location {
-            file: file.to_owned(),
-            position: Some(position),
-        };
+    /// Makes a finding at a place.
+    pub fn new(location: Location, message: impl Into<String>) -> Self {
         Self {
             location,
             message: message.into(),
@@ -56,17 +52,26 @@ impl Diagnostic {
         }
     }
 
+    /// Makes a finding at a position of a file.
+    pub fn at(file: &str, position: Position, message: impl Into<String>) -> Self {
+        Self::new(
+            Location {
+                file: file.to_owned(),
+                position: Some(position),
+            },
+            message,
+        )
+    }
+
     /// Makes a finding about a file as a whole.
     pub fn file(file: &str, message: impl Into<String>) -> Self {
-        let location = Location {
-            file: file.to_owned(),
-            position: None,
-        };
-        Self {
-            location,
-            message: message.into(),
-            hint: None,
-        }
+        Self::new(
+            Location {
+                file: file.to_owned(),
+                position: None,
+            },
+            message,
+        )
     }
 
     /// Adds what to do about it.

@@ -1,12 +1,34 @@
 //! Moored keeps Docker hosts moored to a Git repository.
 //!
 //! The modules in the order in which data flows through them:
-//! [`config`] → [`source`] → [`desired`], [`engine`] → `observe` → `plan` → `execute` → `record`.
-//! `reconcile` shows one pass through all of them; read it first.
+//! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
+//! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
+//! is the only loop, [`cli`] the only place that prints.
+//!
+//! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
+//! [`events`], [`files`], [`labels`], [`lock`], [`secret`], [`table`].
 
+pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod controller;
 pub mod desired;
 pub mod diagnostic;
+pub mod document;
 pub mod engine;
+pub mod events;
+pub mod execute;
+pub mod files;
+pub mod host;
+pub mod journal;
+pub mod labels;
+pub mod lock;
+pub mod observe;
+pub mod plan;
+pub mod reconcile;
+pub mod record;
+pub mod report;
 pub mod secret;
 pub mod source;
+pub mod stacks;
+pub mod table;

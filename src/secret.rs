@@ -83,6 +83,15 @@ pub fn looks_secret(name: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word))
 }
 
+/// Returns whether a value from a file of the host is hidden wherever it turns up in a text.
+///
+/// By name, or because it is long enough that it does not turn up by chance: hiding every
+/// `production` that stands in an environment file would make all output unreadable.
+pub fn worth_hiding(name: &str, value: &str) -> bool {
+    const LONG: usize = 16;
+    looks_secret(name) || value.len() >= LONG
+}
+
 /// Replaces every known secret value in a text by `[hidden]`.
 ///
 /// Cloning is cheap, and clones share what they know.
@@ -91,7 +100,7 @@ pub struct Redactor(Arc<RwLock<Vec<Sensitive>>>);
 
 /// Values shorter than this are not replaced: hiding every `1` or `true` would make all output
 /// unreadable and protect nothing.
-const SHORTEST_HIDDEN: usize = 8;
+const SHORTEST_HIDDEN: usize = 6;
 
 impl Redactor {
     /// Adds values to hide from now on.

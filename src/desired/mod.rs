@@ -1,1 +1,114 @@
-//! Turns a tree at one commit into the desired state of a stack.
+//! Turns a tree at one commit into the [`DesiredState`] of a stack.
+//!
+//! [`load`] is pure: it sees the tree and a [`HostFiles`], and returns either the whole desired
+//! state or everything that is wrong, each finding with file, line and column.
+
+pub mod compose;
+mod load;
+pub mod manifest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use load::{HostFiles, Place, load};
+pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::model::{ContainerSpec, Network, Volume};
+use crate::secret::Sensitive;
+use crate::source::{CommitInfo, RepoPath};
+
+/// What Git wants one stack to be.
+#[derive(Clone)]
+pub struct DesiredState {
+    /// Name of the stack; the Compose project name.
+    pub stack: StackName,
+    /// The commit that says so.
+    pub commit: CommitInfo,
+    /// Its services.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Its networks, by their name on the engine.
+    pub networks: BTreeMap<String, Wanted<Network>>,
+    /// Its volumes, by their name on the engine.
+    pub volumes: BTreeMap<String, Wanted<Volume>>,
+    /// Directory of the host where relative paths resolve.
+    pub project_directory: PathBuf,
+    /// Repository files that services mount, by their path below the project directory.
+    pub files: BTreeMap<RepoPath, PlacedFile>,
+    /// How long a service without a health check must run before it counts as started.
+    pub soak: Duration,
+    /// What happens to a container that was changed by hand.
+    pub drift: DriftPolicy,
+    /// Whether containers of services that Git no longer names are removed.
+    pub prune: bool,
+    /// Values that must not be shown anywhere.
+    pub secrets: Vec<Sensitive>,
+    /// Files of the host that were read: a change of one is a reason to look again.
+    pub host_files: BTreeSet<PathBuf>,
+    /// What is not wrong and still worth saying.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// One service of a stack.
+#[derive(Clone)]
+pub struct Service {
+    /// What its container is made from, without the labels that Moored adds.
+    pub spec: ContainerSpec,
+    /// Variables whose value stands in Git and may be shown.
+    pub committed_env: BTreeSet<String>,
+    /// Name of its container when the Compose file gives one.
+    pub container_name: Option<String>,
+    /// What must be there before it starts.
+    pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// What happens to it when a repository file that it mounts has changed.
+    pub on_file_change: OnFileChange,
+    /// Repository files that it mounts.
+    pub mounted_files: BTreeSet<RepoPath>,
+}
+
+/// A network or volume, and whose it is.
+#[derive(Clone)]
+pub enum Wanted<T> {
+    /// Made by us when it is not there.
+    Own(T),
+    /// Must be there already; never changed.
+    External(T),
+}
+
+/// What must be true of a service before another one starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// What to wait for.
+    pub condition: Condition,
+    /// Whether the dependent restarts when the service is replaced.
+    pub restart: bool,
+    /// Whether the service must exist.
+    pub required: bool,
+}
+
+/// What to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It has been started.
+    Started,
+    /// Its health check passes.
+    Healthy,
+    /// It has ended with exit code 0.
+    Completed,
+}
+
+/// A repository file as it is placed on the host.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Whether it is executable.
+    pub executable: bool,
+    /// Whether a service mounts this very file: it is then changed in place, because the mount
+    /// pins its inode.
+    pub mounted_singly: bool,
+}

@@ -7,6 +7,7 @@
 
 pub mod docker;
 pub mod model;
+pub mod reference;
 
 use std::time::Duration;
 

@@ -74,6 +74,25 @@ pub struct Healthcheck {
     pub retries: i64,
 }
 
+impl Healthcheck {
+    /// Returns this check with what it leaves open taken from `base`.
+    #[must_use]
+    pub fn over(&self, base: &Self) -> Self {
+        let or = |own: i64, base: i64| if own == 0 { base } else { own };
+        Self {
+            test: if self.test.is_empty() {
+                base.test.clone()
+            } else {
+                self.test.clone()
+            },
+            interval: or(self.interval, base.interval),
+            timeout: or(self.timeout, base.timeout),
+            start_period: or(self.start_period, base.start_period),
+            retries: or(self.retries, base.retries),
+        }
+    }
+}
+
 /// A published port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
@@ -87,19 +106,26 @@ pub struct Port {
     pub published: String,
 }
 
+impl Port {
+    /// Returns address and port on the host as `127.0.0.1:8080`; empty = any free port.
+    pub fn host(&self) -> String {
+        match (self.host_ip.as_str(), self.published.as_str()) {
+            ("", published) => published.to_owned(),
+            (ip, published) if ip.contains(':') => format!("[{ip}]:{published}"),
+            (ip, published) => format!("{ip}:{published}"),
+        }
+    }
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.host_ip.is_empty() {
-            if self.host_ip.contains(':') {
-                write!(f, "[{}]:", self.host_ip)?;
-            } else {
-                write!(f, "{}:", self.host_ip)?;
-            }
-        }
-        if !self.published.is_empty() {
-            write!(f, "{}:", self.published)?;
-        }
-        write!(f, "{}/{}", self.target, self.protocol)
+        let host = self.host();
+        let colon = if host.is_empty() || host.ends_with(':') {
+            ""
+        } else {
+            ":"
+        };
+        write!(f, "{host}{colon}{}/{}", self.target, self.protocol)
     }
 }
 
@@ -112,6 +138,17 @@ pub struct Mount {
     pub read_only: bool,
     /// Further options of the short form (`z`, `rshared`, `nocopy`, …), sorted.
     pub options: Vec<String>,
+}
+
+impl Mount {
+    /// Returns a new volume without a name of its own, as the engine makes it for an image.
+    pub fn anonymous() -> Self {
+        Self {
+            source: MountSource::Anonymous(None),
+            read_only: false,
+            options: Vec::new(),
+        }
+    }
 }
 
 /// What is mounted.

@@ -1,1 +1,38 @@
 //! Turns a commit into an immutable tree of files. The only room that knows libgit2.
+//!
+//! [`fetch()`] brings the remote's branch into a mirror on this host, in a child process that
+//! can be killed; [`Tree`] reads the files of one commit from there; [`Watch`] says when a look
+//! is worth while. Modules: `fetch` (parent) and `child`, `mirror`, `connection`, `credentials`,
+//! `known_hosts`, `leftovers` (in the child); `url` and `branch` check what the settings name;
+//! `tree` over `commit`, `directory` and `memory`; `path`, `revision`, `error`; `watch`.
+
+mod branch;
+mod child;
+mod commit;
+mod connection;
+mod credentials;
+mod directory;
+mod error;
+mod fetch;
+mod known_hosts;
+mod leftovers;
+mod memory;
+mod mirror;
+mod path;
+mod revision;
+mod tree;
+mod url;
+mod watch;
+
+pub use child::fetch_child;
+pub use commit::descends_from;
+pub use error::SourceError;
+pub use fetch::{CHILD_ARGUMENT, FetchAnswer, Limits, fetch, fetch_within};
+pub use mirror::set_aside;
+pub use path::{PathError, RepoPath};
+pub use revision::{CommitInfo, Revision, RevisionError};
+pub use tree::{
+    DEEPEST_SEARCH, Entry, EntryKind, LARGEST_FILE, MOST_SEARCHED, MOST_WALKED, ReadError, Tree,
+};
+pub use url::local_path;
+pub use watch::{Watch, WatchError};

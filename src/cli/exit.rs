@@ -1,0 +1,126 @@
+//! The exit codes, and which result has which.
+
+use std::process::ExitCode;
+
+use crate::host::HostError;
+use crate::journal::Outcome;
+use crate::plan::{Plan, Weight};
+use crate::reconcile::{ByStack, Looked, PassError, Passed};
+use crate::stacks::LoadError;
+
+/// How the program ends. Part of the public interface: `docs/operations.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing to do, or done.
+    Done,
+    /// Something failed on the way.
+    Failed,
+    /// Differences were found (`plan`, `drift`).
+    Differences,
+    /// The command line or the host's settings can't be used.
+    Usage,
+    /// The state repository says something that can't be.
+    BadState,
+    /// The engine or the source is unavailable, or another controller is at work.
+    Unavailable,
+    /// A revision is held.
+    Held,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Differences => 2,
+            Exit::Usage => 64,
+            Exit::BadState => 65,
+            Exit::Unavailable => 69,
+            Exit::Held => 75,
+        })
+    }
+}
+
+impl Exit {
+    /// Returns the one that matters more when stacks end differently.
+    fn or(self, other: Self) -> Self {
+        let weight = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::Differences => 1,
+            Self::Held => 2,
+            Self::Unavailable => 3,
+            Self::BadState => 4,
+            Self::Usage => 5,
+            Self::Failed => 6,
+        };
+        if weight(other) > weight(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+/// Returns the exit code of a pass.
+pub(super) fn of_pass(passed: &ByStack<Passed>) -> Exit {
+    let exits = passed.values().map(|passed| match passed {
+        Err(error) => of_error(error),
+        Ok(passed) => match &passed.outcome {
+            None => of_holds(&passed.looked.plan),
+            Some(Outcome::Succeeded) => Exit::Done,
+            Some(
+                Outcome::RolledBack { .. }
+                | Outcome::Failed { .. }
+                | Outcome::Unsettled { .. }
+                | Outcome::Stopped
+                | Outcome::Interrupted,
+            ) => Exit::Failed,
+        },
+    });
+    exits.fold(Exit::Done, Exit::or)
+}
+
+/// Returns the exit code of a look.
+pub(super) fn of_look(looked: &ByStack<Looked>) -> Exit {
+    let exits = looked.values().map(|looked| match looked {
+        Err(error) => of_error(error),
+        Ok(looked) => {
+            let plan = &looked.plan;
+            let differs =
+                !plan.steps.is_empty() || !plan.holds.is_empty() || !plan.differences.is_empty();
+            of_holds(plan).or(if differs {
+                Exit::Differences
+            } else {
+                Exit::Done
+            })
+        }
+    });
+    exits.fold(Exit::Done, Exit::or)
+}
+
+fn of_holds(plan: &Plan) -> Exit {
+    match plan.weight() {
+        None | Some(Weight::Notice) => Exit::Done,
+        Some(Weight::Passing) => Exit::Unavailable,
+        Some(Weight::Blocking) => Exit::Held,
+    }
+}
+
+/// Returns the exit code of a pass that could not be made.
+pub(super) fn of_error(error: &PassError) -> Exit {
+    match error {
+        PassError::Load(LoadError::State(_) | LoadError::Read(_)) => Exit::BadState,
+        PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) | PassError::Engine(_) => {
+            Exit::Unavailable
+        }
+        PassError::Load(LoadError::Record(_)) | PassError::Record(_) => Exit::Failed,
+    }
+}
+
+/// Returns the exit code of a host that can't be worked on.
+pub(super) fn of_host(error: &HostError) -> Exit {
+    match error {
+        HostError::Lock(_) | HostError::Engine(_) => Exit::Unavailable,
+        HostError::StateDir { .. } | HostError::Record(_) => Exit::Failed,
+    }
+}

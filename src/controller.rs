@@ -1,0 +1,186 @@
+//! Decides when a pass runs. The only loop.
+//!
+//! A trigger (the timer, a changed file, a signal) carries no data; it only makes the next pass
+//! happen earlier, and many triggers make one pass. A failed pass never ends the loop.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::config::Config;
+use crate::desired::StackName;
+use crate::events::Event;
+use crate::host::{Host, local_repository};
+use crate::journal::Outcome;
+use crate::plan::Weight;
+use crate::reconcile::{ByStack, PassError, Passed, reconcile};
+use crate::source::Watch;
+
+/// What wakes the controller beside its timer and the files that it watches.
+pub struct Signals {
+    /// Turns true when the controller should end.
+    pub stop: watch::Receiver<bool>,
+    /// Asks for the settings to be read again.
+    pub reload: Arc<Notify>,
+}
+
+/// Files change in bursts (an editor writes, renames, sets times): one pass for all of it.
+const BURST: Duration = Duration::from_millis(50);
+
+/// The longest time between two tries of what keeps failing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// Runs passes until it is asked to stop. `report` is told the result of each.
+pub async fn run(
+    mut host: Host,
+    mut signals: Signals,
+    load_config: impl Fn() -> Result<Config, String>,
+    report: impl Fn(&Result<ByStack<Passed>, PassError>),
+) {
+    let wake = Arc::new(Notify::new());
+    let mut watched = Watched::new(&host, &wake);
+    let mut failures = 0;
+    loop {
+        let result = tokio::select! {
+            result = reconcile(&host, None) => result,
+            // Nothing has begun yet when the fetch is what takes long.
+            () = stopped_while_idle(&host, &mut signals.stop) => return,
+        };
+        report(&result);
+        watched.follow(&host, &result);
+        failures = if may_pass_by_itself(&result) {
+            failures + 1
+        } else {
+            0
+        };
+        let pause = pause(host.view.config.repository.poll, failures);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = wake.notified() => tokio::time::sleep(BURST).await,
+            () = signals.reload.notified() => reload(&mut host, &load_config),
+            _stopped = signals.stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Returns when a stop is asked for and no attempt is open: an open one ends its steps first.
+async fn stopped_while_idle(host: &Host, stop: &mut watch::Receiver<bool>) {
+    let asked = stop.wait_for(|stop| *stop).await.is_ok();
+    while !asked || host.hands.is_at_work() {
+        tokio::time::sleep(BURST).await;
+    }
+}
+
+fn reload(host: &mut Host, load_config: &impl Fn() -> Result<Config, String>) {
+    let refused = match load_config() {
+        Ok(config) => {
+            let old = &host.view.config;
+            if config.state_dir == old.state_dir && config.engine == old.engine {
+                host.view.config = config;
+                host.view.events.tell(Event::Reloaded);
+                return;
+            }
+            "state_dir and engine can only be changed by a restart".to_owned()
+        }
+        Err(error) => error,
+    };
+    host.view
+        .events
+        .tell(Event::ReloadRefused { error: refused });
+}
+
+/// Returns whether what went wrong may go away without a commit: such a pass is tried again, at
+/// growing intervals.
+fn may_pass_by_itself(result: &Result<ByStack<Passed>, PassError>) -> bool {
+    let Ok(stacks) = result else { return true };
+    stacks.values().any(|passed| match passed {
+        Err(PassError::Load(_)) => false,
+        Err(PassError::Engine(_) | PassError::Record(_)) => true,
+        Ok(passed) => {
+            passed.looked.plan.weight() == Some(Weight::Passing)
+                || matches!(passed.outcome, Some(Outcome::Unsettled { .. }))
+        }
+    })
+}
+
+/// Returns the time until the next pass: the poll interval, doubled with every failure in a row,
+/// give or take a tenth so that many hosts do not ask at the same instant.
+fn pause(poll: Duration, failures: u32) -> Duration {
+    let doubled = poll.saturating_mul(2_u32.saturating_pow(failures.min(16)));
+    let pause = if failures == 0 {
+        poll
+    } else {
+        doubled.min(LONGEST_PAUSE.max(poll))
+    };
+    pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// The files whose change is a reason to look: the local repository's refs, and files of the
+/// host that a stack reads.
+struct Watched {
+    watch: Option<Watch>,
+    files: std::collections::BTreeMap<StackName, BTreeSet<PathBuf>>,
+}
+
+impl Watched {
+    fn new(host: &Host, wake: &Arc<Notify>) -> Self {
+        let wake = Arc::clone(wake);
+        let watch = match Watch::new(move || wake.notify_one()) {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                host.view.events.tell(Event::NotWatching {
+                    error: error.to_string(),
+                });
+                None
+            }
+        };
+        Self {
+            watch,
+            files: [].into(),
+        }
+    }
+
+    fn follow(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
+        for passed in result
+            .iter()
+            .flatten()
+            .filter_map(|(_, passed)| passed.as_ref().ok())
+        {
+            let desired = &passed.looked.desired;
+            self.files
+                .insert(desired.stack.clone(), desired.host_files.clone());
+        }
+        let Some(watch) = &mut self.watch else { return };
+        let files = self.files.values().flatten().cloned().collect();
+        let repository = local_repository(&host.view.config);
+        if let Err(error) = watch.set_paths(repository.as_deref(), &files) {
+            host.view.events.tell(Event::NotWatching {
+                error: error.to_string(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_with_failures_and_have_an_end() {
+        let poll = Duration::from_secs(30);
+        let within = |failures: u32, seconds: f64| {
+            let pause = pause(poll, failures).as_secs_f64();
+            assert!(
+                (0.89 * seconds..1.11 * seconds).contains(&pause),
+                "{failures}: {pause}"
+            );
+        };
+        within(0, 30.0);
+        within(1, 60.0);
+        within(3, 240.0);
+        within(60, 600.0);
+    }
+}

@@ -1,0 +1,254 @@
+//! Loads a stack: manifest, variables, Compose files, environment.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::DesiredState;
+use super::compose::node::Node;
+use super::compose::project::{Found, Project, Variables};
+use super::compose::{env_file, read, yaml};
+use super::manifest::{self, Manifest};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::secret::{Sensitive, worth_hiding};
+use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
+
+/// Reads files of the host.
+pub trait HostFiles {
+    /// Returns the content of a file; `None` when nothing is there.
+    ///
+    /// # Errors
+    /// Why it can't be read, as a sentence for people.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String>;
+}
+
+/// Where a stack comes from and goes to.
+pub struct Place<'a> {
+    /// Directory of the manifest in the repository.
+    pub dir: &'a RepoPath,
+    /// The commit that is read.
+    pub commit: &'a CommitInfo,
+    /// Returns the project directory of a stack that names none.
+    pub default_directory: &'a dyn Fn(&str) -> PathBuf,
+}
+
+/// Compose files that are looked for when the manifest names none, and what is put over each, as
+/// `docker compose` does it.
+const COMPOSE_NAMES: [(&str, [&str; 2]); 4] = [
+    (
+        "compose.yaml",
+        ["compose.override.yml", "compose.override.yaml"],
+    ),
+    (
+        "compose.yml",
+        ["compose.override.yml", "compose.override.yaml"],
+    ),
+    (
+        "docker-compose.yml",
+        [
+            "docker-compose.override.yml",
+            "docker-compose.override.yaml",
+        ],
+    ),
+    (
+        "docker-compose.yaml",
+        [
+            "docker-compose.override.yml",
+            "docker-compose.override.yaml",
+        ],
+    ),
+];
+
+/// Loads the desired state of one stack.
+///
+/// # Errors
+/// Everything that is wrong with it; nothing is changed then.
+pub fn load(
+    tree: &Tree,
+    place: &Place<'_>,
+    host: &dyn HostFiles,
+) -> Result<DesiredState, Diagnostics> {
+    let path = place
+        .dir
+        .join(manifest::FILE_NAME)
+        .map_err(|error| Diagnostic::file(place.dir.as_str(), error.to_string()))?;
+    let text = read_file(tree, &path, place.commit)?;
+    let manifest = manifest::parse(path.as_str(), &text)?;
+    // The typed reading has no places; the tree has. It reads the same text, so it can't fail
+    // where the other did not, but for the strictness of Go's YAML: then places are left out.
+    let manifest_node = yaml::parse(path.as_str(), &text).ok();
+    let texts = compose_files(tree, place, &path, &manifest, manifest_node.as_ref())?;
+    let compose_dir = texts
+        .first()
+        .and_then(|(path, _)| path.parent())
+        .unwrap_or_else(RepoPath::root);
+    let mut found = Found::default();
+    let variables = variables(tree, &manifest, &compose_dir, host, &mut found)?;
+    let composed = read::tree(&texts, &variables, &mut found.warnings)?;
+    let directory = manifest.project_directory.clone();
+    let directory = directory.unwrap_or_else(|| (place.default_directory)(manifest.stack.as_str()));
+    let project = Project {
+        stack: &manifest.stack,
+        manifest: &manifest,
+        manifest_node: manifest_node.as_ref(),
+        directory: directory.clone(),
+        compose_dir,
+        tree,
+        host,
+        variables,
+        networks: BTreeMap::new(),
+        volumes: BTreeMap::new(),
+        found: RefCell::new(found),
+    };
+    let composed = read::compose(&composed, project)?;
+    Ok(DesiredState {
+        stack: manifest.stack,
+        commit: place.commit.clone(),
+        services: composed.services,
+        networks: composed.networks,
+        volumes: composed.volumes,
+        project_directory: directory,
+        files: composed.found.files,
+        soak: manifest.soak,
+        drift: manifest.drift,
+        prune: manifest.prune,
+        secrets: composed.found.secrets,
+        host_files: composed.found.host_files,
+        warnings: composed.found.warnings,
+    })
+}
+
+fn read_file(tree: &Tree, path: &RepoPath, commit: &CommitInfo) -> Result<Vec<u8>, Diagnostics> {
+    tree.read(path).map_err(|error| {
+        let missing = matches!(error, ReadError::Missing { .. });
+        let found = if missing {
+            let message = format!("does not exist at commit {}", commit.revision.short());
+            Diagnostic::file(path.as_str(), message)
+                .hint("nothing is changed; commit the file, or take its stack out of the settings")
+        } else {
+            Diagnostic::file(path.as_str(), error.to_string())
+        };
+        found.into()
+    })
+}
+
+fn compose_files(
+    tree: &Tree,
+    place: &Place<'_>,
+    path: &RepoPath,
+    manifest: &Manifest,
+    node: Option<&Node>,
+) -> Result<Vec<(RepoPath, Vec<u8>)>, Diagnostics> {
+    if manifest.compose.is_empty() {
+        return default_compose_files(tree, place, path);
+    }
+    let mut files = Vec::new();
+    for (index, name) in manifest.compose.iter().enumerate() {
+        let refuse = |message: String| {
+            let at = node.and_then(|node| node.at(&["compose", &index.to_string()]));
+            Diagnostics::from(match at {
+                Some(at) => Diagnostic::new(at.location(), message),
+                None => Diagnostic::file(path.as_str(), message),
+            })
+        };
+        let file = place
+            .dir
+            .join(name)
+            .map_err(|error| refuse(error.to_string()))?;
+        let text = tree
+            .read(&file)
+            .map_err(|error| refuse(error.to_string()))?;
+        files.push((file, text));
+    }
+    Ok(files)
+}
+
+fn default_compose_files(
+    tree: &Tree,
+    place: &Place<'_>,
+    path: &RepoPath,
+) -> Result<Vec<(RepoPath, Vec<u8>)>, Diagnostics> {
+    let read = |name: &str| -> Result<Option<(RepoPath, Vec<u8>)>, Diagnostics> {
+        let refuse = |message: String| Diagnostics::from(Diagnostic::file(name, message));
+        let file = place
+            .dir
+            .join(name)
+            .map_err(|error| refuse(error.to_string()))?;
+        match tree.read(&file) {
+            Ok(text) => Ok(Some((file, text))),
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(error) => Err(refuse(error.to_string())),
+        }
+    };
+    for (name, overrides) in COMPOSE_NAMES {
+        let Some(base) = read(name)? else { continue };
+        let mut files = vec![base];
+        for name in overrides {
+            files.extend(read(name)?);
+        }
+        return Ok(files);
+    }
+    let message = "there is no Compose file beside it";
+    Err(Diagnostic::file(path.as_str(), message)
+        .hint("add compose.yaml, or name it: compose: [FILE]")
+        .into())
+}
+
+/// Reads the values for `${...}`: `.env` beside the Compose file, files of the host, and what the
+/// manifest says; later ones win.
+fn variables(
+    tree: &Tree,
+    manifest: &Manifest,
+    compose_dir: &RepoPath,
+    host: &dyn HostFiles,
+    found: &mut Found,
+) -> Result<Variables, Diagnostics> {
+    let mut variables = Variables::default();
+    if let Ok(path) = compose_dir.join(".env")
+        && let Ok(text) = tree.read(&path)
+    {
+        let entries = env_file::parse(path.as_str(), &text, &|_| None)?;
+        variables.committed.extend(set_ones(entries));
+    }
+    for path in &manifest.variable_files {
+        let name = path.display().to_string();
+        found.host_files.insert(path.clone());
+        let text = match host.read(path) {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                let missing = Diagnostic::file(&name, "variable file does not exist");
+                return Err(missing
+                    .hint("create it on the host, or take it out of variable_files")
+                    .into());
+            }
+            Err(why) => return Err(Diagnostic::file(&name, why).into()),
+        };
+        let entries: Vec<_> = set_ones(env_file::parse(&name, &text, &|_| None)?).collect();
+        let secrets = entries
+            .iter()
+            .filter(|(name, value)| worth_hiding(name, value));
+        found
+            .secrets
+            .extend(secrets.map(|(_, value)| Sensitive::new(value.clone())));
+        // A file of the host wins over the repository's .env, as --env-file does.
+        variables
+            .committed
+            .retain(|name, _| !entries.iter().any(|(known, _)| known == name));
+        variables.host.extend(entries);
+    }
+    for (name, value) in &manifest.variables {
+        variables.committed.insert(name.clone(), value.to_string());
+    }
+    let project = (
+        "COMPOSE_PROJECT_NAME".to_owned(),
+        manifest.stack.to_string(),
+    );
+    variables.committed.extend([project]);
+    Ok(variables)
+}
+
+fn set_ones(entries: env_file::Entries) -> impl Iterator<Item = (String, String)> {
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+}

@@ -1,0 +1,138 @@
+//! Reads our own YAML formats (`moored.yaml`, the host's settings) into typed values.
+//!
+//! Plain YAML through `serde_yaml`. Compose files are Go's dialect and have a reader of their
+//! own, see `docs/decisions/0002-two-yaml-readers.md`.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use crate::diagnostic::{Diagnostic, Position, suggestion};
+
+/// More than any real document of ours; keeps a hostile repository from costing memory.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Reads `text` as a `T`, refusing unknown keys with a suggestion.
+///
+/// `later` names keys that the format defines and this version does not act on yet: they are
+/// refused by name, because ignoring a safety setting is worse than not starting.
+///
+/// # Errors
+/// The first thing that is wrong, with line and column where the library knows them.
+pub fn read<T: DeserializeOwned>(file: &str, text: &[u8], later: &[&str]) -> Result<T, Diagnostic> {
+    if text.len() > MAX_BYTES {
+        return Err(Diagnostic::file(
+            file,
+            format!("larger than {MAX_BYTES} bytes"),
+        ));
+    }
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Err(Diagnostic::file(file, "not UTF-8 text"));
+    };
+    serde_yaml::from_str(text).map_err(|error| explain(file, &error, later))
+}
+
+/// Reads a duration such as `30s` or `5m` inside a document.
+///
+/// # Errors
+/// The text is not a duration.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|error| {
+        let message = format!("\"{text}\" is not a duration such as 30s or 5m: {error}");
+        serde::de::Error::custom(message)
+    })
+}
+
+fn explain(file: &str, error: &serde_yaml::Error, later: &[&str]) -> Diagnostic {
+    let text = error.to_string();
+    // serde_yaml appends the place to the message; the place stands in front of ours.
+    let message = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
+    let diagnostic = |message: String| match error.location() {
+        Some(at) => {
+            let position = Position {
+                line: clamp(at.line()),
+                column: clamp(at.column()),
+            };
+            Diagnostic::at(file, position, message)
+        }
+        None => Diagnostic::file(file, message),
+    };
+    let Some((path, key, expected)) = unknown_key(message) else {
+        return diagnostic(message.to_owned());
+    };
+    if later.contains(&key) {
+        return diagnostic(format!(
+            "{path}\"{key}\" is not supported by this version of moored"
+        ))
+        .hint(format!(
+            "take the key out; version {} can't honour it",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    let found = diagnostic(format!("{path}unknown key \"{key}\""));
+    match suggestion(key, expected.iter().copied()) {
+        Some(hint) => found.hint(hint),
+        None if expected.is_empty() => found,
+        None => found.hint(format!("known keys here: {}", expected.join(", "))),
+    }
+}
+
+/// Takes serde's `unknown field` message apart: path prefix, key, keys that would be right.
+fn unknown_key(message: &str) -> Option<(&str, &str, Vec<&str>)> {
+    let (path, rest) = message.split_once("unknown field `")?;
+    let (key, rest) = rest.split_once('`')?;
+    let expected = rest.split('`').skip(1).step_by(2).collect();
+    Some((path, key, expected))
+}
+
+fn clamp(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading is tested")]
+    struct Sample {
+        stack: String,
+        images: Option<String>,
+    }
+
+    fn refused(text: &str) -> String {
+        read::<Sample>("m.yaml", text.as_bytes(), &["proxy"])
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_comes_with_its_place_and_a_suggestion() {
+        insta::assert_snapshot!(refused("stack: a\nimagess: b\n"), @r#"
+        m.yaml:2:1: unknown key "imagess"
+          hint: did you mean "images"?
+        "#);
+    }
+
+    #[test]
+    fn a_key_of_a_later_version_is_refused_by_name() {
+        insta::assert_snapshot!(refused("stack: a\nproxy: {}\n"), @r#"
+        m.yaml:2:1: "proxy" is not supported by this version of moored
+          hint: take the key out; version 0.1.0 can't honour it
+        "#);
+    }
+
+    #[test]
+    fn garbage_is_refused_with_its_place() {
+        insta::assert_snapshot!(refused("stack: [a\n"), @"m.yaml:1:8: stack: invalid type: sequence, expected a string");
+        insta::assert_snapshot!(refused("\u{1}\u{2}"), @"m.yaml:1:1: control characters are not allowed");
+        insta::assert_snapshot!(refused(""), @"m.yaml:1:1: missing field `stack`");
+        insta::assert_snapshot!(refused("stack: {a: 1}\n"), @"m.yaml:1:8: stack: invalid type: map, expected a string");
+    }
+}

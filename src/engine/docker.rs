@@ -1,1 +1,0 @@
-//! The engine through bollard. The only room that knows the client library.

@@ -1,0 +1,412 @@
+//! Opens the way to the engine: where it listens, which version of its API both sides speak,
+//! and how long a call may take.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{Mutex, OnceCell};
+
+use super::error;
+use super::from_engine::SwapLimit;
+use crate::engine::EngineError;
+
+/// Time for one question or one small change. The slowest of them, a create, takes 7 ms on an
+/// idle engine; an engine that is busy starting fifty containers has answered after seconds.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Time for the question which version the engine speaks, which it answers without any work.
+const GREETING_LIMIT: Duration = Duration::from_secs(10);
+
+/// bollard's own limit for an answer to begin. Every call has its own deadline here, so this one
+/// only has to be longer than the longest of them.
+pub(super) const LIBRARY_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Header bytes of an answer that we are willing to read.
+const MAX_HEADER: usize = 8 * 1024;
+
+/// The oldest minor version (of 1.x) in which one create call connects to several networks.
+const MANY_NETWORKS_SINCE: usize = 44;
+
+/// A Docker engine. Cheap to make: nothing is opened before the first call.
+pub struct Docker {
+    endpoint: Endpoint,
+    client: OnceCell<bollard::Docker>,
+    swap_limit: OnceCell<SwapLimit>,
+    /// Held while a network is made: the engine does not keep names apart.
+    pub(super) making_network: Mutex<()>,
+}
+
+impl Docker {
+    /// Takes note of where the engine listens: `unix:///var/run/docker.sock`,
+    /// `tcp://host:port` or `http://host:port`. Does no I/O.
+    pub fn connect(endpoint: &str) -> Result<Self, EngineError> {
+        let endpoint = Endpoint::parse(endpoint).map_err(|cause| EngineError::Unavailable {
+            endpoint: endpoint.to_owned(),
+            doing: "connect".to_owned(),
+            cause,
+        })?;
+        Ok(Self {
+            endpoint,
+            client: OnceCell::new(),
+            swap_limit: OnceCell::new(),
+            making_network: Mutex::new(()),
+        })
+    }
+
+    /// Returns the client, after asking the engine once which version it speaks.
+    pub(super) async fn client(&self, doing: &str) -> Result<&bollard::Docker, EngineError> {
+        self.client.get_or_try_init(|| self.open(doing)).await
+    }
+
+    /// Runs one request to its end within a deadline.
+    pub(super) async fn call<T>(
+        &self,
+        doing: &str,
+        limit: Duration,
+        request: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, EngineError> {
+        match tokio::time::timeout(limit, request).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(error::translate(&self.address(), doing, &error)),
+            Err(_) => Err(EngineError::TimedOut {
+                doing: doing.to_owned(),
+                limit,
+            }),
+        }
+    }
+
+    /// Returns what the kernel can do about swap. Asked once, and only when an answer can't be
+    /// read without: `/info` takes the engine 6 ms.
+    pub(super) async fn swap_limit(&self, doing: &str) -> Result<SwapLimit, EngineError> {
+        let ask = async || {
+            let client = self.client(doing).await?;
+            let info = self.call(doing, CALL_LIMIT, client.info()).await?;
+            Ok(match info.swap_limit {
+                Some(false) => SwapLimit::Unsupported,
+                Some(true) | None => SwapLimit::Supported,
+            })
+        };
+        self.swap_limit.get_or_try_init(ask).await.copied()
+    }
+
+    /// Returns where the engine listens, for messages.
+    pub(super) fn address(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    async fn open(&self, doing: &str) -> Result<bollard::Docker, EngineError> {
+        let unavailable = |failure: &io::Error| EngineError::Unavailable {
+            endpoint: self.address(),
+            doing: doing.to_owned(),
+            cause: error::explain(failure),
+        };
+        let greeting = tokio::time::timeout(GREETING_LIMIT, self.endpoint.greet());
+        let offered = match greeting.await {
+            Ok(Ok(version)) => version,
+            Ok(Err(failure)) => return Err(unavailable(&failure)),
+            Err(_) => {
+                return Err(EngineError::TimedOut {
+                    doing: doing.to_owned(),
+                    limit: GREETING_LIMIT,
+                });
+            }
+        };
+        let version = offered.min(version_of(API_DEFAULT_VERSION));
+        let library_version = ClientVersion {
+            major_version: version.0,
+            minor_version: version.1,
+        };
+        let library_limit = LIBRARY_LIMIT.as_secs();
+        let client = match &self.endpoint {
+            Endpoint::Unix(path) => {
+                bollard::Docker::connect_with_unix(path, library_limit, &library_version)
+            }
+            Endpoint::Tcp(authority) => {
+                bollard::Docker::connect_with_http(authority, library_limit, &library_version)
+            }
+        };
+        let client =
+            client.map_err(|failure| error::translate(&self.address(), doing, &failure))?;
+        Ok(client.with_request_modifier(move |request| with_version(request, version)))
+    }
+}
+
+/// Returns `name` if it can stand in the path of a request. The library puts names there as they
+/// are: `../networks/x` would reach another object, and `?` or `#` would end the path.
+pub(super) fn in_path<'a>(doing: &str, name: &'a str) -> Result<&'a str, EngineError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@+-".contains(&byte);
+    let fits = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if name.bytes().all(plain) && name.split('/').all(fits) {
+        Ok(name)
+    } else {
+        Err(EngineError::Refused {
+            doing: doing.to_owned(),
+            cause: format!("{name:?} is not a name that an engine gives"),
+        })
+    }
+}
+
+/// Returns whether one create call of this client may name several networks.
+pub(super) fn creates_with_many_networks(client: &bollard::Docker) -> bool {
+    version_of(&client.client_version()) >= (1, MANY_NETWORKS_SINCE)
+}
+
+/// Names the version of the API that both sides speak.
+pub(super) fn version_name(client: &bollard::Docker) -> String {
+    let (major, minor) = version_of(&client.client_version());
+    format!("{major}.{minor}")
+}
+
+fn version_of(version: &ClientVersion) -> (usize, usize) {
+    (version.major_version, version.minor_version)
+}
+
+/// Puts the version before the path. bollard 0.21 knows the version but loses it when it joins
+/// the URL; an engine takes a request without one to be in its own newest version, whose answers
+/// we may not know.
+fn with_version(mut request: BollardRequest, version: (usize, usize)) -> BollardRequest {
+    let uri = request.uri();
+    let prefix = format!("/v{}.{}/", version.0, version.1);
+    if !uri.path().starts_with(&prefix)
+        && let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority())
+        && let Some(rest) = uri.path_and_query()
+    {
+        let path = rest.as_str().trim_start_matches('/');
+        if let Ok(versioned) = format!("{scheme}://{authority}{prefix}{path}").parse() {
+            *request.uri_mut() = versioned;
+        }
+    }
+    request
+}
+
+/// Where an engine listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Endpoint {
+    /// Path of a socket.
+    Unix(String),
+    /// `host:port`, without encryption.
+    Tcp(String),
+}
+
+impl Endpoint {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix://") {
+            return if path.starts_with('/') && path.len() > 1 {
+                Ok(Self::Unix(path.to_owned()))
+            } else {
+                Err(
+                    "the path of the socket must be absolute: unix:///var/run/docker.sock"
+                        .to_owned(),
+                )
+            };
+        }
+        let address = text
+            .strip_prefix("tcp://")
+            .or_else(|| text.strip_prefix("http://"));
+        match address.map(|address| address.trim_end_matches('/')) {
+            Some(address) if is_authority(address) => Ok(Self::Tcp(address.to_owned())),
+            Some(_) => {
+                Err("the address must be a host and a port: tcp://127.0.0.1:2375".to_owned())
+            }
+            None => Err("unix:///path, tcp://host:port or http://host:port is expected".to_owned()),
+        }
+    }
+
+    /// Asks for the version of the API in one exchange. `/_ping` is answered without work, while
+    /// the `/version` that the library would ask takes the engine 6 ms.
+    async fn greet(&self) -> io::Result<(usize, usize)> {
+        match self {
+            Self::Unix(path) => exchange(UnixStream::connect(path).await?).await,
+            Self::Tcp(authority) => exchange(TcpStream::connect(authority).await?).await,
+        }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{path}"),
+            Self::Tcp(authority) => write!(f, "tcp://{authority}"),
+        }
+    }
+}
+
+fn is_authority(text: &str) -> bool {
+    match text.rsplit_once(':') {
+        Some((host, port)) => {
+            !host.is_empty()
+                && !host.contains(['/', '@', '?', '#', ' '])
+                && port.parse::<u16>().is_ok()
+        }
+        None => false,
+    }
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<(usize, usize)> {
+    stream
+        .write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    while answer.len() < MAX_HEADER && !ends_header(&answer) {
+        let mut chunk = [0_u8; 1024];
+        let read = stream.read(&mut chunk).await?;
+        if read == 0 {
+            break;
+        }
+        answer.extend(chunk.iter().take(read));
+    }
+    read_version(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "what listens there does not answer like a container engine",
+        )
+    })
+}
+
+fn ends_header(bytes: &[u8]) -> bool {
+    bytes.windows(4).any(|window| window == b"\r\n\r\n")
+}
+
+fn read_version(header: &str) -> Option<(usize, usize)> {
+    header.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let (major, minor) = value.trim().split_once('.')?;
+        name.eq_ignore_ascii_case("api-version")
+            .then(|| Some((major.parse().ok()?, minor.parse().ok()?)))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted;
+    use super::*;
+    use crate::engine::ReadEngine as _;
+
+    #[test]
+    fn endpoints() {
+        let unix = |path: &str| Ok(Endpoint::Unix(path.to_owned()));
+        let tcp = |address: &str| Ok(Endpoint::Tcp(address.to_owned()));
+        assert_eq!(
+            Endpoint::parse("unix:///var/run/docker.sock"),
+            unix("/var/run/docker.sock")
+        );
+        assert_eq!(Endpoint::parse("tcp://10.0.0.1:2375"), tcp("10.0.0.1:2375"));
+        assert_eq!(
+            Endpoint::parse("http://localhost:2375/"),
+            tcp("localhost:2375")
+        );
+        assert_eq!(Endpoint::parse("tcp://[::1]:2375"), tcp("[::1]:2375"));
+        for bad in [
+            "",
+            "/var/run/docker.sock",
+            "unix://docker.sock",
+            "unix:///",
+            "tcp://host",
+            "tcp://host:port",
+            "tcp://:2375",
+            "tcp://host:99999",
+            "http://user@host:1/x",
+            "https://host:2376",
+            "ssh://host",
+        ] {
+            assert!(Endpoint::parse(bad).is_err(), "{bad}");
+            let refused = Docker::connect(bad).err();
+            assert!(
+                matches!(refused, Some(EngineError::Unavailable { .. })),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_stay_in_their_place_in_the_path() {
+        for good in ["web-1", "a_b.c", "r.example:5000/a/b:v1@sha256:00", "+x"] {
+            assert_eq!(in_path("look", good), Ok(good));
+        }
+        for bad in [
+            "", "..", "../x", "a/../b", "a//b", "/a", "a/", "a?b", "a#b", "a%2fb", "a b", "ä",
+        ] {
+            let refused = in_path("look", bad);
+            assert!(matches!(refused, Err(EngineError::Refused { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn version_comes_from_the_header() {
+        let header = "HTTP/1.1 200 OK\r\napi-Version: 1.41\r\nDocker-Experimental: false\r\n\r\n";
+        assert_eq!(read_version(header), Some((1, 41)));
+        assert_eq!(
+            read_version("HTTP/1.1 200 OK\r\nServer: nginx/1.22\r\n\r\n"),
+            None
+        );
+        assert_eq!(
+            read_version("HTTP/1.1 200 OK\r\nApi-Version: x.y\r\n\r\n"),
+            None
+        );
+        assert_eq!(read_version(""), None);
+    }
+
+    #[tokio::test]
+    async fn something_else_than_an_engine_is_said_so() {
+        let (endpoint, server) = scripted::serve("none", vec![(Some("404 Not Found"), "")]).await;
+        let error = Docker::connect(&endpoint)
+            .unwrap()
+            .client("look")
+            .await
+            .unwrap_err();
+        assert_eq!(server.await.unwrap(), ["GET /_ping"]);
+        assert!(matches!(error, EngineError::Unavailable { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("does not answer like a container engine"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_carry_the_negotiated_version() {
+        for (offered, spoken, many) in [
+            ("1.41", "1.41", false),
+            ("1.45", "1.45", true),
+            ("1.99", "1.53", true),
+        ] {
+            let answers = vec![scripted::GREETING, (Some("200 OK"), "[]")];
+            let (endpoint, server) = scripted::serve(offered, answers).await;
+            let docker = Docker::connect(&endpoint).unwrap();
+            assert_eq!(docker.networks().await, Ok(Vec::new()));
+            let client = docker.client("look").await.unwrap();
+            assert_eq!(version_name(client), spoken);
+            assert_eq!(creates_with_many_networks(client), many, "{offered}");
+            let lines = server.await.unwrap();
+            assert_eq!(lines, ["GET /_ping", &format!("GET /v{spoken}/networks")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_over_a_socket_carry_it_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("engine.sock");
+        let answers = vec![scripted::GREETING, (Some("200 OK"), "[]")];
+        let server = scripted::serve_socket(&socket, "1.41", answers);
+        let docker = Docker::connect(&format!("unix://{}", socket.display())).unwrap();
+        assert_eq!(docker.containers().await, Ok(Vec::new()));
+        let list = "GET /v1.41/containers/json?all=true&size=false";
+        assert_eq!(server.await.unwrap(), ["GET /_ping", list]);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_comes_back_is_greeted_again() {
+        let answers = vec![(None, ""), scripted::GREETING, (Some("200 OK"), "[]")];
+        let (endpoint, server) = scripted::serve("1.41", answers).await;
+        let docker = Docker::connect(&endpoint).unwrap();
+        let error = docker.networks().await.unwrap_err();
+        assert!(matches!(error, EngineError::Unavailable { .. }), "{error}");
+        assert_eq!(docker.networks().await, Ok(Vec::new()));
+        assert_eq!(server.await.unwrap().len(), 3);
+    }
+}

@@ -1,0 +1,360 @@
+//! Turns errors of the client library and the engine into ours. Pure.
+
+use std::error::Error as _;
+use std::io;
+
+use bollard::errors::Error;
+
+use super::connection::LIBRARY_LIMIT;
+use crate::engine::EngineError;
+
+/// Returns our error for one of the library, for a call that touches no registry.
+pub(super) fn translate(endpoint: &str, doing: &str, error: &Error) -> EngineError {
+    let doing = doing.to_owned();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enum")]
+    match error {
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => answer(doing, *status_code, message),
+        Error::DockerStreamError { error } => answer(doing, 500, error),
+        Error::RequestTimeoutError => EngineError::TimedOut {
+            doing,
+            limit: LIBRARY_LIMIT,
+        },
+        Error::SocketNotFoundError(path) => EngineError::Unavailable {
+            endpoint: endpoint.to_owned(),
+            doing,
+            cause: format!("there is no socket {path}; is the engine running?"),
+        },
+        Error::IOError { err } => EngineError::Unavailable {
+            endpoint: endpoint.to_owned(),
+            doing,
+            cause: explain(err),
+        },
+        Error::HyperResponseError { .. } | Error::HyperLegacyError { .. } => {
+            EngineError::Unavailable {
+                endpoint: endpoint.to_owned(),
+                doing,
+                cause: explain_chain(error),
+            }
+        }
+        // An answer that breaks off in the middle: the connection ended early.
+        Error::JsonSerdeError { err } if err.is_eof() => EngineError::Unavailable {
+            endpoint: endpoint.to_owned(),
+            doing,
+            cause: "the connection ended before the answer did".to_owned(),
+        },
+        other => EngineError::Refused {
+            doing,
+            cause: other.to_string(),
+        },
+    }
+}
+
+/// Returns our error for a call in which the engine asks a registry: what the engine says of the
+/// registry decides.
+pub(super) fn translate_registry(endpoint: &str, doing: &str, error: &Error) -> EngineError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enum")]
+    let (status, message) = match error {
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => (*status_code, message),
+        Error::DockerStreamError { error } => (500, error),
+        other => return translate(endpoint, doing, other),
+    };
+    let doing = doing.to_owned();
+    let cause = tidy(message);
+    let said = cause.to_lowercase();
+    if says(&said, &REGISTRY_BUSY) {
+        EngineError::Registry { doing, cause }
+    } else if status == 404 || says(&said, &NOT_IN_REGISTRY) {
+        EngineError::NotFound { doing, cause }
+    } else if status == 400 || says(&said, &LASTING) {
+        EngineError::Refused { doing, cause }
+    } else {
+        EngineError::Registry { doing, cause }
+    }
+}
+
+/// Says in plain words why a connection failed, with what to look at.
+pub(super) fn explain(error: &io::Error) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enum")]
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such socket; is the engine running?".to_owned(),
+        io::ErrorKind::ConnectionRefused => {
+            "nobody listens there; is the engine running?".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; may this user open the socket?".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Returns the same error with other words for what was being attempted.
+pub(super) fn renamed(error: EngineError, doing: String) -> EngineError {
+    match error {
+        EngineError::Unavailable {
+            endpoint, cause, ..
+        } => EngineError::Unavailable {
+            endpoint,
+            doing,
+            cause,
+        },
+        EngineError::NotFound { cause, .. } => EngineError::NotFound { doing, cause },
+        EngineError::Conflict { cause, .. } => EngineError::Conflict { doing, cause },
+        EngineError::Registry { cause, .. } => EngineError::Registry { doing, cause },
+        EngineError::Refused { cause, .. } => EngineError::Refused { doing, cause },
+        EngineError::TimedOut { limit, .. } => EngineError::TimedOut { doing, limit },
+    }
+}
+
+/// Returns whether an error says that the engine already is on the way to what was asked for.
+pub(super) fn says_removal_in_progress(error: &EngineError) -> bool {
+    matches!(error, EngineError::Conflict { cause, .. } if cause.contains("already in progress"))
+}
+
+/// Returns whether an error says that the container already is in the network.
+pub(super) fn says_already_connected(error: &EngineError) -> bool {
+    cause(error).is_some_and(|cause| cause.contains("already exists in network"))
+}
+
+/// Returns whether an error says that the container is not in the network (any more).
+pub(super) fn says_not_connected(error: &EngineError) -> bool {
+    cause(error).is_some_and(|cause| cause.contains("is not connected to"))
+}
+
+/// What an engine says when the registry would answer another time.
+const REGISTRY_BUSY: [&str; 2] = ["toomanyrequests", "too many requests"];
+
+/// What an engine says when the registry answered that it has no such image. The last two also
+/// stand for an image that may not be seen without logging in: registries don't tell these apart.
+const NOT_IN_REGISTRY: [&str; 5] = [
+    "manifest unknown",
+    "not found",
+    "name unknown",
+    "repository does not exist",
+    "requested access to the resource is denied",
+];
+
+/// What asking again does not change.
+const LASTING: [&str; 4] = [
+    "no space left on device",
+    "no matching manifest for",
+    "does not match the specified platform",
+    "invalid reference format",
+];
+
+/// A port or an address of the host that another container or process holds.
+const TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
+
+fn answer(doing: String, status: u16, message: &str) -> EngineError {
+    let cause = tidy(message);
+    match status {
+        404 => EngineError::NotFound { doing, cause },
+        409 => EngineError::Conflict { doing, cause },
+        _ if says(&cause, &TAKEN) => EngineError::Conflict { doing, cause },
+        _ => EngineError::Refused { doing, cause },
+    }
+}
+
+fn says(message: &str, any_of: &[&str]) -> bool {
+    any_of.iter().any(|part| message.contains(part))
+}
+
+/// One line, however the engine broke it.
+fn tidy(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
+        "the engine gave no reason".to_owned()
+    } else {
+        line
+    }
+}
+
+fn cause(error: &EngineError) -> Option<&str> {
+    match error {
+        EngineError::Refused { cause, .. }
+        | EngineError::Conflict { cause, .. }
+        | EngineError::NotFound { cause, .. }
+        | EngineError::Registry { cause, .. } => Some(cause),
+        EngineError::Unavailable { .. } | EngineError::TimedOut { .. } => None,
+    }
+}
+
+/// The innermost I/O error says what happened; the errors around it only repeat that a request
+/// failed.
+fn explain_chain(error: &Error) -> String {
+    let mut last = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        if let Some(failure) = inner.downcast_ref::<io::Error>() {
+            return explain(failure);
+        }
+        last = inner.to_string();
+        next = inner.source();
+    }
+    format!("{last}; the connection broke before the answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(status_code: u16, message: &str) -> Error {
+        Error::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        }
+    }
+
+    fn kind(error: &EngineError) -> &'static str {
+        match error {
+            EngineError::Unavailable { .. } => "unavailable",
+            EngineError::NotFound { .. } => "not found",
+            EngineError::Conflict { .. } => "conflict",
+            EngineError::Registry { .. } => "registry",
+            EngineError::Refused { .. } => "refused",
+            EngineError::TimedOut { .. } => "timed out",
+        }
+    }
+
+    #[test]
+    fn answers_by_status_and_words() {
+        for (status, message, expected) in [
+            (404, "No such container: x", "not found"),
+            (
+                409,
+                "Conflict. The container name \"/x\" is already in use",
+                "conflict",
+            ),
+            (
+                500,
+                "Bind for 0.0.0.0:80 failed: port is already allocated",
+                "conflict",
+            ),
+            (
+                500,
+                "listen tcp4 0.0.0.0:80: bind: address already in use",
+                "conflict",
+            ),
+            (500, "OCI runtime create failed", "refused"),
+            (400, "invalid mount config for type \"bind\"", "refused"),
+            (500, "", "refused"),
+        ] {
+            let error = translate(
+                "unix:///x",
+                "start container web-1",
+                &server(status, message),
+            );
+            assert_eq!(kind(&error), expected, "{message}");
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("failed to start container web-1: "),
+                "{error}"
+            );
+            assert!(!error.to_string().ends_with(": "), "{error}");
+        }
+    }
+
+    #[test]
+    fn registry_answers() {
+        for (status, message, expected) in [
+            (
+                404,
+                "manifest for r/x:y not found: manifest unknown: manifest unknown",
+                "not found",
+            ),
+            (
+                403,
+                "pull access denied for x, repository does not exist or may require",
+                "not found",
+            ),
+            (
+                500,
+                "Get http://127.0.0.1:5/v2/: dial tcp: connect: connection refused",
+                "registry",
+            ),
+            (
+                500,
+                "received unexpected HTTP status: 503 Service Unavailable",
+                "registry",
+            ),
+            (
+                500,
+                "toomanyrequests: You have reached your pull rate limit.",
+                "registry",
+            ),
+            (404, "toomanyrequests: page not found", "registry"),
+            (500, "net/http: TLS handshake timeout", "registry"),
+            (
+                500,
+                "Get https://r/v2/: dial tcp: lookup r: no such host",
+                "registry",
+            ),
+            (401, "unauthorized: authentication required", "registry"),
+            (
+                500,
+                "filesystem layer verification failed for digest sha256:0",
+                "registry",
+            ),
+            (
+                500,
+                "write /var/lib/docker/tmp/x: no space left on device",
+                "refused",
+            ),
+            (
+                500,
+                "no matching manifest for linux/amd64 in the manifest list",
+                "refused",
+            ),
+            (400, "invalid reference format", "refused"),
+        ] {
+            let error = translate_registry("unix:///x", "pull x", &server(status, message));
+            assert_eq!(kind(&error), expected, "{message}");
+            let stream = Error::DockerStreamError {
+                error: message.to_owned(),
+            };
+            let error = translate_registry("unix:///x", "pull x", &stream);
+            if status == 500 {
+                assert_eq!(kind(&error), expected, "in the stream: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_connections_carry_a_hint() {
+        let denied = Error::IOError {
+            err: io::Error::from(io::ErrorKind::PermissionDenied),
+        };
+        let error = translate("unix:///x", "list containers", &denied);
+        assert_eq!(kind(&error), "unavailable");
+        assert!(
+            error.to_string().contains("may this user open the socket?"),
+            "{error}"
+        );
+        let missing = Error::SocketNotFoundError("/x".to_owned());
+        let error = translate("unix:///x", "list containers", &missing);
+        assert!(
+            error.to_string().contains("is the engine running?"),
+            "{error}"
+        );
+        let cut: Result<Vec<u8>, _> = serde_json::from_str("[1,");
+        let cut = Error::JsonSerdeError {
+            err: cut.expect_err("a broken list"),
+        };
+        assert_eq!(
+            kind(&translate("unix:///x", "list containers", &cut)),
+            "unavailable"
+        );
+    }
+
+    #[test]
+    fn many_lines_become_one() {
+        let error = translate("unix:///x", "start it", &server(500, "a\n\tb\r\n"));
+        assert_eq!(error.to_string(), "failed to start it: a b");
+    }
+}

@@ -1,0 +1,21 @@
+//! Reaches a Docker engine over its API with bollard: the only room that knows the client
+//! library.
+//!
+//! [`Docker`] implements both halves of the seam. The two mappings between our words and the
+//! engine's are pure: `to_engine` writes a request, `from_engine` reads an answer, and what
+//! one wrote the other reads back the same.
+
+mod connection;
+mod error;
+mod from_engine;
+mod mounts;
+mod networks;
+mod pull;
+mod read;
+#[cfg(test)]
+mod scripted;
+mod state;
+mod to_engine;
+mod write;
+
+pub use connection::Docker;

@@ -1,0 +1,143 @@
+//! Asks the engine: the half that changes nothing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+};
+
+use super::connection::{self, CALL_LIMIT, Docker};
+use super::from_engine::{self, SwapLimit};
+use super::pull::credentials;
+use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
+use crate::engine::reference::Reference;
+use crate::engine::{EngineError, ReadEngine};
+
+/// Time for the name of a container that an error message should carry. Only the message gets
+/// poorer without it.
+const NAME_LIMIT: Duration = Duration::from_secs(2);
+
+/// Digits of an id that are shown where the name can't be had, as the Docker CLI does.
+const SHORT_ID: usize = 12;
+
+#[async_trait]
+impl ReadEngine for Docker {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        let doing = "ask the engine who it is";
+        let client = self.client(doing).await?;
+        let info = self.call(doing, CALL_LIMIT, client.info()).await?;
+        Ok(EngineInfo {
+            id: info.id.unwrap_or_default(),
+            version: info.server_version.unwrap_or_default(),
+            api_version: connection::version_name(client),
+        })
+    }
+
+    async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+        let doing = "list containers";
+        let client = self.client(doing).await?;
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let request = client.list_containers(Some(options));
+        let list = self.call(doing, CALL_LIMIT, request).await?;
+        Ok(list.into_iter().map(from_engine::summary).collect())
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        let doing = format!("inspect container {}", short(id));
+        let client = self.client(&doing).await?;
+        let id = connection::in_path(&doing, id)?;
+        let request = client.inspect_container(id, None::<InspectContainerOptions>);
+        let Some(found) = present(self.call(&doing, CALL_LIMIT, request).await)? else {
+            return Ok(None);
+        };
+        let swap = if from_engine::depends_on_swap_limit(&found) {
+            self.swap_limit(&doing).await?
+        } else {
+            SwapLimit::Supported
+        };
+        Ok(Some(from_engine::container(found, swap)))
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        let doing = format!("inspect image {reference}");
+        let client = self.client(&doing).await?;
+        let reference = connection::in_path(&doing, reference)?;
+        let request = client.inspect_image(reference);
+        let found = present(self.call(&doing, CALL_LIMIT, request).await)?;
+        Ok(found.map(from_engine::image))
+    }
+
+    async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {
+        let doing = format!("ask the registry for {reference}");
+        let full = parse(&doing, reference)?.normalized();
+        let client = self.client(&doing).await?;
+        let name = full.to_string();
+        let request = client.inspect_registry_image(&name, credentials(&full.repository));
+        let answer = self.registry_call(&doing, request).await?;
+        answer.descriptor.digest.ok_or(EngineError::Registry {
+            doing,
+            cause: "its answer names no digest".to_owned(),
+        })
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, EngineError> {
+        let doing = "list networks";
+        let client = self.client(doing).await?;
+        let request = client.list_networks(None::<ListNetworksOptions>);
+        let list = self.call(doing, CALL_LIMIT, request).await?;
+        Ok(list.into_iter().map(from_engine::network).collect())
+    }
+
+    async fn volumes(&self) -> Result<Vec<Volume>, EngineError> {
+        let doing = "list volumes";
+        let client = self.client(doing).await?;
+        let request = client.list_volumes(None::<ListVolumesOptions>);
+        let list = self.call(doing, CALL_LIMIT, request).await?;
+        Ok(list
+            .volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(from_engine::volume)
+            .collect())
+    }
+}
+
+impl Docker {
+    /// Says what is being done to a container, with its name where it can be had. Only asked for
+    /// when there is an error to report: it costs a call.
+    pub(super) async fn doing(&self, verb: &str, id: &str) -> String {
+        let name = match tokio::time::timeout(NAME_LIMIT, self.container(id)).await {
+            Ok(Ok(Some(container))) => container.name,
+            Ok(Ok(None) | Err(_)) | Err(_) => short(id).to_owned(),
+        };
+        format!("{verb} container {name}")
+    }
+}
+
+/// Reads a reference; a bad one is refused before the engine sees it.
+pub(super) fn parse(doing: &str, reference: &str) -> Result<Reference, EngineError> {
+    Reference::parse(reference).map_err(|cause| EngineError::Refused {
+        doing: doing.to_owned(),
+        cause,
+    })
+}
+
+/// Returns `None` for what does not exist.
+pub(super) fn present<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::NotFound { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Cuts a full id to the digits that people know; leaves a name as it is.
+pub(super) fn short(id: &str) -> &str {
+    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id {
+        id.get(..SHORT_ID).unwrap_or(id)
+    } else {
+        id
+    }
+}

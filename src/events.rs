@@ -1,0 +1,76 @@
+//! What a pass tells while it works: data, without words. The reporter makes words of it.
+
+use std::sync::Arc;
+
+use crate::desired::StackName;
+use crate::diagnostic::Diagnostic;
+use crate::engine::model::PullProgress;
+use crate::plan::{Plan, Step};
+use crate::source::Revision;
+
+/// Something that happened in a pass.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "the fields are the things of their names")]
+pub enum Event {
+    /// Something is not wrong and still worth saying.
+    Warning {
+        stack: StackName,
+        warning: Diagnostic,
+    },
+    /// The settings were read again.
+    Reloaded,
+    /// The settings could not be read again; the old ones stay.
+    ReloadRefused { error: String },
+    /// Files can't be watched; changes are found by polling.
+    NotWatching { error: String },
+    /// A branch no longer descends from what it was: its history was rewritten.
+    Rewound { branch: String, revision: Revision },
+    /// A plan is about to be executed.
+    Planned { plan: Arc<Plan> },
+    /// A step begins.
+    StepStarted { stack: StackName, step: Step },
+    /// A pull goes on.
+    Pulling {
+        stack: StackName,
+        step: u32,
+        image: String,
+        progress: PullProgress,
+    },
+    /// A step waits, and for what.
+    Waiting {
+        stack: StackName,
+        step: u32,
+        what: String,
+    },
+    /// A step is done.
+    StepDone { stack: StackName, step: u32 },
+    /// A step failed.
+    StepFailed {
+        stack: StackName,
+        step: u32,
+        error: String,
+    },
+    /// What a step did is being taken back.
+    Undoing { stack: StackName, step: u32 },
+}
+
+/// Where events go. Cloning is cheap.
+#[derive(Clone)]
+pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    /// Sends events to `sink`, which must not block.
+    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Sends events nowhere.
+    pub fn none() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Tells an event.
+    pub fn tell(&self, event: Event) {
+        (self.0)(event);
+    }
+}

@@ -1,0 +1,250 @@
+//! Opens everything that a pass works with: settings, engine, record, key, locks.
+//!
+//! Two views of one host. [`View`] is for looking: its engine is a [`ReadEngine`], so that plan,
+//! drift and status can't change anything is a fact of the types. [`Host`] adds the engine's
+//! other half and the locks that make this the only controller.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::docker::Docker;
+use crate::engine::{EngineError, ReadEngine, WriteEngine};
+use crate::events::Events;
+use crate::execute::Hands;
+use crate::files;
+use crate::lock::{Lock, LockError};
+use crate::record::{Record, RecordError};
+use crate::secret::{DigestKey, Redactor};
+use crate::source;
+
+/// What it takes to look at a host.
+pub struct View {
+    /// The host's settings.
+    pub config: Config,
+    /// The engine's reading half.
+    pub engine: Arc<dyn ReadEngine>,
+    /// The record; `None` before the first pass.
+    pub record: Option<Record>,
+    /// Key of digests; a throw-away one before the first pass.
+    pub key: DigestKey,
+    /// What every output passes through.
+    pub redactor: Redactor,
+    /// Where it is told what happens.
+    pub events: Events,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// This program, to run the fetch in a child of its own.
+    pub program: PathBuf,
+}
+
+/// What it takes to change a host: the only controller of its state directory and engine.
+pub struct Host {
+    /// Everything that looking takes.
+    pub view: View,
+    /// Everything that doing takes.
+    pub hands: Hands,
+    _locks: [Lock; 2],
+}
+
+/// Why a host can't be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The state directory can't be used.
+    #[error("failed to use the state directory {}: {source}\n  hint: moored must own it, with mode 0700", path.display())]
+    StateDir {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another controller is at work.
+    #[error("{0}")]
+    Lock(#[from] LockError),
+    /// The record can't be used.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// The engine can't be used.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+}
+
+/// Where the lock of an engine is: open to all users, cleared by a reboot, and the same for every
+/// controller on the machine whatever its state directory.
+const LOCK_DIR: &str = "/run/lock";
+
+impl View {
+    /// Opens a host for looking.
+    ///
+    /// # Errors
+    /// The record or the key is there and can't be read, or the engine's address makes no sense.
+    pub fn open(config: Config, events: Events, redactor: Redactor) -> Result<Self, HostError> {
+        // Even a look keeps a copy of the state repository there.
+        make_private(&config.state_dir).map_err(state_dir_error(&config.state_dir))?;
+        let record = Record::open_existing(&config.state_dir)?;
+        let key = match read_key(&config.state_dir)? {
+            Some(key) => key,
+            None => new_key().map_err(state_dir_error(&config.state_dir))?,
+        };
+        let engine = Arc::new(Docker::connect(&config.engine)?);
+        Self::new(config, engine, record, key, events, redactor)
+    }
+
+    fn new(
+        config: Config,
+        engine: Arc<dyn ReadEngine>,
+        record: Option<Record>,
+        key: DigestKey,
+        events: Events,
+        redactor: Redactor,
+    ) -> Result<Self, HostError> {
+        let program = std::env::current_exe().map_err(state_dir_error(&config.state_dir))?;
+        let clock = Arc::new(SystemClock);
+        Ok(Self {
+            config,
+            engine,
+            record,
+            key,
+            redactor,
+            events,
+            clock,
+            program,
+        })
+    }
+
+    /// Returns the id of this installation; empty before its first pass.
+    pub fn instance(&self) -> &str {
+        self.record.as_ref().map_or("", Record::instance)
+    }
+
+    /// Returns where the copy of a branch of the state repository is.
+    pub fn mirror(&self) -> PathBuf {
+        self.config.state_dir.join("mirror.git")
+    }
+
+    /// Returns the directory where a stack's relative paths resolve unless it names its own.
+    pub fn project_directory(&self, stack: &str) -> PathBuf {
+        self.config
+            .state_dir
+            .join("stacks")
+            .join(stack)
+            .join("project")
+    }
+}
+
+impl Host {
+    /// Opens a host for doing: makes the state directory when there is none, and takes the locks.
+    ///
+    /// # Errors
+    /// Another controller is at work, or something can't be used.
+    pub async fn open(
+        config: Config,
+        events: Events,
+        redactor: Redactor,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, HostError> {
+        let dir = config.state_dir.clone();
+        make_private(&dir).map_err(state_dir_error(&dir))?;
+        let holder = holder(&dir);
+        let on_dir = Lock::take(&dir.join("lock"), "this state directory", &holder)?;
+        let record = Record::open(&dir)?;
+        let key = match read_key(&dir)? {
+            Some(key) => key,
+            None => store_new_key(&dir).map_err(state_dir_error(&dir))?,
+        };
+        let engine = Arc::new(Docker::connect(&config.engine)?);
+        let id = engine.info().await?.id;
+        let on_engine = Lock::take(&engine_lock(&id), "this engine", &holder)?;
+        let hands = Hands {
+            engine: Arc::clone(&engine) as Arc<dyn WriteEngine>,
+            record: record.clone(),
+            key: key.clone(),
+            store: dir.join("store"),
+            clock: Arc::new(SystemClock),
+            events: events.clone(),
+            redactor: redactor.clone(),
+            stop,
+            open: Arc::default(),
+        };
+        let view = View::new(config, engine, Some(record), key, events, redactor)?;
+        Ok(Self {
+            view,
+            hands,
+            _locks: [on_dir, on_engine],
+        })
+    }
+}
+
+fn state_dir_error(path: &Path) -> impl Fn(io::Error) -> HostError + use<> {
+    let path = path.to_owned();
+    move |source| HostError::StateDir {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    // One that was there with wider permissions is narrowed: it holds the key and old files.
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+}
+
+fn engine_lock(engine: &str) -> PathBuf {
+    let name: String = engine
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    Path::new(LOCK_DIR).join(format!("moored-{name}.lock"))
+}
+
+/// Returns what this process says of itself to one that finds the lock taken.
+fn holder(state_dir: &Path) -> String {
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let started = SystemClock
+        .now()
+        .strftime("%Y-%m-%d %H:%M:%S UTC")
+        .to_string();
+    format!(
+        "process {} on {host}, state directory {}, since {started}",
+        std::process::id(),
+        state_dir.display()
+    )
+}
+
+fn key_path(state_dir: &Path) -> PathBuf {
+    state_dir.join("key")
+}
+
+fn read_key(state_dir: &Path) -> Result<Option<DigestKey>, HostError> {
+    match std::fs::read(key_path(state_dir)) {
+        Ok(bytes) => Ok(Some(DigestKey::new(bytes))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(state_dir_error(state_dir)(error)),
+    }
+}
+
+fn new_key() -> io::Result<DigestKey> {
+    files::random_bytes(32).map(DigestKey::new)
+}
+
+fn store_new_key(state_dir: &Path) -> io::Result<DigestKey> {
+    let bytes = files::random_bytes(32)?;
+    files::write_atomically(&key_path(state_dir), &bytes, 0o600)?;
+    Ok(DigestKey::new(bytes))
+}
+
+/// Returns the local repository that the settings name, to be watched.
+pub fn local_repository(config: &Config) -> Option<PathBuf> {
+    source::local_path(&config.repository.url)
+}

@@ -1,0 +1,39 @@
+//! The labels by which containers, networks and volumes are known again.
+//!
+//! `com.docker.compose.*` is Docker Compose's own vocabulary, so that its tools keep working on
+//! what we make; `dev.moored.*` is ours, and nothing without [`INSTANCE`] is ever removed.
+
+/// Compose project name.
+pub const PROJECT: &str = "com.docker.compose.project";
+/// Compose service name.
+pub const SERVICE: &str = "com.docker.compose.service";
+/// Number of the container within its service, from 1.
+pub const NUMBER: &str = "com.docker.compose.container-number";
+/// Whether it is a one-off container (`True`) or one of the service's (`False`).
+pub const ONEOFF: &str = "com.docker.compose.oneoff";
+/// Compose's own digest of the service; its presence makes `docker compose ps` list the container.
+pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+/// Directory where the project's relative paths resolve.
+pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+/// Compose files of the project.
+pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// Name of a network within its Compose file.
+pub const NETWORK: &str = "com.docker.compose.network";
+/// Name of a volume within its Compose file.
+pub const VOLUME: &str = "com.docker.compose.volume";
+
+/// Stack that a thing belongs to.
+pub const STACK: &str = "dev.moored.stack";
+/// Installation of Moored that made it: one state directory.
+pub const INSTANCE: &str = "dev.moored.instance";
+/// Config digest of the service that it was made from.
+pub const DIGEST: &str = "dev.moored.digest";
+/// Release that it was made for, as `ATTEMPT-COMMIT`.
+pub const RELEASE: &str = "dev.moored.release";
+/// Attempt that made it.
+pub const ATTEMPT: &str = "dev.moored.attempt";
+
+/// Returns whether a label is written by a tool and not by a person.
+pub fn is_reserved(label: &str) -> bool {
+    label.starts_with("com.docker.compose.") || label.starts_with("dev.moored.")
+}

@@ -1,0 +1,183 @@
+//! Looks at the host: one snapshot of everything that planning needs, always possibly stale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{StreamExt, TryStreamExt};
+use sha2::{Digest as _, Sha256};
+
+use crate::desired::{DesiredState, StackName};
+use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
+use crate::engine::{EngineError, ReadEngine};
+use crate::labels;
+use crate::source::RepoPath;
+
+/// What was found on the host, as far as one stack is concerned.
+#[derive(Clone, Default)]
+pub struct ObservedState {
+    /// Containers with the stack's label, ours or of another installation.
+    pub containers: Vec<Container>,
+    /// All other containers of the host.
+    pub others: Vec<ContainerSummary>,
+    /// Images by the reference that Git names.
+    pub images: BTreeMap<String, ImageState>,
+    /// All networks of the host by name.
+    pub networks: BTreeMap<String, Network>,
+    /// All volumes of the host by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Files below the project directory that Git or the last release names, with the SHA-256 of
+    /// their content; a file that is not there is left out.
+    pub files: BTreeMap<RepoPath, String>,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    /// On the host.
+    Here(Box<Image>),
+    /// At the registry, under this digest.
+    Remote {
+        /// `sha256:…`.
+        digest: String,
+    },
+    /// The registry has none of this name.
+    Missing {
+        /// What it says.
+        cause: String,
+    },
+    /// Nobody can say for now.
+    Unknown {
+        /// What stands in the way.
+        cause: String,
+    },
+}
+
+/// How many questions are put to the engine at once: more than a few gain nothing on a small
+/// host, see `docs/performance.md`.
+const AT_ONCE: usize = 8;
+
+/// Observes the host for `desired`.
+///
+/// `released` names files that the last release had placed.
+///
+/// # Errors
+/// The engine can't be asked.
+pub async fn observe<'a>(
+    engine: &dyn ReadEngine,
+    desired: &'a DesiredState,
+    released: impl Iterator<Item = &'a RepoPath>,
+) -> Result<ObservedState, EngineError> {
+    let (containers, networks, volumes) = tokio::try_join!(
+        containers(engine, &desired.stack),
+        engine.networks(),
+        engine.volumes()
+    )?;
+    let (containers, others) = containers;
+    let images = images(engine, desired, &containers).await?;
+    Ok(ObservedState {
+        containers,
+        others,
+        images,
+        networks: networks
+            .into_iter()
+            .map(|network| (network.name.clone(), network))
+            .collect(),
+        volumes: volumes
+            .into_iter()
+            .map(|volume| (volume.name.clone(), volume))
+            .collect(),
+        files: files(desired, released),
+    })
+}
+
+/// Returns the stack's containers in full, by name, and the others of the host in short.
+///
+/// # Errors
+/// The engine can't be asked.
+pub async fn containers(
+    engine: &dyn ReadEngine,
+    stack: &StackName,
+) -> Result<(Vec<Container>, Vec<ContainerSummary>), EngineError> {
+    let (own, others): (Vec<_>, Vec<_>) = engine.containers().await?.into_iter().partition(|one| {
+        one.labels
+            .get(labels::STACK)
+            .is_some_and(|label| label == stack.as_str())
+    });
+    let mut containers: Vec<Container> = futures_util::stream::iter(own)
+        .map(|one| async move { engine.container(&one.id).await })
+        .buffer_unordered(AT_ONCE)
+        // One that has gone since the list was made is simply not there.
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await?;
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((containers, others))
+}
+
+async fn images(
+    engine: &dyn ReadEngine,
+    desired: &DesiredState,
+    containers: &[Container],
+) -> Result<BTreeMap<String, ImageState>, EngineError> {
+    let references: BTreeSet<&str> = desired
+        .services
+        .values()
+        .map(|service| service.spec.image.as_str())
+        .collect();
+    futures_util::stream::iter(references)
+        .map(|reference| async move {
+            let state = image(engine, reference, containers).await?;
+            Ok((reference.to_owned(), state))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn image(
+    engine: &dyn ReadEngine,
+    reference: &str,
+    containers: &[Container],
+) -> Result<ImageState, EngineError> {
+    if let Some(image) = engine.image(reference).await? {
+        return Ok(ImageState::Here(Box::new(image)));
+    }
+    // Somebody took the tag away; what runs under it still says what it stood for, and needs no
+    // registry.
+    if let Some(container) = containers.iter().find(|one| one.spec.image == reference)
+        && let Some(image) = engine.image(&container.image_id).await?
+    {
+        return Ok(ImageState::Here(Box::new(image)));
+    }
+    match engine.registry_digest(reference).await {
+        Ok(digest) => Ok(ImageState::Remote { digest }),
+        Err(EngineError::NotFound { cause, .. } | EngineError::Refused { cause, .. }) => {
+            Ok(ImageState::Missing { cause })
+        }
+        Err(EngineError::Registry { cause, .. } | EngineError::Conflict { cause, .. }) => {
+            Ok(ImageState::Unknown { cause })
+        }
+        Err(error @ EngineError::TimedOut { .. }) => Ok(ImageState::Unknown {
+            cause: error.to_string(),
+        }),
+        Err(error @ EngineError::Unavailable { .. }) => Err(error),
+    }
+}
+
+fn files<'a>(
+    desired: &'a DesiredState,
+    released: impl Iterator<Item = &'a RepoPath>,
+) -> BTreeMap<RepoPath, String> {
+    let paths: BTreeSet<&RepoPath> = desired.files.keys().chain(released).collect();
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            let content = std::fs::read(desired.project_directory.join(path.as_str())).ok()?;
+            Some((path.clone(), content_digest(&content)))
+        })
+        .collect()
+}
+
+/// Returns the SHA-256 of a file's content in hexadecimal.
+pub fn content_digest(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
+}

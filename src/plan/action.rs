@@ -1,0 +1,237 @@
+//! The steps of a plan: a closed list of typed actions. The executor walks them and decides
+//! nothing; a new action makes the compiler name every place to fill in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::{Reason, ReleaseId};
+use crate::desired::{PlacedFile, ServiceName};
+use crate::engine::model::{ContainerSpec, Network, Volume};
+use crate::source::RepoPath;
+
+/// Where in the deploy transaction a step belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Everything that can fail without touching what runs.
+    Prepare,
+    /// Networks, volumes, files and containers.
+    Converge,
+    /// What was made is up and stays up.
+    Verify,
+    /// Leftovers away, release recorded.
+    Settle,
+}
+
+/// One step.
+#[derive(Clone)]
+pub struct Step {
+    /// Its number in the plan, from 1.
+    pub number: u32,
+    /// Where it belongs.
+    pub phase: Phase,
+    /// What is done.
+    pub action: Action,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Steps that must be done before.
+    pub after: Vec<u32>,
+}
+
+/// What is done.
+#[derive(Clone)]
+pub enum Action {
+    /// Pulls an image by its digest and gives it its tag.
+    Pull {
+        /// Services that want it.
+        services: Vec<ServiceName>,
+        /// Reference as written.
+        image: String,
+        /// The digest that it stands for, resolved once.
+        digest: String,
+    },
+    /// Makes a network.
+    CreateNetwork(Network),
+    /// Makes a volume.
+    CreateVolume(Volume),
+    /// Writes repository files into the project directory.
+    Place {
+        /// The project directory.
+        root: PathBuf,
+        /// What is written and removed there.
+        files: Vec<Placement>,
+    },
+    /// Gives a container its name back after an interrupted replace.
+    Rename {
+        /// Which container.
+        container: ContainerRef,
+        /// Its name from then on.
+        name: String,
+    },
+    /// Makes and starts a container where there is none.
+    Create {
+        /// For which service.
+        service: ServiceName,
+        /// Its name.
+        name: String,
+        /// What it is made from.
+        spec: Box<ContainerSpec>,
+    },
+    /// Makes a new container, stops the old one and keeps it aside, starts the new one.
+    Replace {
+        /// For which service.
+        service: ServiceName,
+        /// The container that goes.
+        old: ContainerRef,
+        /// Name of the new one.
+        name: String,
+        /// What it is made from.
+        spec: Box<ContainerSpec>,
+    },
+    /// Starts a container.
+    Start {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+    },
+    /// Restarts a container.
+    Restart {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+    },
+    /// Connects a container to a network.
+    Connect {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+        /// Name of the network.
+        network: String,
+        /// What it is called there.
+        aliases: Vec<String>,
+    },
+    /// Disconnects a container of ours from a network.
+    Disconnect {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+        /// Name of the network.
+        network: String,
+    },
+    /// Waits for a service.
+    Await {
+        /// Which one.
+        service: ServiceName,
+        /// Name of its container.
+        container: String,
+        /// For what.
+        until: Await,
+        /// How long at most.
+        within: Duration,
+    },
+    /// Removes a container of ours.
+    Remove {
+        /// Which one.
+        container: ContainerRef,
+        /// Why.
+        why: RemoveReason,
+    },
+    /// Records the release as it is observed now.
+    Record(Box<ReleaseDraft>),
+}
+
+/// A release that is about to be recorded: what is left is to look at its containers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseDraft {
+    /// Its number and commit.
+    pub id: ReleaseId,
+    /// Services with the name of their container and what Git says of them.
+    pub services: BTreeMap<ServiceName, (String, Facts)>,
+    /// Files placed in the project directory, with the digest of their content.
+    pub files: BTreeMap<RepoPath, String>,
+}
+
+/// A container that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRef {
+    /// Full id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Await {
+    /// As `Healthy` if it has a health check, else as `Running`: its image is not on the host
+    /// yet, and may bring a health check along.
+    Ready {
+        /// How long it must run.
+        soak: Duration,
+    },
+    /// It runs for `soak` without a restart, or it has ended with exit code 0 and is not to be
+    /// restarted.
+    Running {
+        /// How long it must run.
+        soak: Duration,
+    },
+    /// Its health check passes.
+    Healthy,
+    /// It has ended with exit code 0.
+    Completed,
+}
+
+/// Why a container is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveReason {
+    /// The new one has taken its place.
+    Replaced,
+    /// An interrupted pass left it half made.
+    HalfMade,
+    /// Git no longer names its service.
+    Orphan,
+}
+
+/// A change of one file in the project directory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Path below the project directory.
+    pub path: RepoPath,
+    /// What is written there; `None` = removed, because Git no longer has it.
+    pub file: Option<PlacedFile>,
+    /// Digest of what is there now, to put it back; `None` = nothing.
+    pub before: Option<String>,
+}
+
+/// What is added to the name of a container that is about to take another one's place.
+const INCOMING: &str = ".new";
+/// What is added to the name of a container that is kept aside.
+const ASIDE: &str = ".old";
+
+/// Returns the name of a container that is about to take the place of `name`.
+pub fn incoming(name: &str) -> String {
+    format!("{name}{INCOMING}")
+}
+
+/// Returns the name under which the container that was `name` is kept aside.
+pub fn aside(name: &str) -> String {
+    format!("{name}{ASIDE}")
+}
+
+/// Returns whether a container of ours has not taken its place yet.
+pub fn is_incoming(name: &str) -> bool {
+    name.ends_with(INCOMING)
+}
+
+/// Returns whether a container of ours is kept aside.
+pub fn is_aside(name: &str) -> bool {
+    name.ends_with(ASIDE)
+}

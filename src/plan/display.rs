@@ -1,0 +1,284 @@
+//! The one printed form of a plan.
+//!
+//! ```text
+//! shop  4f2a9c1 → 9f31c2e  promote web
+//!   prepare   1  pull     web     shop@sha256:77aa…   image shop:v1 → shop:v2
+//!   converge  2  replace  web     image shop:v1 → shop:v2                       after 1
+//!   verify    3  ready    web     healthy ≤ 1m                                  after 2
+//!   settle    4  remove   web     the one before                                after 3
+//!             5  record   release                                               after 4
+//!   holds     —  volume shop_data: driver options differ; data would be lost
+//! ```
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::ser::SerializeStruct;
+
+use super::action::{Action, Await, Phase, Placement, RemoveReason, Step};
+use super::facts::Field;
+use super::{Plan, Reason};
+use crate::table;
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Prepare => "prepare",
+            Self::Converge => "converge",
+            Self::Verify => "verify",
+            Self::Settle => "settle",
+        })
+    }
+}
+
+impl Action {
+    /// Returns the verb of the printed form.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Pull { .. } => "pull",
+            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::Create { .. } => "create",
+            Self::Place { .. } => "place",
+            Self::Rename { .. } => "rename",
+            Self::Replace { .. } => "replace",
+            Self::Start { .. } => "start",
+            Self::Restart { .. } => "restart",
+            Self::Connect { .. } => "connect",
+            Self::Disconnect { .. } => "disconnect",
+            Self::Await {
+                until: Await::Ready { .. } | Await::Running { .. } | Await::Healthy,
+                ..
+            } => "ready",
+            Self::Await {
+                until: Await::Completed,
+                ..
+            } => "wait",
+            Self::Remove { .. } => "remove",
+            Self::Record(_) => "record",
+        }
+    }
+
+    /// Returns what the verb is done to.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Pull { services, .. } => services
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            Self::CreateNetwork(_) => "network".to_owned(),
+            Self::CreateVolume(_) => "volume".to_owned(),
+            Self::Place { .. } => "files".to_owned(),
+            Self::Rename { container, .. } | Self::Remove { container, .. } => {
+                container.name.clone()
+            }
+            Self::Create { service, .. }
+            | Self::Replace { service, .. }
+            | Self::Start { service, .. }
+            | Self::Restart { service, .. }
+            | Self::Connect { service, .. }
+            | Self::Disconnect { service, .. }
+            | Self::Await { service, .. } => service.to_string(),
+            Self::Record(_) => "release".to_owned(),
+        }
+    }
+
+    /// Returns the rest of the line, without the reasons.
+    fn detail(&self) -> String {
+        match self {
+            Self::Pull { image, digest, .. } => by_digest(image, digest),
+            Self::CreateNetwork(network) => network.name.clone(),
+            Self::CreateVolume(volume) => volume.name.clone(),
+            Self::Place { files, .. } => files.iter().map(placement).collect::<Vec<_>>().join(", "),
+            Self::Rename { name, .. } => format!("back to {name}"),
+            Self::Create { spec, .. } => spec.image.clone(),
+            Self::Await { until, within, .. } => {
+                let soak = |soak: &Duration| {
+                    if soak.is_zero() {
+                        return "running".to_owned();
+                    }
+                    format!("running for {}", humantime::format_duration(*soak))
+                };
+                let what = match until {
+                    Await::Ready { soak: time } => format!("healthy or {}", soak(time)),
+                    Await::Running { soak: time } => soak(time),
+                    Await::Healthy => "healthy".to_owned(),
+                    Await::Completed => "completed".to_owned(),
+                };
+                format!("{what}, ≤ {}", humantime::format_duration(*within))
+            }
+            Self::Remove {
+                why: RemoveReason::Replaced,
+                ..
+            } => "the one before".to_owned(),
+            Self::Remove {
+                why: RemoveReason::HalfMade,
+                ..
+            } => "left half made by an interrupted pass".to_owned(),
+            Self::Remove {
+                why: RemoveReason::Orphan,
+                ..
+            } => "its service is gone".to_owned(),
+            Self::Replace { .. }
+            | Self::Start { .. }
+            | Self::Restart { .. }
+            | Self::Connect { .. }
+            | Self::Disconnect { .. }
+            | Self::Record(_) => String::new(),
+        }
+    }
+}
+
+fn placement(placement: &Placement) -> String {
+    match placement.file {
+        Some(_) => placement.path.to_string(),
+        None => format!("remove {}", placement.path),
+    }
+}
+
+/// Returns `repository@sha256:0123456789ab…`: enough of the digest to tell two apart.
+fn by_digest(image: &str, digest: &str) -> String {
+    let repository = match image.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        Some(_) | None => image,
+    };
+    let repository = repository.split('@').next().unwrap_or(repository);
+    format!("{repository}@{}…", digest.get(..19).unwrap_or(digest))
+}
+
+impl Step {
+    /// Returns what the step does and why, on one line: `replace web  image v1 → v2`.
+    pub fn summary(&self) -> String {
+        let text = format!(
+            "{} {}  {}",
+            self.action.verb(),
+            self.action.subject(),
+            self.why()
+        );
+        text.trim_end().to_owned()
+    }
+
+    fn why(&self) -> String {
+        let detail = self.action.detail();
+        let reasons = match &self.action {
+            // That there is none says the verb.
+            Action::Create { .. } => String::new(),
+            Action::Start { .. } | Action::Restart { .. } => joined(
+                self.reasons
+                    .iter()
+                    .filter(|reason| !matches!(reason.field, Field::Network(_))),
+            ),
+            Action::Pull { .. }
+            | Action::CreateNetwork(_)
+            | Action::CreateVolume(_)
+            | Action::Place { .. }
+            | Action::Rename { .. }
+            | Action::Replace { .. }
+            | Action::Connect { .. }
+            | Action::Disconnect { .. }
+            | Action::Await { .. }
+            | Action::Remove { .. }
+            | Action::Record(_) => joined(self.reasons.iter()),
+        };
+        match (detail.is_empty(), reasons.is_empty()) {
+            (true, _) => reasons,
+            (false, true) => detail,
+            (false, false) => format!("{detail}  {reasons}"),
+        }
+    }
+}
+
+fn joined<'a>(reasons: impl Iterator<Item = &'a Reason>) -> String {
+    reasons
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to = self.commit.revision.short();
+        let subject = &self.commit.subject;
+        match &self.from {
+            Some(from) if *from != self.commit.revision => {
+                writeln!(f, "{}  {} → {to}  {subject}", self.stack, from.short())?;
+            }
+            Some(_) | None => writeln!(f, "{}  {to}  {subject}", self.stack)?,
+        }
+        let mut phase = None;
+        let rows = self.steps.iter().map(|step| {
+            let label = if phase == Some(step.phase) {
+                String::new()
+            } else {
+                step.phase.to_string()
+            };
+            phase = Some(step.phase);
+            [
+                format!("  {label}"),
+                format!("{:>2}", step.number),
+                step.action.verb().to_owned(),
+                step.action.subject(),
+                step.why(),
+                after(&step.after),
+            ]
+        });
+        f.write_str(&table::aligned(rows))?;
+        for hold in &self.holds {
+            writeln!(f, "  holds     —  {hold}")?;
+        }
+        if self.steps.is_empty() && self.holds.is_empty() {
+            writeln!(f, "  nothing to do")?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns `after 1, 3–5`; nothing for a step that waits for none.
+fn after(steps: &[u32]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for &step in steps {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == step => *last = step,
+            Some(_) | None => ranges.push((step, step)),
+        }
+    }
+    let text: Vec<String> = ranges
+        .into_iter()
+        .map(|(first, last)| match last - first {
+            0 => first.to_string(),
+            1 => format!("{first}, {last}"),
+            _ => format!("{first}–{last}"),
+        })
+        .collect();
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("after {}", text.join(", "))
+    }
+}
+
+impl Serialize for Step {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut step = serializer.serialize_struct("Step", 7)?;
+        step.serialize_field("number", &self.number)?;
+        step.serialize_field("phase", &self.phase)?;
+        step.serialize_field("verb", self.action.verb())?;
+        step.serialize_field("subject", &self.action.subject())?;
+        step.serialize_field("detail", &self.action.detail())?;
+        step.serialize_field("reasons", &self.reasons)?;
+        step.serialize_field("after", &self.after)?;
+        step.end()
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut plan = serializer.serialize_struct("Plan", 5)?;
+        plan.serialize_field("stack", &self.stack)?;
+        plan.serialize_field("commit", &self.commit)?;
+        plan.serialize_field("from", &self.from)?;
+        plan.serialize_field("steps", &self.steps)?;
+        plan.serialize_field("holds", &self.holds)?;
+        plan.end()
+    }
+}

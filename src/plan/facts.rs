@@ -1,0 +1,451 @@
+//! Says what a container is as a flat map of facts, so that Git, the last release and the live
+//! container can be compared field by field.
+//!
+//! A fact that is absent stands for the default of image and engine. What each field means and
+//! whether a difference needs a new container is the table of [`Field`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::model::{
+    Container, ContainerSpec, Endpoint, Healthcheck, Image, Mount, Port, Resources, Restart,
+};
+use crate::labels;
+use crate::secret::{Digest, DigestKey, Sensitive, looks_secret};
+
+/// A property of a service that can differ.
+///
+/// | field | a difference means |
+/// |---|---|
+/// | `Container` | the container is missing: create it |
+/// | `State` | it does not run: start it (restart it when it is paused) |
+/// | `Network` | it is not connected as it should be: connect it again |
+/// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
+/// | all others | a new container: the engine can't change them on a live one |
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the property of its name")]
+pub enum Field {
+    Container,
+    Name,
+    State,
+    Image,
+    ImageId,
+    Command,
+    Entrypoint,
+    Env(String),
+    Label(String),
+    User,
+    WorkingDir,
+    Init,
+    StopSignal,
+    StopTimeout,
+    Healthcheck,
+    Port(String),
+    Expose,
+    Mount(String),
+    Network(String),
+    NetworkMode,
+    Restart,
+    Memory,
+    MemoryReservation,
+    MemorySwap,
+    Cpus,
+    CpuShares,
+    CpuQuota,
+    CpuPeriod,
+    Cpuset,
+    PidsLimit,
+    Privileged,
+    ReadOnly,
+    CapAdd,
+    CapDrop,
+    File(String),
+    Dependency(String),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::Label(name) => write!(f, "label {name}"),
+            Self::Port(target) => write!(f, "port {target}"),
+            Self::Mount(target) => write!(f, "mount {target}"),
+            Self::Network(name) => write!(f, "network {name}"),
+            Self::File(path) => write!(f, "file {path}"),
+            Self::Dependency(service) => write!(f, "dependency {service}"),
+            Self::Container => f.write_str("container"),
+            Self::Name => f.write_str("name"),
+            Self::State => f.write_str("state"),
+            Self::Expose => f.write_str("expose"),
+            Self::Image => f.write_str("image"),
+            Self::ImageId => f.write_str("image id"),
+            Self::Command => f.write_str("command"),
+            Self::Entrypoint => f.write_str("entrypoint"),
+            Self::User => f.write_str("user"),
+            Self::WorkingDir => f.write_str("working_dir"),
+            Self::Init => f.write_str("init"),
+            Self::StopSignal => f.write_str("stop_signal"),
+            Self::StopTimeout => f.write_str("stop_grace_period"),
+            Self::Healthcheck => f.write_str("healthcheck"),
+            Self::NetworkMode => f.write_str("network_mode"),
+            Self::Restart => f.write_str("restart"),
+            Self::Memory => f.write_str("memory"),
+            Self::MemoryReservation => f.write_str("memory reservation"),
+            Self::MemorySwap => f.write_str("memory+swap"),
+            Self::Cpus => f.write_str("cpus"),
+            Self::CpuShares => f.write_str("cpu shares"),
+            Self::CpuQuota => f.write_str("cpu quota"),
+            Self::CpuPeriod => f.write_str("cpu period"),
+            Self::Cpuset => f.write_str("cpuset"),
+            Self::PidsLimit => f.write_str("pids limit"),
+            Self::Privileged => f.write_str("privileged"),
+            Self::ReadOnly => f.write_str("read_only"),
+            Self::CapAdd => f.write_str("cap_add"),
+            Self::CapDrop => f.write_str("cap_drop"),
+        }
+    }
+}
+
+/// The value of a field: shown, or only known by its keyed digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    /// May be shown.
+    Plain(String),
+    /// Must not be shown; equal digests mean equal values.
+    Hidden(Digest),
+}
+
+/// Everything known about a container, by field.
+pub type Facts = BTreeMap<Field, Fact>;
+
+/// Returns what Git wants a container to be: `spec` over the image's defaults.
+///
+/// Without `image` (it is not on the host yet) only what `spec` itself says is known.
+pub fn desired(
+    spec: &ContainerSpec,
+    image: Option<&Image>,
+    committed: &BTreeSet<String>,
+    key: &DigestKey,
+) -> Facts {
+    let whole = match image {
+        Some(image) => with_defaults(spec, image),
+        None => spec.clone(),
+    };
+    // The image's own variables are as public as the image is.
+    let public = |name: &str| {
+        committed.contains(name) || image.is_some_and(|image| image.env.contains_key(name))
+    };
+    let mut facts = of_spec(&whole, &public, key);
+    if let Some(image) = image {
+        facts.insert(Field::ImageId, Fact::Plain(image.id.clone()));
+    }
+    facts
+}
+
+/// Returns what a live container is. Only variables that `shown` knows as public have their
+/// value shown.
+pub fn live(container: &Container, shown: &Facts, key: &DigestKey) -> Facts {
+    let public = |name: &str| {
+        matches!(
+            shown.get(&Field::Env(name.to_owned())),
+            Some(Fact::Plain(_))
+        )
+    };
+    let mut facts = of_spec(&container.spec, &public, key);
+    facts.insert(Field::ImageId, Fact::Plain(container.image_id.clone()));
+    facts
+}
+
+/// Returns `spec` with everything that it leaves open as the engine fills it in from `image`.
+///
+/// The rules are those of the engine's own merge (moby `runconfig` and `daemon/commit.go`).
+fn with_defaults(spec: &ContainerSpec, image: &Image) -> ContainerSpec {
+    let mut whole = spec.clone();
+    let own_program = spec
+        .entrypoint
+        .as_ref()
+        .is_some_and(|program| !program.is_empty());
+    if spec.command.as_ref().is_none_or(Vec::is_empty) && !own_program {
+        whole.command = Some(image.command.clone());
+    }
+    whole
+        .entrypoint
+        .get_or_insert_with(|| image.entrypoint.clone());
+    for (name, value) in &image.env {
+        let value = || Some(Sensitive::new(value.clone()));
+        whole.env.entry(name.clone()).or_insert_with(value);
+    }
+    for (name, value) in &image.labels {
+        whole
+            .labels
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
+    }
+    let open = |field: &Option<String>| field.as_ref().is_none_or(String::is_empty);
+    if open(&spec.user) {
+        whole.user = Some(image.user.clone());
+    }
+    if open(&spec.working_dir) {
+        whole.working_dir = Some(image.working_dir.clone());
+    }
+    if open(&spec.stop_signal) {
+        whole.stop_signal = Some(image.stop_signal.clone());
+    }
+    whole.healthcheck = match (&spec.healthcheck, &image.healthcheck) {
+        (Some(own), Some(base)) => Some(own.over(base)),
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (None, None) => None,
+    };
+    whole.expose.extend(image.expose.iter().cloned());
+    for target in &image.volumes {
+        whole
+            .mounts
+            .entry(target.clone())
+            .or_insert_with(Mount::anonymous);
+    }
+    whole
+}
+
+fn of_spec(spec: &ContainerSpec, public: &dyn Fn(&str) -> bool, key: &DigestKey) -> Facts {
+    let mut facts = Facts::new();
+    let mut put = |field: Field, value: String, default: &str| {
+        if value != default {
+            facts.insert(field, Fact::Plain(value));
+        }
+    };
+    put(Field::Image, spec.image.clone(), "");
+    put(Field::Command, argv(spec.command.as_deref()), "");
+    put(Field::Entrypoint, argv(spec.entrypoint.as_deref()), "");
+    put(Field::User, spec.user.clone().unwrap_or_default(), "");
+    put(
+        Field::WorkingDir,
+        spec.working_dir.clone().unwrap_or_default(),
+        "",
+    );
+    put(
+        Field::Init,
+        spec.init.unwrap_or_default().to_string(),
+        "false",
+    );
+    put(
+        Field::StopSignal,
+        signal(spec.stop_signal.as_deref()),
+        "SIGTERM",
+    );
+    put(
+        Field::StopTimeout,
+        seconds(spec.stop_timeout.unwrap_or(DEFAULT_STOP_TIMEOUT)),
+        "10s",
+    );
+    put(
+        Field::Healthcheck,
+        spec.healthcheck
+            .as_ref()
+            .map(health_text)
+            .unwrap_or_default(),
+        "",
+    );
+    put(Field::NetworkMode, network_mode(&spec.network_mode), "");
+    put(
+        Field::Restart,
+        spec.restart.to_string(),
+        &Restart::No.to_string(),
+    );
+    put(Field::Privileged, spec.privileged.to_string(), "false");
+    put(Field::ReadOnly, spec.read_only.to_string(), "false");
+    put(Field::Expose, joined(&unpublished(spec)), "");
+    put(Field::CapAdd, joined(&spec.cap_add), "");
+    put(Field::CapDrop, joined(&spec.cap_drop), "");
+    for (target, value) in ports(&spec.ports) {
+        put(Field::Port(target), value, "");
+    }
+    for (target, mount) in &spec.mounts {
+        put(Field::Mount(target.clone()), mount_text(mount), "");
+    }
+    for (name, endpoint) in &spec.networks {
+        put(Field::Network(name.clone()), endpoint_text(endpoint), "");
+    }
+    limits(&spec.resources, &mut put);
+    for (name, value) in spec
+        .labels
+        .iter()
+        .filter(|(name, _)| !labels::is_reserved(name))
+    {
+        facts.insert(Field::Label(name.clone()), Fact::Plain(value.clone()));
+    }
+    for (name, value) in &spec.env {
+        facts.insert(
+            Field::Env(name.clone()),
+            variable(name, value.as_ref(), public, key),
+        );
+    }
+    facts
+}
+
+/// The engine's time between stop signal and kill when nobody sets one, seconds.
+const DEFAULT_STOP_TIMEOUT: i64 = 10;
+
+fn variable(
+    name: &str,
+    value: Option<&Sensitive>,
+    public: &dyn Fn(&str) -> bool,
+    key: &DigestKey,
+) -> Fact {
+    match value {
+        None => Fact::Plain("(no value)".to_owned()),
+        Some(value) if public(name) && !looks_secret(name) => {
+            Fact::Plain(value.expose().to_owned())
+        }
+        Some(value) => Fact::Hidden(key.digest(value.expose().as_bytes())),
+    }
+}
+
+fn limits(limits: &Resources, put: &mut dyn FnMut(Field, String, &str)) {
+    put(Field::Memory, bytes(limits.memory), "0 B");
+    put(
+        Field::MemoryReservation,
+        bytes(limits.memory_reservation),
+        "0 B",
+    );
+    // The engine doubles the memory limit for memory and swap together when only the first is set.
+    let swap = if limits.memory_swap == 0 {
+        limits.memory * 2
+    } else {
+        limits.memory_swap
+    };
+    put(Field::MemorySwap, bytes(swap), &bytes(limits.memory * 2));
+    put(Field::Cpus, format!("{} nano", limits.nano_cpus), "0 nano");
+    put(Field::CpuShares, limits.cpu_shares.to_string(), "0");
+    put(Field::CpuQuota, format!("{} µs", limits.cpu_quota), "0 µs");
+    put(
+        Field::CpuPeriod,
+        format!("{} µs", limits.cpu_period),
+        "0 µs",
+    );
+    put(Field::Cpuset, limits.cpuset_cpus.clone(), "");
+    put(Field::PidsLimit, limits.pids_limit.to_string(), "0");
+}
+
+/// Returns an amount of memory in the largest unit that divides it, as people write limits.
+fn bytes(amount: i64) -> String {
+    const UNITS: [(i64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    UNITS
+        .iter()
+        .find(|(size, _)| amount != 0 && amount % size == 0)
+        .map_or_else(
+            || format!("{amount} B"),
+            |(size, unit)| format!("{} {unit}", amount / size),
+        )
+}
+
+fn seconds(n: i64) -> String {
+    format!("{n}s")
+}
+
+fn argv(words: Option<&[String]>) -> String {
+    words.map(shell_words::join).unwrap_or_default()
+}
+
+fn joined(words: &BTreeSet<String>) -> String {
+    words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn signal(name: Option<&str>) -> String {
+    match name {
+        None | Some("") => "SIGTERM".to_owned(),
+        Some(name) if name.starts_with("SIG") || name.parse::<u32>().is_ok() => name.to_owned(),
+        Some(name) => format!("SIG{name}"),
+    }
+}
+
+/// The network that a container joins first is its mode; the engine calls the default one
+/// `default` or `bridge`.
+fn network_mode(mode: &str) -> String {
+    match mode {
+        "default" | "bridge" => String::new(),
+        other => other.to_owned(),
+    }
+}
+
+fn health_text(check: &Healthcheck) -> String {
+    if check.test.first().is_some_and(|kind| kind == "NONE") {
+        return "none".to_owned();
+    }
+    let time = |nanoseconds: i64| {
+        let duration = std::time::Duration::from_nanos(nanoseconds.unsigned_abs());
+        humantime::format_duration(duration).to_string()
+    };
+    let mut text = shell_words::join(&check.test);
+    for (name, value) in [
+        ("every", check.interval),
+        ("timeout", check.timeout),
+        ("start", check.start_period),
+    ] {
+        if value != 0 {
+            text = format!("{text} {name} {}", time(value));
+        }
+    }
+    if check.retries != 0 {
+        text = format!("{text} retries {}", check.retries);
+    }
+    text
+}
+
+fn ports(ports: &BTreeSet<Port>) -> BTreeMap<String, String> {
+    let mut by_target: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for port in ports {
+        let host = if port.published.is_empty() {
+            format!("{}any free port", port.host())
+        } else {
+            port.host()
+        };
+        by_target
+            .entry(format!("{}/{}", port.target, port.protocol))
+            .or_default()
+            .push(host);
+    }
+    by_target
+        .into_iter()
+        .map(|(target, hosts)| (target, hosts.join(", ")))
+        .collect()
+}
+
+/// Returns the exposed ports that are not published: the others are exposed by that alone.
+fn unpublished(spec: &ContainerSpec) -> BTreeSet<String> {
+    let published = |port: &str| {
+        spec.ports
+            .iter()
+            .any(|one| format!("{}/{}", one.target, one.protocol) == port)
+    };
+    spec.expose
+        .iter()
+        .filter(|port| !published(port))
+        .cloned()
+        .collect()
+}
+
+fn mount_text(mount: &Mount) -> String {
+    let mut text = mount.source.to_string();
+    if mount.read_only {
+        text.push_str(" ro");
+    }
+    for option in &mount.options {
+        text = format!("{text} {option}");
+    }
+    text
+}
+
+fn endpoint_text(endpoint: &Endpoint) -> String {
+    if endpoint.aliases.is_empty() {
+        return "connected".to_owned();
+    }
+    format!("connected as {}", joined(&endpoint.aliases))
+}

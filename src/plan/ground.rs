@@ -1,0 +1,296 @@
+//! Plans what everything else stands on: images, networks, volumes, files; and holds what must not
+//! be touched.
+
+use std::collections::BTreeMap;
+
+use super::action::{Action, ContainerRef, Phase, Placement};
+use super::diff::Remedy;
+use super::facts::Field;
+use super::order::Planner;
+use super::services::{Examined, Input, reference};
+use super::{Hold, Reason};
+use crate::desired::{ServiceName, Wanted};
+use crate::engine::model::{Container, Network, Volume};
+use crate::labels;
+use crate::observe::{ImageState, content_digest};
+use crate::source::RepoPath;
+
+/// Passes of one revision within [`AN_HOUR`] after which something is thought to undo our work.
+const SETTLES_WITHIN: usize = 6;
+const AN_HOUR: i64 = 3600;
+
+impl<'a> Planner<'a> {
+    /// Holds a revision that failed, or that is put in place over and over.
+    pub(super) fn hold_revision(&mut self) {
+        let Input {
+            desired,
+            history,
+            context,
+            ..
+        } = self.input;
+        let revision = &desired.commit.revision;
+        if let Some(failed) = history
+            .failed
+            .as_ref()
+            .filter(|failed| failed.revision == *revision)
+        {
+            let (attempt, error) = (failed.attempt, failed.error.clone());
+            self.holds.push(Hold::FailedRevision { attempt, error });
+        }
+        let recent = history.past.iter().filter(|past| {
+            past.revision == *revision && context.now.saturating_sub(past.ended_at) < AN_HOUR
+        });
+        let times = recent.count();
+        if times >= SETTLES_WITHIN {
+            self.holds.push(Hold::DoesNotSettle { times });
+        }
+    }
+
+    /// Holds what belongs to others: another installation's containers, taken names, orphans.
+    pub(super) fn hold_others(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let others = observed.containers.iter().find_map(|container| {
+            let instance = container.spec.labels.get(labels::INSTANCE)?;
+            (instance != context.instance).then(|| (instance.clone(), container.name.clone()))
+        });
+        if let Some((instance, container)) = others {
+            self.holds.push(Hold::OtherInstance {
+                instance,
+                container,
+            });
+        }
+        for one in examined.values() {
+            self.holds.extend(one.holds.iter().cloned());
+            let makes = matches!(one.remedy, Some(Remedy::Create | Remedy::Replace));
+            let taken = observed
+                .others
+                .iter()
+                .find(|other| other.name == one.container_name);
+            if let Some(other) = taken.filter(|_| makes) {
+                self.holds.push(Hold::NameTaken {
+                    service: one.name.clone(),
+                    name: other.name.clone(),
+                    id: other.id.clone(),
+                    image: other.image.clone(),
+                });
+            }
+        }
+        if !desired.prune {
+            let orphans = self.orphans().into_iter().map(|orphan| orphan.name);
+            self.holds
+                .extend(orphans.map(|container| Hold::Orphan { container }));
+        }
+    }
+
+    /// Returns our containers of services that Git no longer names.
+    pub(super) fn orphans(&self) -> Vec<ContainerRef> {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let orphan = |container: &&Container| {
+            let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
+            let wanted = desired
+                .services
+                .keys()
+                .any(|service| label(labels::SERVICE) == Some(service.as_str()));
+            label(labels::INSTANCE) == Some(context.instance)
+                && label(labels::ONEOFF) != Some("True")
+                && !wanted
+        };
+        observed
+            .containers
+            .iter()
+            .filter(orphan)
+            .map(reference)
+            .collect()
+    }
+
+    /// Pulls what is missing: everything that can fail before anything is touched.
+    pub(super) fn prepare(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
+        let mut wanted: BTreeMap<&str, Vec<&Examined<'a>>> = BTreeMap::new();
+        for one in examined.values() {
+            if matches!(one.remedy, Some(Remedy::Create | Remedy::Replace)) {
+                wanted
+                    .entry(one.service.spec.image.as_str())
+                    .or_default()
+                    .push(one);
+            }
+        }
+        for (image, users) in wanted {
+            let image = image.to_owned();
+            match self.input.observed.images.get(&image) {
+                Some(ImageState::Here(_)) => {}
+                Some(ImageState::Remote { digest }) => {
+                    let reasons: Vec<Reason> = users
+                        .iter()
+                        .flat_map(|one| &one.reasons)
+                        .filter(|reason| reason.field == Field::Image)
+                        .take(1)
+                        .cloned()
+                        .collect();
+                    let services = users.iter().map(|one| one.name.clone()).collect();
+                    let action = Action::Pull {
+                        services,
+                        image,
+                        digest: digest.clone(),
+                    };
+                    let step = self.push(Phase::Prepare, action, &reasons, Vec::new());
+                    self.ground.push(step);
+                }
+                Some(ImageState::Missing { cause }) => {
+                    self.holds.push(Hold::ImageMissing {
+                        image,
+                        cause: cause.clone(),
+                    });
+                }
+                Some(ImageState::Unknown { cause }) => {
+                    self.holds.push(Hold::ImageUnknown {
+                        image,
+                        cause: cause.clone(),
+                    });
+                }
+                None => {
+                    let cause = "it was not looked up".to_owned();
+                    self.holds.push(Hold::ImageUnknown { image, cause });
+                }
+            }
+        }
+    }
+
+    pub(super) fn missing_networks(&mut self) -> Vec<Network> {
+        let Input {
+            desired, observed, ..
+        } = self.input;
+        let mut missing = Vec::new();
+        for (name, wanted) in &desired.networks {
+            match (wanted, observed.networks.get(name)) {
+                (Wanted::Own(network), None) => {
+                    let mut network = network.clone();
+                    network.labels.extend(self.ownership());
+                    missing.push(network);
+                }
+                (Wanted::External(_), None) => self.holds.push(Hold::ExternalMissing {
+                    kind: "network".to_owned(),
+                    name: name.clone(),
+                }),
+                (Wanted::Own(network), Some(live)) => self.compare_network(network, live),
+                (Wanted::External(_), Some(_)) => {}
+            }
+        }
+        missing
+    }
+
+    pub(super) fn compare_network(&mut self, wanted: &Network, live: &Network) {
+        let stack = self.input.desired.stack.as_str();
+        let name = live.name.clone();
+        if live
+            .labels
+            .get(labels::PROJECT)
+            .is_none_or(|project| project != stack)
+        {
+            self.holds.push(Hold::NetworkTaken { name });
+            return;
+        }
+        let mut differs = Vec::new();
+        if wanted.driver != live.driver {
+            differs.push("driver");
+        }
+        if wanted.internal != live.internal {
+            differs.push("internal");
+        }
+        if wanted
+            .options
+            .iter()
+            .any(|(key, value)| live.options.get(key) != Some(value))
+        {
+            differs.push("driver options");
+        }
+        if !differs.is_empty() {
+            let (kind, what) = ("network".to_owned(), differs.join(" and "));
+            self.holds.push(Hold::Differs { kind, name, what });
+        }
+    }
+
+    pub(super) fn missing_volumes(&mut self) -> Vec<Volume> {
+        let Input {
+            desired, observed, ..
+        } = self.input;
+        let mut missing = Vec::new();
+        for (name, wanted) in &desired.volumes {
+            match (wanted, observed.volumes.get(name)) {
+                (Wanted::Own(volume), None) => {
+                    let mut volume = volume.clone();
+                    volume.labels.extend(self.ownership());
+                    missing.push(volume);
+                }
+                (Wanted::External(_), None) => self.holds.push(Hold::ExternalMissing {
+                    kind: "volume".to_owned(),
+                    name: name.clone(),
+                }),
+                (Wanted::Own(volume), Some(live)) => {
+                    let driver = volume.driver != live.driver;
+                    if driver || volume.options != live.options {
+                        let what = if driver { "driver" } else { "driver options" };
+                        self.holds.push(Hold::Differs {
+                            kind: "volume".to_owned(),
+                            name: name.clone(),
+                            what: what.to_owned(),
+                        });
+                    }
+                }
+                (Wanted::External(_), Some(_)) => {}
+            }
+        }
+        missing
+    }
+
+    pub(super) fn ownership(&self) -> [(String, String); 3] {
+        let stack = self.input.desired.stack.to_string();
+        [
+            (labels::PROJECT.to_owned(), stack.clone()),
+            (labels::STACK.to_owned(), stack),
+            (
+                labels::INSTANCE.to_owned(),
+                self.input.context.instance.to_owned(),
+            ),
+        ]
+    }
+
+    pub(super) fn placements(&self) -> Vec<Placement> {
+        let Input {
+            desired,
+            observed,
+            history,
+            ..
+        } = self.input;
+        let before = |path: &RepoPath| observed.files.get(path).cloned();
+        let written = desired.files.iter().filter(|(path, file)| {
+            observed.files.get(*path) != Some(&content_digest(&file.content))
+        });
+        let written = written.map(|(path, file)| Placement {
+            path: path.clone(),
+            file: Some(file.clone()),
+            before: before(path),
+        });
+        let released = history
+            .release
+            .iter()
+            .flat_map(|release| release.files.keys());
+        let removed = released
+            .filter(|path| !desired.files.contains_key(*path) && observed.files.contains_key(*path))
+            .map(|path| Placement {
+                path: path.clone(),
+                file: None,
+                before: before(path),
+            });
+        written.chain(removed).collect()
+    }
+}

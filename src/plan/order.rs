@@ -1,0 +1,384 @@
+//! Puts the steps in order: what can fail without harm first, dependencies before dependents,
+//! as parallel as that allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
+use super::diff::Remedy;
+use super::facts::Field;
+use super::services::{Examined, Input, reference};
+use super::{Context, Difference, History, Hold, Plan, Reason, Weight};
+use crate::desired::{Condition, DesiredState, ServiceName};
+use crate::engine::model::{ContainerState, Health};
+use crate::observe::ObservedState;
+
+/// Decides what a pass does to a stack.
+///
+/// Pure, total and deterministic: the same input gives the same plan, byte for byte.
+pub fn plan(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+    context: &Context<'_>,
+) -> Plan {
+    let input = Input {
+        desired,
+        observed,
+        history,
+        context,
+    };
+    let order = dependency_order(desired);
+    let mut examined: BTreeMap<&ServiceName, Examined<'_>> = BTreeMap::new();
+    for name in &order {
+        if let Some(service) = desired.services.get(*name) {
+            let one = input.examine(name, service, &examined);
+            examined.insert(name, one);
+        }
+    }
+    let mut planner = Planner::new(input);
+    planner.hold_revision();
+    planner.hold_others(&examined);
+    planner.prepare(&examined);
+    planner.converge(&order, &examined);
+    planner.settle(&examined);
+    planner.finish(&examined)
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) input: Input<'a>,
+    pub(super) steps: Vec<Step>,
+    pub(super) holds: Vec<Hold>,
+    /// Steps that every container step comes after.
+    pub(super) ground: Vec<u32>,
+    /// The last step of each service that has one.
+    pub(super) step_of: BTreeMap<&'a ServiceName, u32>,
+    /// Waits that exist already.
+    pub(super) awaits: BTreeMap<(&'a ServiceName, Condition), u32>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(input: Input<'a>) -> Self {
+        Self {
+            input,
+            steps: Vec::new(),
+            holds: Vec::new(),
+            ground: Vec::new(),
+            step_of: BTreeMap::new(),
+            awaits: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        phase: Phase,
+        action: Action,
+        reasons: &[Reason],
+        mut after: Vec<u32>,
+    ) -> u32 {
+        // What another one of them comes after goes without saying.
+        let implied: BTreeSet<u32> = after
+            .iter()
+            .filter_map(|number| {
+                self.steps
+                    .get(usize::try_from(*number).ok()?.checked_sub(1)?)
+            })
+            .flat_map(|step| step.after.iter().copied())
+            .collect();
+        after.retain(|number| !implied.contains(number));
+        after.sort_unstable();
+        after.dedup();
+        let number = u32::try_from(self.steps.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        self.steps.push(Step {
+            number,
+            phase,
+            action,
+            reasons: reasons.to_vec(),
+            after,
+        });
+        number
+    }
+
+    fn converge(
+        &mut self,
+        order: &[&'a ServiceName],
+        examined: &BTreeMap<&'a ServiceName, Examined<'a>>,
+    ) {
+        let pulled = self.ground.clone();
+        let mut ground = Vec::new();
+        for network in self.missing_networks() {
+            ground.push(self.push(
+                Phase::Converge,
+                Action::CreateNetwork(network),
+                &[],
+                pulled.clone(),
+            ));
+        }
+        for volume in self.missing_volumes() {
+            ground.push(self.push(
+                Phase::Converge,
+                Action::CreateVolume(volume),
+                &[],
+                pulled.clone(),
+            ));
+        }
+        let files = self.placements();
+        if !files.is_empty() {
+            let root = self.input.desired.project_directory.clone();
+            ground.push(self.push(
+                Phase::Converge,
+                Action::Place { root, files },
+                &[],
+                pulled.clone(),
+            ));
+        }
+        if !ground.is_empty() {
+            self.ground = ground;
+        }
+        for one in order.iter().filter_map(|name| examined.get(name)) {
+            self.service(one, examined);
+        }
+        let verified: Vec<&Examined<'a>> =
+            order.iter().filter_map(|name| examined.get(name)).collect();
+        for one in verified {
+            self.verify(one);
+        }
+    }
+
+    /// Plans one service: leftovers of an interrupted pass first, then the least action.
+    fn service(&mut self, one: &Examined<'a>, all: &BTreeMap<&'a ServiceName, Examined<'a>>) {
+        let mut after = self.ground.clone();
+        let holder = self.leftovers(one, &mut after);
+        let Some(remedy) = one.remedy else { return };
+        if remedy > Remedy::Reconnect {
+            after.extend(self.dependencies(one, all));
+        }
+        if let Some(step) = self.act(one, remedy, holder, after) {
+            self.step_of.insert(one.name, step);
+        }
+    }
+
+    /// Plans what an interrupted pass left behind; returns the container that serves now.
+    fn leftovers(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) -> Option<ContainerRef> {
+        for container in one.half_made.iter().cloned() {
+            let why = RemoveReason::HalfMade;
+            let action = Action::Remove { container, why };
+            after.push(self.push(Phase::Converge, action, &[], Vec::new()));
+        }
+        // A container that is set aside still has the name that a replace needs for the next one.
+        if let (Some(Remedy::Replace), Some(container)) = (one.remedy, one.set_aside.clone()) {
+            let why = RemoveReason::Replaced;
+            let action = Action::Remove { container, why };
+            after.push(self.push(Phase::Converge, action, &[], Vec::new()));
+        }
+        let container = one.holder.map(reference)?;
+        if !one.rename_back {
+            return Some(container);
+        }
+        let (id, name) = (container.id.clone(), one.container_name.clone());
+        let back = ContainerRef {
+            id,
+            name: name.clone(),
+        };
+        let action = Action::Rename { container, name };
+        after.push(self.push(Phase::Converge, action, &[], Vec::new()));
+        Some(back)
+    }
+
+    /// Plans the least action that takes the differences of a service away.
+    fn act(
+        &mut self,
+        one: &Examined<'a>,
+        remedy: Remedy,
+        holder: Option<ContainerRef>,
+        after: Vec<u32>,
+    ) -> Option<u32> {
+        let service = one.name.clone();
+        let name = one.container_name.clone();
+        let spec = || Box::new(self.input.container_spec(one));
+        let (action, after) = match (remedy, holder) {
+            (Remedy::Reconnect, Some(container)) => {
+                return self.reconnect(one, &container, &after);
+            }
+            (Remedy::Start, Some(container)) => {
+                let connected = self.reconnect(one, &container, &after);
+                let after = connected.map_or(after, |last| vec![last]);
+                (Action::Start { service, container }, after)
+            }
+            (Remedy::Restart, Some(container)) => {
+                let connected = self.reconnect(one, &container, &after);
+                let after = connected.map_or(after, |last| vec![last]);
+                (Action::Restart { service, container }, after)
+            }
+            (Remedy::Replace, Some(old)) => {
+                let spec = spec();
+                (
+                    Action::Replace {
+                        service,
+                        old,
+                        name,
+                        spec,
+                    },
+                    after,
+                )
+            }
+            (Remedy::Create, _)
+            | (Remedy::Reconnect | Remedy::Start | Remedy::Restart | Remedy::Replace, None) => {
+                let spec = spec();
+                (
+                    Action::Create {
+                        service,
+                        name,
+                        spec,
+                    },
+                    after,
+                )
+            }
+        };
+        Some(self.push(Phase::Converge, action, &one.reasons, after))
+    }
+
+    /// Plans the steps that connect a container as Git says; returns the last one.
+    fn reconnect(
+        &mut self,
+        one: &Examined<'a>,
+        container: &ContainerRef,
+        after: &[u32],
+    ) -> Option<u32> {
+        let mut last = None;
+        for reason in &one.reasons {
+            let Field::Network(network) = &reason.field else {
+                continue;
+            };
+            let reasons = std::slice::from_ref(reason);
+            let before = |last: Option<u32>| last.map_or_else(|| after.to_vec(), |step| vec![step]);
+            if reason.live.is_some() {
+                let action = Action::Disconnect {
+                    service: one.name.clone(),
+                    container: container.clone(),
+                    network: network.clone(),
+                };
+                last = Some(self.push(Phase::Converge, action, reasons, before(last)));
+            }
+            if let Some(endpoint) = one.service.spec.networks.get(network) {
+                let action = Action::Connect {
+                    service: one.name.clone(),
+                    container: container.clone(),
+                    network: network.clone(),
+                    aliases: endpoint.aliases.iter().cloned().collect(),
+                };
+                last = Some(self.push(Phase::Converge, action, reasons, before(last)));
+            }
+        }
+        last
+    }
+
+    /// Returns the steps that a service's start waits for because of its `depends_on`.
+    fn dependencies(
+        &mut self,
+        one: &Examined<'a>,
+        all: &BTreeMap<&'a ServiceName, Examined<'a>>,
+    ) -> Vec<u32> {
+        let mut after = Vec::new();
+        for (name, dependency) in &one.service.depends_on {
+            let Some(other) = all.get(name) else { continue };
+            let step = self.step_of.get(name).copied();
+            after.extend(step);
+            let met = step.is_none()
+                && other
+                    .holder
+                    .is_some_and(|holder| match dependency.condition {
+                        Condition::Started => true,
+                        Condition::Healthy => holder.health == Some(Health::Healthy),
+                        Condition::Completed => {
+                            matches!(holder.state, ContainerState::Exited { code: 0, .. })
+                        }
+                    });
+            let until = match dependency.condition {
+                Condition::Started => continue,
+                Condition::Healthy => Await::Healthy,
+                Condition::Completed => Await::Completed,
+            };
+            if !met {
+                after.push(self.wait(other, dependency.condition, until, step));
+            }
+        }
+        after
+    }
+
+    fn wait(
+        &mut self,
+        other: &Examined<'a>,
+        condition: Condition,
+        until: Await,
+        step: Option<u32>,
+    ) -> u32 {
+        if let Some(known) = self.awaits.get(&(other.name, condition)) {
+            return *known;
+        }
+        let action = Action::Await {
+            service: other.name.clone(),
+            container: other.container_name.clone(),
+            until,
+            within: self.patience(other, until),
+        };
+        let step = self.push(Phase::Converge, action, &[], step.into_iter().collect());
+        self.awaits.insert((other.name, condition), step);
+        step
+    }
+
+    fn finish(mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> Plan {
+        if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
+            self.steps.clear();
+        }
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let differences = examined
+            .values()
+            .filter(|one| !one.reasons.is_empty())
+            .map(|one| Difference {
+                service: one.name.clone(),
+                reasons: one.reasons.clone(),
+            })
+            .collect();
+        Plan {
+            stack: desired.stack.clone(),
+            attempt: history.next_attempt,
+            commit: desired.commit.clone(),
+            from: history
+                .release
+                .as_ref()
+                .map(|release| release.id.revision.clone()),
+            steps: self.steps,
+            holds: self.holds,
+            differences,
+        }
+    }
+}
+
+/// Returns the services so that each comes after those that it depends on.
+fn dependency_order(desired: &DesiredState) -> Vec<&ServiceName> {
+    fn visit<'a>(
+        name: &'a ServiceName,
+        desired: &'a DesiredState,
+        seen: &mut BTreeSet<&'a ServiceName>,
+        order: &mut Vec<&'a ServiceName>,
+    ) {
+        if !seen.insert(name) {
+            return;
+        }
+        if let Some(service) = desired.services.get(name) {
+            for dependency in service.depends_on.keys() {
+                visit(dependency, desired, seen, order);
+            }
+        }
+        order.push(name);
+    }
+    let (mut seen, mut order) = (BTreeSet::new(), Vec::new());
+    for name in desired.services.keys() {
+        visit(name, desired, &mut seen, &mut order);
+    }
+    order
+}

@@ -1,0 +1,425 @@
+//! Examines one service: which container is its own, in what it differs, and what is the least
+//! to be done about it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::action::{ContainerRef, is_aside, is_incoming};
+use super::diff::{Reason, Remedy, compare, remedy};
+use super::facts::{self, Fact, Facts, Field};
+use super::{Context, History, Hold, Origin};
+use crate::desired::{Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName};
+use crate::engine::model::{
+    Container, ContainerSpec, ContainerState, Health, Image, MountSource, Restart,
+};
+use crate::labels;
+use crate::observe::{ImageState, ObservedState, content_digest};
+use crate::secret::DigestKey;
+
+/// Everything that planning looks at.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a> {
+    pub(super) desired: &'a DesiredState,
+    pub(super) observed: &'a ObservedState,
+    pub(super) history: &'a History,
+    pub(super) context: &'a Context<'a>,
+}
+
+/// What was found out about one service.
+pub(super) struct Examined<'a> {
+    pub(super) name: &'a ServiceName,
+    pub(super) service: &'a Service,
+    /// Name that its container has or gets.
+    pub(super) container_name: String,
+    /// The container that serves now, if any.
+    pub(super) holder: Option<&'a Container>,
+    /// The serving container was set aside by an interrupted replace and needs its name back.
+    pub(super) rename_back: bool,
+    /// Half-made containers of an interrupted pass.
+    pub(super) half_made: Vec<ContainerRef>,
+    /// The container before, still kept aside.
+    pub(super) set_aside: Option<ContainerRef>,
+    /// Fields in which it differs.
+    pub(super) reasons: Vec<Reason>,
+    /// The least action that takes them away; `None` = nothing to do.
+    pub(super) remedy: Option<Remedy>,
+    /// What is left as it is.
+    pub(super) holds: Vec<Hold>,
+}
+
+impl<'a> Input<'a> {
+    /// Returns the image of a service when it is on the host.
+    pub(super) fn image(&self, service: &Service) -> Option<&'a Image> {
+        match self.observed.images.get(&service.spec.image) {
+            Some(ImageState::Here(image)) => Some(image),
+            Some(
+                ImageState::Remote { .. } | ImageState::Missing { .. } | ImageState::Unknown { .. },
+            )
+            | None => None,
+        }
+    }
+
+    /// Returns the containers that this installation made for a service, by their name.
+    fn containers(&self, service: &ServiceName) -> impl Iterator<Item = &'a Container> {
+        let instance = self.context.instance;
+        self.observed.containers.iter().filter(move |container| {
+            let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
+            label(labels::INSTANCE) == Some(instance)
+                && label(labels::SERVICE) == Some(service.as_str())
+                && label(labels::ONEOFF) != Some("True")
+        })
+    }
+
+    /// Examines a service; `before` are the ones that it depends on.
+    pub(super) fn examine(
+        &self,
+        name: &'a ServiceName,
+        service: &'a Service,
+        before: &BTreeMap<&ServiceName, Examined<'a>>,
+    ) -> Examined<'a> {
+        let mut examined = self.find(name, service);
+        let released = self.released(name);
+        let git = self.wanted(&examined);
+        let image_known = self.image(service).is_some();
+        examined.reasons = match examined.holder {
+            None => vec![missing(released)],
+            Some(holder) => {
+                let live = live_facts(holder, &examined, &git, self.context);
+                let mut reasons = compare(&git, released, &live, image_known);
+                self.leave_to_image(service, &mut reasons);
+                reasons.extend(self.file_reasons(name, service));
+                reasons.extend(dependency_reasons(service, before));
+                reasons
+            }
+        };
+        examined.remedy = examined.reasons.iter().map(remedy).max();
+        let files = examined
+            .reasons
+            .iter()
+            .any(|one| matches!(one.field, Field::File(_)));
+        if files && service.on_file_change == OnFileChange::Replace {
+            examined.remedy = examined.remedy.max(Some(Remedy::Replace));
+        }
+        self.leave_alone(&mut examined);
+        examined
+    }
+
+    fn released(&self, name: &ServiceName) -> Option<&'a Facts> {
+        self.history
+            .release
+            .as_ref()
+            .and_then(|release| release.services.get(name))
+    }
+
+    /// Finds out which container serves, and what an interrupted pass left behind.
+    fn find(&self, name: &'a ServiceName, service: &'a Service) -> Examined<'a> {
+        let container_name = container_name(&self.desired.stack, name, service);
+        let mut examined = Examined {
+            name,
+            service,
+            container_name,
+            holder: None,
+            rename_back: false,
+            half_made: Vec::new(),
+            set_aside: None,
+            reasons: Vec::new(),
+            remedy: None,
+            holds: Vec::new(),
+        };
+        let mut kept_aside = None;
+        for container in self.containers(name) {
+            if is_incoming(&container.name) {
+                examined.half_made.push(reference(container));
+            } else if is_aside(&container.name) {
+                kept_aside = Some(container);
+            } else if container.name == examined.container_name || examined.holder.is_none() {
+                examined.holder = Some(container);
+            }
+        }
+        match (examined.holder, kept_aside) {
+            (None, Some(container)) => {
+                examined.holder = Some(container);
+                examined.rename_back = true;
+            }
+            (Some(_), Some(container)) => examined.set_aside = Some(reference(container)),
+            (_, None) => {}
+        }
+        examined
+    }
+
+    /// Returns what Git wants of the service, state included.
+    pub(super) fn wanted(&self, examined: &Examined<'_>) -> Facts {
+        let service = examined.service;
+        let released = self.released(examined.name);
+        let image = self.image(service);
+        let key = self.context.key;
+        let mut git = facts::desired(&service.spec, image, &service.committed_env, key);
+        git.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
+        let state = match examined.holder.map(|holder| &holder.state) {
+            // A job that has done its work is not run again until something of it changes.
+            Some(state @ ContainerState::Exited { code: 0, .. })
+                if self.may_have_ended(examined, released, state) =>
+            {
+                state.to_string()
+            }
+            _ => ContainerState::Running.to_string(),
+        };
+        git.insert(Field::State, Fact::Plain(state));
+        git
+    }
+
+    fn may_have_ended(
+        &self,
+        examined: &Examined<'_>,
+        released: Option<&Facts>,
+        state: &ContainerState,
+    ) -> bool {
+        let waited_for = self.desired.services.values().any(|other| {
+            other
+                .depends_on
+                .get(examined.name)
+                .is_some_and(|dependency| dependency.condition == Condition::Completed)
+        });
+        let ended_before = released.and_then(|facts| facts.get(&Field::State))
+            == Some(&Fact::Plain(state.to_string()));
+        examined.service.spec.restart == Restart::No && (waited_for || ended_before)
+    }
+
+    /// Leaves out what another image brings along by itself: that it is another one says it.
+    fn leave_to_image(&self, service: &Service, reasons: &mut Vec<Reason>) {
+        let differs = |field: &Field| reasons.iter().any(|reason| reason.field == *field);
+        let (image, id) = (differs(&Field::Image), differs(&Field::ImageId));
+        if !image && !id {
+            return;
+        }
+        let key = self.context.key;
+        let said = facts::desired(&service.spec, None, &service.committed_env, key);
+        let by_image = |reason: &Reason| {
+            let own = [Field::Name, Field::State].contains(&reason.field);
+            let from_image = reason.git.is_some() && !said.contains_key(&reason.field) && !own;
+            from_image && reason.origin == Origin::Pending
+        };
+        reasons.retain(|reason| {
+            let redundant = if reason.field == Field::ImageId {
+                image
+            } else {
+                by_image(reason)
+            };
+            !redundant
+        });
+    }
+
+    /// Returns the mounted files whose new content the running container may not have seen.
+    fn file_reasons(&self, name: &ServiceName, service: &Service) -> Vec<Reason> {
+        if service.on_file_change == OnFileChange::Ignore {
+            return Vec::new();
+        }
+        let released = self.history.release.as_ref().map(|release| &release.files);
+        let mut reasons: Vec<Reason> = service
+            .mounted_files
+            .iter()
+            .filter_map(|path| {
+                let git = content_digest(&self.desired.files.get(path)?.content);
+                let live = self.observed.files.get(path);
+                let before = released.and_then(|files| files.get(path));
+                let pending = released.is_some() && before != Some(&git);
+                let drift = live != Some(&git);
+                (pending || drift).then(|| Reason {
+                    field: Field::File(path.to_string()),
+                    git: Some(short(&git)),
+                    release: before.map(|digest| short(digest)),
+                    live: live.map(|digest| short(digest)),
+                    origin: if pending {
+                        Origin::Pending
+                    } else {
+                        Origin::Drift
+                    },
+                })
+            })
+            .collect();
+        if reasons.is_empty() && self.history.owed_restarts.contains(name) {
+            reasons.push(Reason {
+                field: Field::File("placed by an interrupted pass".to_owned()),
+                git: None,
+                release: None,
+                live: None,
+                origin: Origin::Pending,
+            });
+        }
+        reasons
+    }
+
+    /// Takes the remedy away where it would fight a person or mend nothing, and says so.
+    fn leave_alone(&self, examined: &mut Examined<'a>) {
+        let by_hand = !examined.reasons.is_empty()
+            && self.history.release.is_some()
+            && examined
+                .reasons
+                .iter()
+                .all(|reason| reason.origin == Origin::Drift);
+        if by_hand && self.desired.drift == DriftPolicy::Report {
+            examined.remedy = None;
+            examined.holds.push(Hold::DriftReported {
+                service: examined.name.clone(),
+                reasons: examined.reasons.clone(),
+            });
+        }
+        let Some(holder) = examined.holder.filter(|_| examined.remedy.is_none()) else {
+            return;
+        };
+        let service = examined.name.clone();
+        if holder.state == ContainerState::Restarting {
+            examined.holds.push(Hold::Restarting { service });
+        } else if holder.health == Some(Health::Unhealthy) {
+            examined.holds.push(Hold::Unhealthy { service });
+        }
+    }
+
+    /// Returns what the container of a service is made from, labels of ours included.
+    pub(super) fn container_spec(&self, one: &Examined<'_>) -> ContainerSpec {
+        let (name, service) = (one.name, one.service);
+        let mut spec = service.spec.clone();
+        let attempt = self.history.next_attempt;
+        if let Some(holder) = one.holder {
+            carry_over_anonymous(&mut spec, holder);
+        }
+        // Without the image, so that the digest says what Git says and nothing else.
+        let said = facts::desired(
+            &service.spec,
+            None,
+            &service.committed_env,
+            self.context.key,
+        );
+        let said: Vec<(&Field, &Fact)> = said.iter().collect();
+        let bytes = serde_json::to_vec(&said).unwrap_or_default();
+        let digest = self.context.key.digest(&bytes).to_string();
+        let revision = self.desired.commit.revision.clone();
+        let release = super::ReleaseId { attempt, revision }.to_string();
+        let working_dir: &Path = &self.desired.project_directory;
+        spec.labels.extend(
+            [
+                (labels::PROJECT, self.desired.stack.to_string()),
+                (labels::SERVICE, name.to_string()),
+                (labels::NUMBER, "1".to_owned()),
+                (labels::ONEOFF, "False".to_owned()),
+                (labels::CONFIG_HASH, digest.clone()),
+                (labels::WORKING_DIR, working_dir.display().to_string()),
+                (labels::STACK, self.desired.stack.to_string()),
+                (labels::INSTANCE, self.context.instance.to_owned()),
+                (labels::DIGEST, digest),
+                (labels::RELEASE, release),
+                (labels::ATTEMPT, attempt.to_string()),
+            ]
+            .map(|(label, value)| (label.to_owned(), value)),
+        );
+        spec
+    }
+}
+
+/// Takes over the nameless volumes of the container before: an image that declares a volume keeps
+/// its data there, and a new one would be empty.
+fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container) {
+    for (target, mount) in &holder.spec.mounts {
+        if !matches!(mount.source, MountSource::Anonymous(Some(_))) {
+            continue;
+        }
+        let wanted = spec
+            .mounts
+            .entry(target.clone())
+            .or_insert_with(|| mount.clone());
+        if wanted.source == MountSource::Anonymous(None) {
+            wanted.source = mount.source.clone();
+        }
+    }
+}
+
+/// Returns the facts of a live container, its name and state included.
+fn live_facts(
+    holder: &Container,
+    examined: &Examined<'_>,
+    git: &Facts,
+    context: &Context<'_>,
+) -> Facts {
+    let mut live = observed_facts(holder, git, context.key);
+    if examined.rename_back {
+        live.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
+    }
+    live
+}
+
+/// Returns what a container is observed to be, in the form that a release records.
+pub fn observed_facts(container: &Container, git: &Facts, key: &DigestKey) -> Facts {
+    let mut live = facts::live(container, git, key);
+    live.insert(Field::Name, Fact::Plain(container.name.clone()));
+    let state = match &container.state {
+        // The engine is at it already; a note says so where nothing else is to be done.
+        ContainerState::Restarting | ContainerState::Running => ContainerState::Running.to_string(),
+        other @ (ContainerState::Created
+        | ContainerState::Paused
+        | ContainerState::Exited { .. }
+        | ContainerState::Removing
+        | ContainerState::Dead) => other.to_string(),
+    };
+    live.insert(Field::State, Fact::Plain(state));
+    live
+}
+
+/// Returns the name of a service's container: its own, or Compose's `STACK-SERVICE-1`.
+pub(super) fn container_name(
+    stack: &crate::desired::StackName,
+    name: &ServiceName,
+    service: &Service,
+) -> String {
+    service
+        .container_name
+        .clone()
+        .unwrap_or_else(|| format!("{stack}-{name}-1"))
+}
+
+pub(super) fn reference(container: &Container) -> ContainerRef {
+    ContainerRef {
+        id: container.id.clone(),
+        name: container.name.clone(),
+    }
+}
+
+fn missing(released: Option<&Facts>) -> Reason {
+    let there = || Some(Fact::Plain("present".to_owned()));
+    Reason {
+        field: Field::Container,
+        git: there(),
+        release: released.and_then(|_| there()),
+        live: Some(Fact::Plain("missing".to_owned())),
+        origin: if released.is_some() {
+            Origin::Drift
+        } else {
+            Origin::Pending
+        },
+    }
+}
+
+fn dependency_reasons(
+    service: &Service,
+    before: &BTreeMap<&ServiceName, Examined<'_>>,
+) -> Vec<Reason> {
+    service
+        .depends_on
+        .iter()
+        .filter(|(_, dependency)| dependency.restart)
+        .filter(|(name, _)| {
+            let remedy = before.get(name).and_then(|examined| examined.remedy);
+            matches!(remedy, Some(Remedy::Replace | Remedy::Restart))
+        })
+        .map(|(name, _)| Reason {
+            field: Field::Dependency(name.to_string()),
+            git: None,
+            release: None,
+            live: None,
+            origin: Origin::Pending,
+        })
+        .collect()
+}
+
+fn short(digest: &str) -> Fact {
+    Fact::Plain(digest.get(..12).unwrap_or(digest).to_owned())
+}

@@ -1,0 +1,186 @@
+//! Plans the end of a pass: look whether what was started is up, take the old away, record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::ReleaseId;
+use super::action::{Action, Await, ContainerRef, Phase, ReleaseDraft, RemoveReason, aside};
+use super::diff::{Remedy, compare};
+use super::order::Planner;
+use super::services::{Examined, Input};
+use crate::desired::{Condition, ServiceName};
+use crate::engine::model::Healthcheck;
+use crate::observe::content_digest;
+
+impl<'a> Planner<'a> {
+    /// Plans the look at a service that was started: is it up, and does it stay up?
+    pub(super) fn verify(&mut self, one: &Examined<'a>) {
+        let step = self.step_of.get(one.name).copied();
+        let started = step.is_some() && one.remedy > Some(Remedy::Reconnect);
+        // The one before is still there: an interrupted pass did not get as far as this look.
+        let owed = one.remedy.is_none() && one.set_aside.is_some();
+        let waited = [Condition::Healthy, Condition::Completed]
+            .iter()
+            .any(|condition| self.awaits.contains_key(&(one.name, *condition)));
+        let until = self.readiness(one);
+        let nothing_to_see = matches!(until, Await::Running { soak } if soak.is_zero());
+        if waited || nothing_to_see || !(started || owed) {
+            return;
+        }
+        let action = Action::Await {
+            service: one.name.clone(),
+            container: one.container_name.clone(),
+            until,
+            within: self.patience(one, until),
+        };
+        self.push(Phase::Verify, action, &[], step.into_iter().collect());
+    }
+
+    fn readiness(&self, one: &Examined<'a>) -> Await {
+        let soak = self.input.desired.soak;
+        let silent =
+            one.service.spec.healthcheck.is_some() || self.input.image(one.service).is_some();
+        match self.check(one) {
+            Some(_) => Await::Healthy,
+            None if silent => Await::Running { soak },
+            None => Await::Ready { soak },
+        }
+    }
+
+    pub(super) fn check(&self, one: &Examined<'a>) -> Option<Healthcheck> {
+        let base = self
+            .input
+            .image(one.service)
+            .and_then(|image| image.healthcheck.as_ref());
+        let check = match (&one.service.spec.healthcheck, base) {
+            (Some(own), Some(base)) => Some(own.over(base)),
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => None,
+        };
+        check.filter(|check| check.test.first().is_none_or(|kind| kind != "NONE"))
+    }
+
+    /// Returns how long a service gets: what its health check may take by its own settings, and
+    /// never less than a minute.
+    pub(super) fn patience(&self, one: &Examined<'a>, until: Await) -> Duration {
+        const LEAST: Duration = Duration::from_secs(60);
+        /// A job such as a data import may take its time; a deadline there must be all the same.
+        const JOB: Duration = Duration::from_secs(600);
+        let or = |nanoseconds: i64, default: u64| match u64::try_from(nanoseconds) {
+            Ok(0) | Err(_) => Duration::from_secs(default),
+            Ok(nanoseconds) => Duration::from_nanos(nanoseconds),
+        };
+        match (until, self.check(one)) {
+            (Await::Completed, _) => JOB,
+            (Await::Ready { soak } | Await::Running { soak }, None) => soak + LEAST,
+            (Await::Healthy, None) => LEAST,
+            (Await::Ready { .. } | Await::Running { .. } | Await::Healthy, Some(check)) => {
+                // The engine's defaults: every 30 s, 30 s each, 3 failures.
+                let tries = u32::try_from(check.retries.max(0)).unwrap_or(3);
+                let tries = if tries == 0 { 3 } else { tries };
+                let one_try = or(check.interval, 30) + or(check.timeout, 30);
+                let all = or(check.start_period, 1) + one_try.saturating_mul(tries);
+                all.max(LEAST)
+            }
+        }
+    }
+
+    /// Takes away what the new state no longer needs, and records the release.
+    pub(super) fn settle(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
+        let before: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+        let gates: Vec<u32> = self.leaves(&before);
+        for one in examined.values() {
+            let replaced = match (one.remedy, &one.holder) {
+                (Some(Remedy::Replace), Some(holder)) => Some(ContainerRef {
+                    id: holder.id.clone(),
+                    name: aside(&holder.name),
+                }),
+                _ => one.set_aside.clone(),
+            };
+            if let Some(container) = replaced {
+                let action = Action::Remove {
+                    container,
+                    why: RemoveReason::Replaced,
+                };
+                self.push(Phase::Settle, action, &[], gates.clone());
+            }
+        }
+        if self.input.desired.prune {
+            for container in self.orphans() {
+                let action = Action::Remove {
+                    container,
+                    why: RemoveReason::Orphan,
+                };
+                self.push(Phase::Settle, action, &[], gates.clone());
+            }
+        }
+        let unrecorded = self.unrecorded(examined);
+        if !self.steps.is_empty() || unrecorded {
+            let all: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+            let after = self.leaves(&all);
+            let draft = Box::new(self.release(examined));
+            self.push(Phase::Settle, Action::Record(draft), &[], after);
+        }
+    }
+
+    pub(super) fn release(&self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> ReleaseDraft {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let services = examined.values().map(|one| {
+            let git = self.input.wanted(one);
+            (one.name.clone(), (one.container_name.clone(), git))
+        });
+        let files = desired.files.iter();
+        ReleaseDraft {
+            id: ReleaseId {
+                attempt: history.next_attempt,
+                revision: desired.commit.revision.clone(),
+            },
+            services: services.collect(),
+            files: files
+                .map(|(path, file)| (path.clone(), content_digest(&file.content)))
+                .collect(),
+        }
+    }
+
+    /// Returns those of `numbers` that no other of them comes after.
+    pub(super) fn leaves(&self, numbers: &[u32]) -> Vec<u32> {
+        let inner: BTreeSet<u32> = self
+            .steps
+            .iter()
+            .flat_map(|step| step.after.iter().copied())
+            .collect();
+        numbers
+            .iter()
+            .copied()
+            .filter(|number| !inner.contains(number))
+            .collect()
+    }
+
+    /// Returns whether the host is as Git says and the last release does not say so.
+    pub(super) fn unrecorded(&self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> bool {
+        if examined.values().any(|one| !one.reasons.is_empty()) {
+            return false;
+        }
+        let Some(release) = &self.input.history.release else {
+            return true;
+        };
+        let same_services = release.services.keys().eq(examined.keys().copied());
+        let files = self.input.desired.files.iter();
+        let same_files = release
+            .files
+            .iter()
+            .map(|(path, digest)| (path, digest.clone()))
+            .eq(files.map(|(path, file)| (path, content_digest(&file.content))));
+        let same_facts = examined.values().all(|one| {
+            let known = self.input.image(one.service).is_some();
+            let git = self.input.wanted(one);
+            release
+                .services
+                .get(one.name)
+                .is_some_and(|then| compare(&git, None, then, known).is_empty())
+        });
+        !(same_services && same_files && same_facts)
+    }
+}

@@ -1,0 +1,143 @@
+//! The tables, and the form of what is stored in them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+use crate::desired::ServiceName;
+use crate::journal::Entry;
+use crate::plan::facts::{Fact, Field};
+use crate::plan::{Release, ReleaseId};
+use crate::source::RepoPath;
+
+/// File name of the database in the state directory.
+pub(super) const FILE_NAME: &str = "moored.db";
+
+/// Version of the format. A newer one is refused, an older one is brought forward.
+pub(super) const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE attempts (
+    attempt INTEGER PRIMARY KEY,
+    stack TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    author TEXT NOT NULL,
+    began_at INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    restarts TEXT NOT NULL
+) STRICT;
+CREATE INDEX attempts_of_stack ON attempts (stack, attempt);
+CREATE TABLE entries (
+    attempt INTEGER NOT NULL REFERENCES attempts (attempt),
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (attempt, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE releases (
+    attempt INTEGER PRIMARY KEY REFERENCES attempts (attempt),
+    stack TEXT NOT NULL,
+    released_at INTEGER NOT NULL,
+    release TEXT NOT NULL
+) STRICT;
+CREATE INDEX releases_of_stack ON releases (stack, attempt);
+";
+
+/// Sets the connection up and makes the tables; returns the format that was found.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    let version = |connection: &Connection| {
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+    };
+    if version(connection)? == 0 {
+        // Immediate: two processes that both find no tables must not both make them.
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        if version(&transaction)? == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.execute(
+                "INSERT INTO meta VALUES ('instance', lower(hex(randomblob(8))))",
+                [],
+            )?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        transaction.commit()?;
+    }
+    version(connection)
+}
+
+pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| {
+        row.get(0)
+    })
+}
+
+pub(super) fn append(
+    connection: &Connection,
+    attempt: u64,
+    entry: &Entry,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entries (attempt, seq, at, entry)
+             SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3 FROM entries WHERE attempt = ?1",
+        )?
+        .execute(params![attempt, now.as_millisecond(), super::json(entry)])
+        .map(|_rows| ())
+}
+
+pub(super) fn entries(connection: &Connection, attempt: u64) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT entry FROM entries WHERE attempt = ?1 ORDER BY seq")?
+        .query_map(params![attempt], |row| row.get(0))?
+        .collect()
+}
+
+/// A release as it is stored: JSON has text keys only, so facts are a list.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stored {
+    id: ReleaseId,
+    services: BTreeMap<ServiceName, Vec<(Field, Fact)>>,
+    files: BTreeMap<RepoPath, String>,
+}
+
+impl From<&Release> for Stored {
+    fn from(release: &Release) -> Self {
+        let list = |facts: &BTreeMap<Field, Fact>| {
+            facts
+                .iter()
+                .map(|(field, fact)| (field.clone(), fact.clone()))
+                .collect()
+        };
+        Self {
+            id: release.id.clone(),
+            services: release
+                .services
+                .iter()
+                .map(|(name, facts)| (name.clone(), list(facts)))
+                .collect(),
+            files: release.files.clone(),
+        }
+    }
+}
+
+impl From<Stored> for Release {
+    fn from(stored: Stored) -> Self {
+        let services = stored.services.into_iter();
+        Self {
+            id: stored.id,
+            services: services
+                .map(|(name, facts)| (name, facts.into_iter().collect()))
+                .collect(),
+            files: stored.files,
+        }
+    }
+}

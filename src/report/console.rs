@@ -1,0 +1,161 @@
+//! Tells a person on stderr what is going on, as it goes on.
+//!
+//! On a terminal running steps are live lines; without one there is a plain line for each step
+//! and, for long ones, one every few seconds.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::status::took;
+use crate::desired::StackName;
+use crate::engine::model::PullProgress;
+use crate::events::Event;
+use crate::plan::Step;
+use crate::secret::Redactor;
+
+/// Tells events to a person.
+pub struct Console {
+    redactor: Redactor,
+    lines: Option<MultiProgress>,
+    running: Mutex<BTreeMap<(StackName, u32), Running>>,
+}
+
+struct Running {
+    summary: String,
+    began: Instant,
+    told: Instant,
+    bar: Option<ProgressBar>,
+}
+
+/// Time between two plain lines about one step.
+const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+impl Console {
+    /// Makes a console on stderr.
+    pub fn new(redactor: Redactor) -> Self {
+        let lines = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Self {
+            redactor,
+            lines,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Tells one event.
+    pub fn tell(&self, event: Event) {
+        match event {
+            Event::Warning { stack, warning } => self.say(&format!("{stack}  warning  {warning}")),
+            Event::Reloaded => self.say("the settings were read again"),
+            Event::ReloadRefused { error } => {
+                self.say(&format!(
+                    "the settings could not be read again, the old ones stay: {error}"
+                ));
+            }
+            Event::NotWatching { error } => self.say(&format!("warning  {error}")),
+            Event::Rewound { branch, revision } => self.say(&format!(
+                "warning  the history of branch {branch} was rewritten; it is at {} now",
+                revision.short()
+            )),
+            Event::Planned { plan } => self.say(plan.to_string().trim_end()),
+            Event::StepStarted { stack, step } => self.start(stack, &step),
+            Event::Pulling {
+                stack,
+                step,
+                image,
+                progress,
+            } => {
+                self.go_on(&(stack, step), &pulled(&image, progress));
+            }
+            Event::Waiting { stack, step, what } => self.go_on(&(stack, step), &what),
+            Event::StepDone { stack, step } => self.end(&(stack, step), "done"),
+            Event::StepFailed { stack, step, error } => {
+                self.end(&(stack, step), &format!("failed: {error}"));
+            }
+            Event::Undoing { stack, step } => {
+                self.say(&format!("{stack}  step {step}  is taken back"));
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        let text = self.redactor.clean(text);
+        match &self.lines {
+            Some(lines) => lines.suspend(|| print(&text)),
+            None => print(&text),
+        }
+    }
+
+    fn start(&self, stack: StackName, step: &Step) {
+        let summary = format!("{stack}  step {}  {}", step.number, step.summary());
+        let bar = self.lines.as_ref().map(|lines| {
+            let bar = lines.add(ProgressBar::new_spinner());
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.set_message(self.redactor.clean(&summary));
+            bar
+        });
+        let now = Instant::now();
+        let running = Running {
+            summary,
+            began: now,
+            told: now,
+            bar,
+        };
+        self.running().insert((stack, step.number), running);
+    }
+
+    fn go_on(&self, key: &(StackName, u32), what: &str) {
+        let mut running = self.running();
+        let Some(step) = running.get_mut(key) else {
+            return;
+        };
+        let text = self.redactor.clean(&format!("{}  {what}", step.summary));
+        match &step.bar {
+            Some(bar) => bar.set_message(text),
+            None if step.told.elapsed() >= BETWEEN_LINES => {
+                step.told = Instant::now();
+                print(&text);
+            }
+            None => {}
+        }
+    }
+
+    fn end(&self, key: &(StackName, u32), how: &str) {
+        let Some(step) = self.running().remove(key) else {
+            return;
+        };
+        if let Some(bar) = &step.bar {
+            bar.finish_and_clear();
+        }
+        let milliseconds = i64::try_from(step.began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.say(&format!("{}  {how}  {}", step.summary, took(milliseconds)));
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<(StackName, u32), Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn print(text: &str) {
+    // Nobody reads stderr any more: that must not stop a deploy.
+    writeln!(std::io::stderr(), "{text}").unwrap_or_default();
+}
+
+fn pulled(image: &str, progress: PullProgress) -> String {
+    let megabytes = |bytes: u64| {
+        let tenths = bytes / 100_000;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    format!(
+        "{image}  {} of {} MB",
+        megabytes(progress.done),
+        megabytes(progress.total)
+    )
+}

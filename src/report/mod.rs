@@ -1,0 +1,41 @@
+//! Makes words and data of what happened: events as they come, results as text and JSON.
+
+mod console;
+mod drift;
+mod passes;
+mod status;
+
+pub use console::Console;
+pub use drift::DriftReport;
+pub use passes::{PassReport, PlanReport};
+pub use status::{HistoryReport, RetryReport, StatusReport, history, status};
+
+use crate::secret::Redactor;
+
+/// The form of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned text for people.
+    #[default]
+    Text,
+    /// JSON for programs.
+    Json,
+}
+
+/// Something that is told to people and programs.
+pub trait Report: serde::Serialize {
+    /// Returns it as text; ends in a line feed.
+    fn text(&self) -> String;
+}
+
+/// Returns a report in a form, with every secret hidden.
+pub fn render(report: &impl Report, format: Format, redactor: &Redactor) -> String {
+    let text = match format {
+        Format::Text => report.text(),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(report).unwrap_or_default();
+            format!("{json}\n")
+        }
+    };
+    redactor.clean(&text)
+}

@@ -1,0 +1,317 @@
+//! Status and history: what runs, what was released, what is held. Neither asks Git.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Report;
+use crate::desired::StackName;
+use crate::engine::ReadEngine;
+use crate::engine::model::{Container, ContainerState, Health};
+use crate::host::View;
+use crate::journal::Outcome;
+use crate::plan::{ReleaseId, is_aside, is_incoming};
+use crate::reconcile::PassError;
+use crate::record::{Attempt, Record};
+use crate::source::Revision;
+use crate::{labels, observe, table};
+
+/// The status of all stacks.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct StatusReport(pub Vec<StackStatus>);
+
+/// The status of one stack.
+#[derive(Serialize)]
+pub struct StackStatus {
+    /// Name of the stack.
+    pub stack: String,
+    /// The last release; `None` before the first.
+    pub release: Option<ReleaseId>,
+    /// Its services, with what their containers do now.
+    pub services: BTreeMap<String, ServiceStatus>,
+    /// The last attempt, unless it became the release.
+    pub last_attempt: Option<AttemptLine>,
+    /// Whether the last attempt's revision is held.
+    pub held: bool,
+}
+
+/// What the container of a service does now.
+#[derive(Serialize)]
+pub struct ServiceStatus {
+    /// Name of its container.
+    pub container: Option<String>,
+    /// Its image.
+    pub image: Option<String>,
+    /// What it is doing; `missing` without a container.
+    pub state: String,
+    /// What its health check says; `None` without one.
+    pub health: Option<Health>,
+    /// When it was started last.
+    pub started_at: Option<String>,
+}
+
+/// One attempt, in short.
+#[derive(Serialize)]
+pub struct AttemptLine {
+    /// Its number.
+    pub attempt: u64,
+    /// Its commit.
+    pub revision: Revision,
+    /// The commit's subject.
+    pub subject: String,
+    /// The commit's author.
+    pub author: String,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// How it ended; `None` while it runs.
+    pub outcome: Option<Outcome>,
+    /// The plan that it executed, printed.
+    pub plan: String,
+}
+
+/// The attempts of all stacks, newest first.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct HistoryReport(pub BTreeMap<String, Vec<AttemptLine>>);
+
+/// Looks at every stack that was released here, or at the one that is named.
+///
+/// # Errors
+/// The engine or the record can't be asked.
+pub async fn status(view: &View, only: Option<&str>) -> Result<StatusReport, PassError> {
+    let Some(record) = &view.record else {
+        return Ok(StatusReport(Vec::new()));
+    };
+    let mut stacks = Vec::new();
+    for stack in stacks_of(record, only)? {
+        stacks.push(stack_status(view.engine.as_ref(), record, &stack).await?);
+    }
+    Ok(StatusReport(stacks))
+}
+
+/// Returns the last `limit` attempts of every stack, or of the one that is named.
+///
+/// # Errors
+/// The record can't be read.
+pub fn history(view: &View, only: Option<&str>, limit: usize) -> Result<HistoryReport, PassError> {
+    let Some(record) = &view.record else {
+        return Ok(HistoryReport(BTreeMap::new()));
+    };
+    let mut stacks = BTreeMap::new();
+    for stack in stacks_of(record, only)? {
+        let attempts = record.attempts(&stack, limit)?;
+        stacks.insert(
+            stack.to_string(),
+            attempts.into_iter().map(AttemptLine::from).collect(),
+        );
+    }
+    Ok(HistoryReport(stacks))
+}
+
+fn stacks_of(record: &Record, only: Option<&str>) -> Result<Vec<StackName>, PassError> {
+    let stacks = record.stacks()?.into_iter();
+    Ok(stacks
+        .filter(|stack| only.is_none_or(|only| stack.as_str() == only))
+        .collect())
+}
+
+async fn stack_status(
+    engine: &dyn ReadEngine,
+    record: &Record,
+    stack: &StackName,
+) -> Result<StackStatus, PassError> {
+    let history = record.history(stack)?;
+    let (containers, _) = observe::containers(engine, stack).await?;
+    let mut services = BTreeMap::new();
+    for service in history
+        .release
+        .iter()
+        .flat_map(|release| release.services.keys())
+    {
+        services.insert(service.to_string(), ServiceStatus::missing());
+    }
+    for container in &containers {
+        let ours = container
+            .spec
+            .labels
+            .get(labels::INSTANCE)
+            .map(String::as_str);
+        let service = container.spec.labels.get(labels::SERVICE);
+        let kept_aside = is_aside(&container.name) || is_incoming(&container.name);
+        if let (Some(service), true, false) = (service, ours == Some(record.instance()), kept_aside)
+        {
+            services.insert(service.clone(), ServiceStatus::from(container));
+        }
+    }
+    let last = record.attempts(stack, 1)?.into_iter().next();
+    let became = last.as_ref().map(|last| last.number)
+        == history.release.as_ref().map(|release| release.id.attempt);
+    Ok(StackStatus {
+        stack: stack.to_string(),
+        release: history.release.map(|release| release.id),
+        services,
+        last_attempt: last.filter(|_| !became).map(AttemptLine::from),
+        held: history.failed.is_some(),
+    })
+}
+
+impl ServiceStatus {
+    fn missing() -> Self {
+        Self {
+            container: None,
+            image: None,
+            state: "missing".to_owned(),
+            health: None,
+            started_at: None,
+        }
+    }
+}
+
+impl From<&Container> for ServiceStatus {
+    fn from(container: &Container) -> Self {
+        let started = container.state != ContainerState::Created;
+        Self {
+            container: Some(container.name.clone()),
+            image: Some(container.spec.image.clone()),
+            state: container.state.to_string(),
+            health: container.health,
+            started_at: started.then(|| container.started_at.clone()),
+        }
+    }
+}
+
+impl From<Attempt> for AttemptLine {
+    fn from(attempt: Attempt) -> Self {
+        let took = attempt.last_entry_at.as_millisecond() - attempt.began_at.as_millisecond();
+        Self {
+            attempt: attempt.number,
+            revision: attempt.revision,
+            subject: attempt.subject,
+            author: attempt.author,
+            began_at: attempt.began_at,
+            duration_ms: took.max(0),
+            outcome: attempt.status.outcome,
+            plan: attempt.plan,
+        }
+    }
+}
+
+impl Report for StatusReport {
+    fn text(&self) -> String {
+        if self.0.is_empty() {
+            return "nothing has been released on this host yet\n".to_owned();
+        }
+        let texts: Vec<String> = self.0.iter().map(StackStatus::text).collect();
+        texts.join("\n")
+    }
+}
+
+impl StackStatus {
+    fn text(&self) -> String {
+        let release = self
+            .release
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), ToString::to_string);
+        let mut text = format!("{}  release {release}\n", self.stack);
+        let header = ["  service", "state", "health", "image", "started"].map(str::to_owned);
+        let rows = self.services.iter().map(|(service, status)| {
+            [
+                format!("  {service}"),
+                status.state.clone(),
+                health(status.health).to_owned(),
+                status.image.clone().unwrap_or_else(|| "—".to_owned()),
+                status
+                    .started_at
+                    .as_deref()
+                    .map_or_else(|| "—".to_owned(), short_time),
+            ]
+        });
+        text.push_str(&table::aligned(std::iter::once(header).chain(rows)));
+        if let Some(last) = &self.last_attempt {
+            let outcome = last.outcome.as_ref().map_or("at work", Outcome::word);
+            let (attempt, revision) = (last.attempt, last.revision.short());
+            text = format!("{text}  last attempt  {attempt} of {revision} {outcome}\n");
+            if let Some(error) = last.outcome.as_ref().and_then(Outcome::error) {
+                text = format!("{text}    {}\n", error.replace('\n', "\n    "));
+            }
+        }
+        if self.held {
+            text.push_str("  held          until a new commit, a revert, or: moored retry\n");
+        }
+        text
+    }
+}
+
+fn health(health: Option<Health>) -> &'static str {
+    match health {
+        None => "—",
+        Some(Health::Starting) => "starting",
+        Some(Health::Healthy) => "healthy",
+        Some(Health::Unhealthy) => "unhealthy",
+    }
+}
+
+/// Returns a time of the engine to the second.
+fn short_time(text: &str) -> String {
+    text.parse::<Timestamp>()
+        .map_or_else(|_| text.to_owned(), display_time)
+}
+
+fn display_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+impl Report for HistoryReport {
+    fn text(&self) -> String {
+        if self.0.is_empty() {
+            return "nothing has been released on this host yet\n".to_owned();
+        }
+        let texts = self.0.iter().map(|(stack, attempts)| {
+            let header = [
+                "  #", "commit", "began", "took", "outcome", "author", "subject",
+            ];
+            let rows = attempts.iter().map(|one| {
+                [
+                    format!("  {}", one.attempt),
+                    one.revision.short().to_owned(),
+                    display_time(one.began_at),
+                    took(one.duration_ms),
+                    one.outcome
+                        .as_ref()
+                        .map_or("at work", Outcome::word)
+                        .to_owned(),
+                    one.author.clone(),
+                    one.subject.clone(),
+                ]
+            });
+            let rows = std::iter::once(header.map(str::to_owned)).chain(rows);
+            format!("{stack}\n{}", table::aligned(rows))
+        });
+        texts.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Returns a duration to a tenth of a second.
+pub(super) fn took(milliseconds: i64) -> String {
+    let tenths = (milliseconds + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// The stacks whose held revision may be tried again.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct RetryReport(pub Vec<String>);
+
+impl Report for RetryReport {
+    fn text(&self) -> String {
+        if self.0.is_empty() {
+            return "nothing is held\n".to_owned();
+        }
+        let line = |stack: &String| format!("{stack}  is tried again at the next pass\n");
+        self.0.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,259 @@
+//! Finds out what Git wants of this host: fetches the state repository and loads every stack
+//! from the commit that it is at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable};
+
+use crate::config::{Repository, StackSource};
+use crate::desired::{self, DesiredState, HostFiles, manifest};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::events::Event;
+use crate::host::View;
+use crate::lock::{Lock, LockError};
+use crate::record::RecordError;
+use crate::source::{self, ReadError, RepoPath, SourceError, Tree};
+
+/// Why a stack could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The state repository could not be fetched.
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    /// The mirror of the state repository is in use.
+    #[error("{0}")]
+    Mirror(#[from] LockError),
+    /// The commit's files could not be read.
+    #[error("failed to read the state repository: {0}")]
+    Read(#[from] ReadError),
+    /// What the repository says is wrong.
+    #[error("{0}")]
+    State(#[from] Diagnostics),
+    /// The record of earlier passes could not be read.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+}
+
+/// What was loaded, by the directory of the manifest.
+pub type Loaded = BTreeMap<String, Result<DesiredState, LoadError>>;
+
+/// Fetches the state repository and loads the stacks of this host; `only` names one of them.
+///
+/// # Errors
+/// The state repository can't be fetched or read at all.
+pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> {
+    let mut loaded = Loaded::new();
+    for (branch, wanted) in by_branch(view) {
+        let tree = fetch(view, &branch).await?;
+        let dirs = match wanted {
+            Some(dirs) => dirs,
+            None => every_stack(&tree)?,
+        };
+        for dir in dirs {
+            let desired = load_one(view, &tree, &dir);
+            loaded.insert(if dir.is_empty() { ".".to_owned() } else { dir }, desired);
+        }
+    }
+    refuse_doubles(&mut loaded);
+    report_gone(view, &mut loaded)?;
+    match only {
+        Some(name) => pick(loaded, name),
+        None => Ok(loaded),
+    }
+}
+
+/// Returns the branches to fetch with their directories; `None` = every stack on the branch.
+fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
+    let default = &view.config.repository.branch;
+    let Some(sources) = &view.config.stacks else {
+        return [(default.clone(), None)].into();
+    };
+    let mut branches: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
+    for source in sources {
+        let branch = match source {
+            StackSource::Directory(_) => default,
+            StackSource::Branch { branch, .. } => branch,
+        };
+        let dirs = branches.entry(branch.clone()).or_default();
+        dirs.get_or_insert_default().push(source.dir().to_owned());
+    }
+    branches
+}
+
+async fn fetch(view: &View, branch: &str) -> Result<Tree, LoadError> {
+    /// A little more than a fetch may take at most.
+    const PATIENCE: usize = 1300;
+    const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+    let path = view.config.state_dir.join("mirror.lock");
+    let holder = format!("process {}", std::process::id());
+    // A plan asked for by hand and the controller's pass may both want to fetch.
+    let _lock = (|| async { Lock::take(&path, "the mirror of the state repository", &holder) })
+        .retry(
+            ConstantBuilder::default()
+                .with_delay(BETWEEN_TRIES)
+                .with_max_times(PATIENCE),
+        )
+        .when(|error| matches!(error, LockError::Taken { .. }))
+        .await?;
+    let repository = Repository {
+        branch: branch.to_owned(),
+        ..view.config.repository.clone()
+    };
+    let fetched = source::fetch(&repository, &view.mirror(), &view.program).await?;
+    if fetched.rewound {
+        let (branch, revision) = (branch.to_owned(), fetched.revision.clone());
+        view.events.tell(Event::Rewound { branch, revision });
+    }
+    match Tree::at_commit(&view.mirror(), &fetched.revision) {
+        // A fetch looks at what is there, not at every byte of it: one clone afresh mends that.
+        Err(ReadError::Damaged { .. }) => {
+            source::set_aside(&view.mirror())?;
+            let fetched = source::fetch(&repository, &view.mirror(), &view.program).await?;
+            Ok(Tree::at_commit(&view.mirror(), &fetched.revision)?)
+        }
+        tree => Ok(tree?),
+    }
+}
+
+fn every_stack(tree: &Tree) -> Result<Vec<String>, LoadError> {
+    let found = tree.find_named(manifest::FILE_NAME)?;
+    if found.is_empty() {
+        let commit = tree
+            .commit()
+            .map(|commit| commit.revision.short().to_owned());
+        let message = format!("no stack has one at commit {}", commit.unwrap_or_default());
+        let hint = "nothing is changed; a directory with a moored.yaml is a stack, see \
+                    docs/manifest.md";
+        return Err(
+            Diagnostics::from(Diagnostic::file(manifest::FILE_NAME, message).hint(hint)).into(),
+        );
+    }
+    let dir = |path: &RepoPath| path.parent().map(|dir| dir.to_string()).unwrap_or_default();
+    Ok(found.iter().map(dir).collect())
+}
+
+fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadError> {
+    let refuse = |message: String| LoadError::State(Diagnostic::file(dir, message).into());
+    let path = RepoPath::new(dir).map_err(|error| refuse(error.to_string()))?;
+    let Some(commit) = tree.commit() else {
+        return Err(refuse("the tree is not of a commit".to_owned()));
+    };
+    let default_directory = |stack: &str| view.project_directory(stack);
+    let place = desired::Place {
+        dir: &path,
+        commit,
+        default_directory: &default_directory,
+    };
+    Ok(desired::load(tree, &place, &FilesOfThisHost)?)
+}
+
+/// Two directories that claim the same stack would undo one another's work for ever.
+fn refuse_doubles(loaded: &mut Loaded) {
+    let mut dirs_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (dir, desired) in loaded.iter() {
+        if let Ok(desired) = desired {
+            dirs_of
+                .entry(desired.stack.to_string())
+                .or_default()
+                .push(dir.clone());
+        }
+    }
+    for (stack, dirs) in dirs_of.into_iter().filter(|(_, dirs)| dirs.len() > 1) {
+        for dir in &dirs {
+            let message = format!("stack {stack} is declared in {}", dirs.join(" and in "));
+            let file = format!("{dir}/{}", manifest::FILE_NAME);
+            let found = Diagnostic::file(&file, message).hint("give each stack a name of its own");
+            loaded.insert(dir.clone(), Err(Diagnostics::from(found).into()));
+        }
+    }
+}
+
+/// Adds a finding for every stack that was released here and is no longer in the repository.
+fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
+    let Some(record) = &view.record else {
+        return Ok(());
+    };
+    // A manifest that can't be read may well be the one.
+    if loaded.values().any(Result::is_err) {
+        return Ok(());
+    }
+    let here: BTreeSet<String> = loaded
+        .values()
+        .flatten()
+        .map(|desired| desired.stack.to_string())
+        .collect();
+    for stack in record
+        .stacks()?
+        .into_iter()
+        .filter(|stack| !here.contains(stack.as_str()))
+    {
+        let message = format!("stack {stack} is no longer in the state repository");
+        let hint = "its containers are left as they are; bring its moored.yaml back, or remove \
+                    them by hand";
+        let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
+        loaded.insert(stack.to_string(), Err(Diagnostics::from(found).into()));
+    }
+    Ok(())
+}
+
+fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {
+    let by_stack = loaded.iter().find_map(|(dir, desired)| {
+        let desired = desired.as_ref().ok()?;
+        (desired.stack.as_str() == name).then(|| dir.clone())
+    });
+    let dir = by_stack.unwrap_or_else(|| name.trim_end_matches('/').to_owned());
+    if let Some(desired) = loaded.remove(&dir) {
+        return Ok([(dir, desired)].into());
+    }
+    let known = loaded.iter().map(|(dir, desired)| match desired {
+        Ok(desired) => desired.stack.to_string(),
+        Err(_) => dir.clone(),
+    });
+    let known: Vec<String> = known.collect();
+    let message = format!(
+        "there is no stack \"{}\" in the state repository",
+        name.escape_default()
+    );
+    let found = Diagnostic::file(manifest::FILE_NAME, message)
+        .hint(format!("there is: {}", known.join(", ")));
+    Err(Diagnostics::from(found).into())
+}
+
+/// The files of this host: regular ones, of bounded size.
+struct FilesOfThisHost;
+
+/// A thousand times a large environment file.
+const MAX_HOST_FILE: u64 = 4 * 1024 * 1024;
+
+impl HostFiles for FilesOfThisHost {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        let opened = std::fs::OpenOptions::new()
+            .read(true)
+            // A named pipe that nobody writes to must not hang the controller.
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("can't be read: {error}")),
+        };
+        let about = file
+            .metadata()
+            .map_err(|error| format!("can't be read: {error}"))?;
+        if !about.is_file() {
+            return Err("is not a regular file".to_owned());
+        }
+        if about.size() > MAX_HOST_FILE {
+            return Err(format!("is larger than {MAX_HOST_FILE} bytes"));
+        }
+        let mut content = Vec::new();
+        file.take(MAX_HOST_FILE)
+            .read_to_end(&mut content)
+            .map_err(|error| format!("can't be read: {error}"))?;
+        Ok(Some(content))
+    }
+}

@@ -1,0 +1,48 @@
+//! What tests against a real engine share. Read this page; the rest is detail.
+//!
+//! **Needs** a Docker engine at [`docker_cli::ENDPOINT`] with the `docker` CLI, a static busybox
+//! at `/bin/busybox` (Debian: `busybox-static`) and, for pulls, `docker-registry` (Debian: the
+//! package of the same name). A test that misses one of them fails and says which.
+//!
+//! | piece | what it gives |
+//! |---|---|
+//! | [`docker_cli::docker`] | runs the CLI and returns what it printed; panics with its error |
+//! | [`docker_cli::try_docker`] | the same, with the error as a value |
+//! | [`docker_cli::Sandbox`] | names that nobody else uses, images, and the clean-up |
+//! | [`docker_cli::eventually`] | waits for something to become true, instead of sleeping |
+//! | [`registry::Registry`] | a registry of its own on a free port; push to it, stop it |
+//!
+//! **Every object of the engine belongs to a sandbox.** Make one first in a test and take every
+//! name from it:
+//!
+//! ```ignore
+//! let sandbox = Sandbox::new("plan");
+//! let image = sandbox.image("app", &["CMD [\"sleep\", \"600\"]"]);
+//! let web = sandbox.name("web"); // mooredtest-plan-4711-0-web
+//! docker(&["run", "-d", "--name", &web, &image]);
+//! ```
+//!
+//! When it is dropped, also after a panic, all containers, networks, volumes (those without a
+//! name, too, as long as a container of the sandbox still has them; else tell
+//! [`docker_cli::Sandbox::own_volume`]) and images with its prefix are removed, whoever made them. A killed run leaves its objects behind; they all begin with
+//! `mooredtest-`.
+//!
+//! **The CLI is the outside eye.** Where a test asks whether our reading of the engine is right,
+//! make the thing with the CLI and read it with ours, or the other way round: a test that writes
+//! and reads with our own code can't see that both are wrong in the same way.
+//!
+//! Images are one static busybox with its applets in `/bin`, so that `sh`, `sleep`, `httpd`, `nc`
+//! and `wget` are there. They come from no registry: tests work without a network.
+
+pub(crate) mod docker_cli;
+pub(crate) mod git_http;
+pub(crate) mod origin;
+pub(crate) mod registry;
+pub(crate) mod sshd;
+
+/// Writes a file the short way.
+pub(crate) fn put(path: impl AsRef<std::path::Path>, bytes: impl AsRef<[u8]>) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path).unwrap();
+    file.write_all(bytes.as_ref()).unwrap();
+}

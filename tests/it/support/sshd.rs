@@ -1,0 +1,113 @@
+//! A real OpenSSH server on a port of its own, for the user who runs the tests.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The server; ends when dropped.
+pub(crate) struct Sshd {
+    process: Child,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Sshd {
+    /// Starts one; none where OpenSSH is not installed or refuses to run for this user.
+    pub(crate) fn start() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, kind) in [
+            ("host", "ed25519"),
+            ("host_ecdsa", "ecdsa"),
+            ("user", "ed25519"),
+            ("stranger", "ed25519"),
+        ] {
+            make_key(&directory.path().join(name), kind)?;
+        }
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let mut server = Command::new("/usr/sbin/sshd");
+        server.args(["-D", "-e", "-f", "/dev/null"]);
+        for option in [
+            format!("Port={port}"),
+            "ListenAddress=127.0.0.1".to_owned(),
+            format!("HostKey={}", path("host")),
+            format!("HostKey={}", path("host_ecdsa")),
+            format!("AuthorizedKeysFile={}", path("user.pub")),
+            "StrictModes=no".to_owned(),
+            "PasswordAuthentication=no".to_owned(),
+            "KbdInteractiveAuthentication=no".to_owned(),
+            "PidFile=none".to_owned(),
+        ] {
+            server.args(["-o", &option]);
+        }
+        let process = server
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut sshd = Self {
+            process,
+            port,
+            directory,
+        };
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(sshd);
+            }
+            if sshd.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
+    /// Returns the address of a repository.
+    pub(crate) fn url(&self, repository: &Path) -> String {
+        let user = Command::new("id").arg("-un").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap();
+        format!(
+            "ssh://{}@127.0.0.1:{}{}",
+            user.trim(),
+            self.port,
+            repository.display()
+        )
+    }
+
+    /// Returns the server's name as `known_hosts` has it.
+    pub(crate) fn name(&self) -> String {
+        format!("[127.0.0.1]:{}", self.port)
+    }
+
+    /// Returns the path of a private key: `user` may log in, `stranger` may not.
+    pub(crate) fn key(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Returns a public key as `known_hosts` has it.
+    pub(crate) fn public(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.key(name).with_extension("pub")).unwrap();
+        text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn make_key(path: &Path, kind: &str) -> Option<()> {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-N", "", "-t", kind, "-f"])
+        .arg(path)
+        .status()
+        .ok()?;
+    made.success().then_some(())
+}
