@@ -18,6 +18,7 @@ use crate::journal::Outcome;
 use crate::plan::Weight;
 use crate::reconcile::{ByStack, PassError, Passed, reconcile};
 use crate::source::Watch;
+use crate::stacks::LoadError;
 
 /// What wakes the controller beside its timer and the files that it watches.
 pub struct Signals {
@@ -29,6 +30,9 @@ pub struct Signals {
 
 /// Files change in bursts (an editor writes, renames, sets times): one pass for all of it.
 const BURST: Duration = Duration::from_millis(50);
+
+/// The first time between two looks for an engine that is away.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest time between two tries of what keeps failing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -42,7 +46,7 @@ pub async fn run(
 ) {
     let wake = Arc::new(Notify::new());
     let mut watched = Watched::new(&host, &wake);
-    let mut failures = 0;
+    let mut in_a_row = 0;
     loop {
         let result = tokio::select! {
             result = reconcile(&host, None) => result,
@@ -51,12 +55,13 @@ pub async fn run(
         };
         report(&result);
         watched.follow(&host, &result);
-        failures = if may_pass_by_itself(&result) {
-            failures + 1
-        } else {
+        let trouble = trouble(&result);
+        in_a_row = if trouble == Trouble::None {
             0
+        } else {
+            in_a_row + 1
         };
-        let pause = pause(host.view.config.repository.poll, failures);
+        let pause = pause(host.view.config.repository.poll, trouble, in_a_row);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => tokio::time::sleep(BURST).await,
@@ -92,28 +97,55 @@ fn reload(host: &mut Host, load_config: &impl Fn() -> Result<Config, String>) {
         .tell(Event::ReloadRefused { error: refused });
 }
 
-/// Returns whether what went wrong may go away without a commit: such a pass is tried again, at
-/// growing intervals.
-fn may_pass_by_itself(result: &Result<ByStack<Passed>, PassError>) -> bool {
-    let Ok(stacks) = result else { return true };
-    stacks.values().any(|passed| match passed {
-        Err(PassError::Load(_)) => false,
-        Err(PassError::Engine(_) | PassError::Record(_)) => true,
-        Ok(passed) => {
-            passed.looked.plan.weight() == Some(Weight::Passing)
-                || matches!(passed.outcome, Some(Outcome::Unsettled { .. }))
-        }
-    })
+/// What keeps a pass from being the last word until Git moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    /// Nothing: the next look is at the next poll.
+    None,
+    /// A remote (Git, a registry) did not do its part: it is asked less and less often.
+    Remote,
+    /// The engine was away: it is this host's own, and everybody waits for it.
+    Engine,
 }
 
-/// Returns the time until the next pass: the poll interval, doubled with every failure in a row,
-/// give or take a tenth so that many hosts do not ask at the same instant.
-fn pause(poll: Duration, failures: u32) -> Duration {
-    let doubled = poll.saturating_mul(2_u32.saturating_pow(failures.min(16)));
-    let pause = if failures == 0 {
-        poll
-    } else {
-        doubled.min(LONGEST_PAUSE.max(poll))
+fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
+    let of_error = |error: &PassError| match error {
+        PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) => Trouble::Remote,
+        // Only a commit mends these, or a person at the host.
+        PassError::Load(LoadError::State(_) | LoadError::Read(_) | LoadError::Record(_))
+        | PassError::Record(_) => Trouble::None,
+        PassError::Engine(_) => Trouble::Engine,
+    };
+    let of_stack = |passed: &Result<Passed, PassError>| match passed {
+        Err(error) => of_error(error),
+        Ok(passed) => match &passed.outcome {
+            Some(Outcome::Postponed { .. }) => Trouble::Engine,
+            Some(Outcome::Unsettled { .. }) => Trouble::Remote,
+            Some(
+                Outcome::Succeeded
+                | Outcome::RolledBack { .. }
+                | Outcome::Failed { .. }
+                | Outcome::Stopped
+                | Outcome::Interrupted,
+            ) => Trouble::None,
+            None if passed.looked.plan.weight() == Some(Weight::Passing) => Trouble::Remote,
+            None => Trouble::None,
+        },
+    };
+    match result {
+        Err(error) => of_error(error),
+        Ok(stacks) => stacks.values().map(of_stack).max().unwrap_or(Trouble::None),
+    }
+}
+
+/// Returns the time until the next pass after so many troubled ones in a row, give or take a
+/// tenth so that many hosts do not ask at the same instant.
+fn pause(poll: Duration, trouble: Trouble, in_a_row: u32) -> Duration {
+    let doubled = |first: Duration| first.saturating_mul(2_u32.saturating_pow(in_a_row.min(16)));
+    let pause = match trouble {
+        Trouble::None => poll,
+        Trouble::Remote => doubled(poll).min(LONGEST_PAUSE.max(poll)),
+        Trouble::Engine => doubled(SHORTEST_PAUSE).min(poll),
     };
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
@@ -169,18 +201,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_with_failures_and_have_an_end() {
+    fn pauses_grow_with_trouble_and_have_an_end() {
         let poll = Duration::from_secs(30);
-        let within = |failures: u32, seconds: f64| {
-            let pause = pause(poll, failures).as_secs_f64();
-            assert!(
-                (0.89 * seconds..1.11 * seconds).contains(&pause),
-                "{failures}: {pause}"
-            );
+        let within = |trouble: Trouble, in_a_row: u32, seconds: f64| {
+            let pause = pause(poll, trouble, in_a_row).as_secs_f64();
+            let range = 0.89 * seconds..1.11 * seconds;
+            assert!(range.contains(&pause), "{trouble:?} {in_a_row}: {pause}");
         };
-        within(0, 30.0);
-        within(1, 60.0);
-        within(3, 240.0);
-        within(60, 600.0);
+        within(Trouble::None, 0, 30.0);
+        within(Trouble::Remote, 1, 60.0);
+        within(Trouble::Remote, 3, 240.0);
+        within(Trouble::Remote, 60, 600.0);
+        within(Trouble::Engine, 1, 1.0);
+        within(Trouble::Engine, 60, 30.0);
     }
 }

@@ -46,6 +46,11 @@ pub enum Outcome {
         /// With what.
         error: String,
     },
+    /// The engine or a registry went away; the next pass goes on from what it finds.
+    Postponed {
+        /// What went wrong.
+        error: String,
+    },
     /// Everything is up, and something is left to tidy up, which the next pass does.
     Unsettled {
         /// What went wrong.
@@ -64,6 +69,7 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::RolledBack { .. } => "rolled back",
             Self::Failed { .. } => "failed",
+            Self::Postponed { .. } => "postponed",
             Self::Unsettled { .. } => "unsettled",
             Self::Stopped => "stopped",
             Self::Interrupted => "interrupted",
@@ -73,9 +79,10 @@ impl Outcome {
     /// Returns what went wrong, if anything did.
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::RolledBack { error } | Self::Failed { error } | Self::Unsettled { error } => {
-                Some(error)
-            }
+            Self::RolledBack { error }
+            | Self::Failed { error }
+            | Self::Postponed { error }
+            | Self::Unsettled { error } => Some(error),
             Self::Succeeded | Self::Stopped | Self::Interrupted => None,
         }
     }

@@ -75,6 +75,7 @@ pub(super) fn of_pass(passed: &ByStack<Passed>) -> Exit {
                 | Outcome::Stopped
                 | Outcome::Interrupted,
             ) => Exit::Failed,
+            Some(Outcome::Postponed { .. }) => Exit::Unavailable,
         },
     });
     exits.fold(Exit::Done, Exit::or)

@@ -1,14 +1,17 @@
 //! The subcommands that change the host: `reconcile` and `run`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use super::{Cli, Exit, Failure, exit, host_failure};
-use crate::config;
+use crate::config::{self, Config};
 use crate::controller::{self, Signals};
-use crate::host::Host;
+use crate::engine::EngineError;
+use crate::host::{Host, HostError};
 use crate::reconcile::{self, ByStack, PassError, Passed};
 use crate::report::PassReport;
 
@@ -32,17 +35,37 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
 pub(super) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     let signals = listen()?;
     let config = cli.config()?;
-    let host = Host::open(
-        config,
-        cli.events.clone(),
-        cli.redactor.clone(),
-        signals.stop.clone(),
-    );
-    let host = host.await.map_err(|error| host_failure(&error))?;
+    let mut stop = signals.stop.clone();
+    let host = tokio::select! {
+        host = open_patiently(cli, &config, &signals) => host?,
+        _stopped = stop.wait_for(|stop| *stop) => return Ok(Exit::Done),
+    };
     let load = || config::load(&cli.path).map_err(|error| error.to_string());
     let said = std::sync::Mutex::new(String::new());
     controller::run(host, signals, load, |result| tell(cli, result, &said)).await;
     Ok(Exit::Done)
+}
+
+/// Opens the host, waiting for an engine that is not there yet: at boot it may come up later.
+async fn open_patiently(cli: &Cli, config: &Config, signals: &Signals) -> Result<Host, Failure> {
+    let forever = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(30))
+        .without_max_times();
+    let open = || {
+        let (events, redactor) = (cli.events.clone(), cli.redactor.clone());
+        Host::open(config.clone(), events, redactor, signals.stop.clone())
+    };
+    let mut told = false;
+    open.retry(forever)
+        .when(|error| matches!(error, HostError::Engine(EngineError::Unavailable { .. })))
+        .notify(|error, _pause| {
+            if !std::mem::replace(&mut told, true) {
+                let _exit = cli.fail(Exit::Unavailable, &format!("{error}; waiting for it"));
+            }
+        })
+        .await
+        .map_err(|error| host_failure(&error))
 }
 
 /// Prints the result of a pass, unless it is what the pass before said: a host that is as Git

@@ -65,6 +65,18 @@ fn is_of_same_attempt(there: &Container, spec: &ContainerSpec) -> bool {
     .all(|label| there.spec.labels.get(*label) == spec.labels.get(*label))
 }
 
+/// Takes a create back: the container goes, if this very attempt has made it. Repeatable.
+pub(super) async fn unmake(
+    engine: &dyn WriteEngine,
+    name: &str,
+    spec: &ContainerSpec,
+) -> Result<(), EngineError> {
+    match engine.container(name).await? {
+        Some(there) if is_of_same_attempt(&there, spec) => engine.remove_container(&there.id).await,
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Takes a replace back, from wherever it stopped: the new container goes, the old one gets its
 /// name back and runs again. Repeatable.
 ///
@@ -79,12 +91,7 @@ pub(super) async fn put_back(
         return Ok(false);
     };
     for candidate in [incoming(name), name.to_owned()] {
-        if let Some(there) = engine.container(&candidate).await?
-            && there.id != old.id
-            && is_of_same_attempt(&there, spec)
-        {
-            engine.remove_container(&there.id).await?;
-        }
+        unmake(engine, &candidate, spec).await?;
     }
     if kept.name != old.name {
         engine.rename_container(&old.id, &old.name).await?;

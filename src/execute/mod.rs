@@ -19,6 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::desired::StackName;
 use crate::engine::{EngineError, WriteEngine};
 use crate::events::{Event, Events};
 use crate::journal::{Entry, Outcome};
@@ -53,6 +54,11 @@ pub struct Hands {
 }
 
 impl Hands {
+    /// Returns where the former content of a stack's files is kept.
+    fn store_of(&self, stack: &StackName) -> PathBuf {
+        self.store.join(stack.as_str())
+    }
+
     /// Returns whether an attempt is open.
     pub fn is_at_work(&self) -> bool {
         self.open.load(Ordering::SeqCst) > 0
@@ -91,6 +97,14 @@ pub enum StepError {
     GivenUp,
 }
 
+/// The first thing that went wrong in an attempt.
+struct Trouble {
+    phase: Phase,
+    error: String,
+    /// It may go away by itself, and what was done so far is for the next pass to go on from.
+    passing: bool,
+}
+
 /// Executes a plan as the attempt that it was made for.
 ///
 /// # Errors
@@ -106,19 +120,34 @@ pub async fn execute(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError>
 async fn attempt(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError> {
     let journal = hands.record.begin(plan, hands.clock.now())?;
     let mut walk = Walk::new(plan, hands, journal);
-    let failed = walk.steps().await?;
-    let outcome = match failed {
-        // The new release stands by then, and going back from it would do harm.
-        Some((Phase::Settle, error)) => Outcome::Unsettled { error },
-        Some((Phase::Prepare | Phase::Converge | Phase::Verify, error)) => {
-            walk.put_back(error).await?
-        }
+    walk.steps().await?;
+    let outcome = match walk.trouble.take() {
         None if walk.waiting.is_empty() => Outcome::Succeeded,
         None => Outcome::Stopped,
+        Some(Trouble {
+            error,
+            passing: true,
+            ..
+        }) => Outcome::Postponed { error },
+        // The new release stands by then, and going back from it would do harm.
+        Some(Trouble {
+            error,
+            phase: Phase::Settle,
+            ..
+        }) => Outcome::Unsettled { error },
+        Some(Trouble {
+            error,
+            phase: Phase::Prepare | Phase::Converge | Phase::Verify,
+            ..
+        }) => walk.put_back(error).await?,
     };
     walk.note(&Entry::Ended {
         outcome: outcome.clone(),
     })?;
+    if outcome == Outcome::Succeeded {
+        // There is nothing to put back any more. What can't be removed is removed another time.
+        std::fs::remove_dir_all(hands.store_of(&plan.stack)).unwrap_or_default();
+    }
     Ok(outcome)
 }
 
@@ -131,18 +160,19 @@ struct Walk<'a> {
     done: BTreeSet<u32>,
     /// Steps that began, in order: the order in which they are undone is the reverse.
     begun: Vec<&'a Step>,
+    trouble: Option<Trouble>,
 }
 
 impl<'a> Walk<'a> {
     fn new(plan: &'a Plan, hands: &'a Hands, journal: Journal) -> Self {
-        let waiting = plan.steps.iter().map(|step| (step.number, step)).collect();
         Self {
             plan,
             hands,
             journal,
-            waiting,
+            waiting: plan.steps.iter().map(|step| (step.number, step)).collect(),
             done: BTreeSet::new(),
             begun: Vec::new(),
+            trouble: None,
         }
     }
 
@@ -150,25 +180,17 @@ impl<'a> Walk<'a> {
         self.journal.append(entry, self.hands.clock.now())
     }
 
-    /// Runs the steps until all are done, one fails, or a stop is asked for; returns the failure.
-    async fn steps(&mut self) -> Result<Option<(Phase, String)>, RecordError> {
+    /// Runs the steps until all are done, one fails, or a stop is asked for.
+    async fn steps(&mut self) -> Result<(), RecordError> {
         let (give_up, cancelled) = watch::channel(false);
         let mut halt = self.hands.stop.clone();
         let mut running = FuturesUnordered::new();
-        let mut failure = None;
         loop {
-            let halted = failure.is_some() || *halt.borrow();
+            let halted = self.trouble.is_some() || *halt.borrow();
             while !halted && running.len() < AT_ONCE {
                 let Some(step) = self.next_ready() else { break };
-                // Intent is durable before the effect; a journal that can't be written stops us.
-                self.note(&Entry::Intent { step: step.number })?;
-                self.begun.push(step);
-                self.tell(Event::StepStarted {
-                    stack: self.plan.stack.clone(),
-                    step: step.clone(),
-                });
-                let cancelled = cancelled.clone();
-                let (hands, stack) = (self.hands, &self.plan.stack);
+                self.begin(step)?;
+                let (hands, stack, cancelled) = (self.hands, &self.plan.stack, cancelled.clone());
                 running.push(async move { (step, step::run(step, stack, hands, cancelled).await) });
             }
             let finished = tokio::select! {
@@ -180,44 +202,16 @@ impl<'a> Walk<'a> {
                 }
             };
             let Some((step, result)) = finished else {
-                break;
+                return Ok(());
             };
             match result {
-                Ok(()) => {
-                    self.note(&Entry::Done { step: step.number })?;
-                    self.done.insert(step.number);
-                    self.tell(Event::StepDone {
-                        stack: self.plan.stack.clone(),
-                        step: step.number,
-                    });
-                }
-                Err(StepError::GivenUp) => {
-                    self.note(&Entry::Failed {
-                        step: step.number,
-                        error: "given up".to_owned(),
-                    })?;
-                    self.waiting.insert(step.number, step);
-                }
+                Ok(()) => self.finish(step)?,
                 Err(error) => {
-                    let error = self.hands.redactor.clean(&error.to_string());
-                    self.note(&Entry::Failed {
-                        step: step.number,
-                        error: error.clone(),
-                    })?;
-                    let stack = self.plan.stack.clone();
-                    self.tell(Event::StepFailed {
-                        stack,
-                        step: step.number,
-                        error: error.clone(),
-                    });
-                    let (verb, subject) = (step.action.verb(), step.action.subject());
-                    let error = format!("step {}, {verb} {subject}: {error}", step.number);
-                    failure.get_or_insert((step.phase, error));
+                    self.fail(step, &error)?;
                     give_up.send_replace(true);
                 }
             }
         }
-        Ok(failure)
     }
 
     fn next_ready(&mut self) -> Option<&'a Step> {
@@ -226,7 +220,73 @@ impl<'a> Walk<'a> {
         self.waiting.remove(&number)
     }
 
-    fn tell(&self, event: Event) {
-        self.hands.events.tell(event);
+    /// Makes the intent durable, before the effect; a journal that can't be written stops us.
+    fn begin(&mut self, step: &'a Step) -> Result<(), RecordError> {
+        self.note(&Entry::Intent { step: step.number })?;
+        self.begun.push(step);
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepStarted {
+            stack,
+            step: step.clone(),
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, step: &Step) -> Result<(), RecordError> {
+        self.note(&Entry::Done { step: step.number })?;
+        self.done.insert(step.number);
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepDone {
+            stack,
+            step: step.number,
+        });
+        Ok(())
+    }
+
+    fn fail(&mut self, step: &'a Step, error: &StepError) -> Result<(), RecordError> {
+        let text = self.hands.redactor.clean(&error.to_string());
+        self.note(&Entry::Failed {
+            step: step.number,
+            error: text.clone(),
+        })?;
+        if matches!(error, StepError::GivenUp) {
+            self.waiting.insert(step.number, step);
+            return Ok(());
+        }
+        let (verb, subject) = (step.action.verb(), step.action.subject());
+        self.trouble.get_or_insert(Trouble {
+            phase: step.phase,
+            error: format!("step {}, {verb} {subject}: {text}", step.number),
+            passing: may_pass(error, step.phase),
+        });
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepFailed {
+            stack,
+            step: step.number,
+            error: text,
+        });
+        Ok(())
+    }
+}
+
+/// Returns whether an error may go away by itself, so that it must not hold the revision.
+///
+/// Without an engine nothing can be done, nor put back; before anything was touched a registry
+/// that does not answer costs nothing but time.
+fn may_pass(error: &StepError, phase: Phase) -> bool {
+    match error {
+        StepError::Engine(EngineError::Unavailable { .. }) => true,
+        StepError::Engine(EngineError::Registry { .. } | EngineError::TimedOut { .. }) => {
+            phase == Phase::Prepare
+        }
+        StepError::Engine(
+            EngineError::NotFound { .. }
+            | EngineError::Conflict { .. }
+            | EngineError::Refused { .. },
+        )
+        | StepError::NotUp { .. }
+        | StepError::Place { .. }
+        | StepError::Record(_)
+        | StepError::GivenUp => false,
     }
 }

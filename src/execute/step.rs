@@ -30,7 +30,7 @@ pub(super) async fn run(
         }
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
-        Action::Place { root, files } => files::place(root, files, &hands.store)?,
+        Action::Place { root, files } => files::place(root, files, &hands.store_of(stack))?,
         Action::Rename { container, name } => engine.rename_container(&container.id, name).await?,
         Action::Create { name, spec, .. } => containers::create(engine, name, spec).await?,
         Action::Replace {

@@ -16,11 +16,11 @@ impl Walk<'_> {
             .begun
             .iter()
             .rev()
-            .filter(|step| can_be_undone(step))
+            .filter(|step| self.can_be_undone(step))
             .partition(|step| matches!(step.action, Action::Restart { .. }));
         for step in others.into_iter().chain(restarts) {
             self.note(&Entry::UndoIntent { step: step.number })?;
-            self.tell(Event::Undoing {
+            self.hands.events.tell(Event::Undoing {
                 stack: self.plan.stack.clone(),
                 step: step.number,
             });
@@ -56,18 +56,23 @@ impl Walk<'_> {
             } => containers::put_back(self.hands.engine.as_ref(), old, name, spec)
                 .await
                 .map_err(|error| error.to_string()),
-            Action::Place { root, files } => files::put_back(root, files, &self.hands.store)
-                .map(|()| true)
-                .map_err(|error| error.to_string()),
+            Action::Place { root, files } => {
+                files::put_back(root, files, &self.hands.store_of(&self.plan.stack))
+                    .map(|()| true)
+                    .map_err(|error| error.to_string())
+            }
             Action::Restart { container, .. } => {
                 let again = self.hands.engine.restart_container(&container.id).await;
                 again.map(|()| true).map_err(|error| error.to_string())
+            }
+            Action::Create { name, spec, .. } => {
+                let removed = containers::unmake(self.hands.engine.as_ref(), name, spec).await;
+                removed.map(|()| false).map_err(|error| error.to_string())
             }
             Action::Pull { .. }
             | Action::CreateNetwork(_)
             | Action::CreateVolume(_)
             | Action::Rename { .. }
-            | Action::Create { .. }
             | Action::Start { .. }
             | Action::Connect { .. }
             | Action::Disconnect { .. }
@@ -76,21 +81,27 @@ impl Walk<'_> {
             | Action::Record(_) => Ok(false),
         }
     }
-}
 
-fn can_be_undone(step: &Step) -> bool {
-    match step.action {
-        Action::Replace { .. } | Action::Place { .. } | Action::Restart { .. } => true,
-        Action::Pull { .. }
-        | Action::CreateNetwork(_)
-        | Action::CreateVolume(_)
-        | Action::Rename { .. }
-        | Action::Create { .. }
-        | Action::Start { .. }
-        | Action::Connect { .. }
-        | Action::Disconnect { .. }
-        | Action::Await { .. }
-        | Action::Remove { .. }
-        | Action::Record(_) => false,
+    fn can_be_undone(&self, step: &Step) -> bool {
+        match step.action {
+            Action::Replace { .. } | Action::Place { .. } | Action::Restart { .. } => true,
+            // A service that the release before did not have. In a first release there is nothing
+            // to go back to, and what failed is left for a person to look at; one that somebody
+            // had removed by hand was to be there anyway.
+            Action::Create { .. } => {
+                let new = step.reasons.iter().all(|reason| reason.release.is_none());
+                new && self.plan.from.is_some()
+            }
+            Action::Pull { .. }
+            | Action::CreateNetwork(_)
+            | Action::CreateVolume(_)
+            | Action::Rename { .. }
+            | Action::Start { .. }
+            | Action::Connect { .. }
+            | Action::Disconnect { .. }
+            | Action::Await { .. }
+            | Action::Remove { .. }
+            | Action::Record(_) => false,
+        }
     }
 }

@@ -147,17 +147,6 @@ fn by_digest(image: &str, digest: &str) -> String {
 }
 
 impl Step {
-    /// Returns what the step does and why, on one line: `replace web  image v1 → v2`.
-    pub fn summary(&self) -> String {
-        let text = format!(
-            "{} {}  {}",
-            self.action.verb(),
-            self.action.subject(),
-            self.why()
-        );
-        text.trim_end().to_owned()
-    }
-
     fn why(&self) -> String {
         let detail = self.action.detail();
         let reasons = match &self.action {

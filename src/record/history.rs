@@ -128,6 +128,7 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
         Some(Outcome::RolledBack { error } | Outcome::Failed { error }) => error.clone(),
         Some(
             Outcome::Succeeded
+            | Outcome::Postponed { .. }
             | Outcome::Unsettled { .. }
             | Outcome::Stopped
             | Outcome::Interrupted,

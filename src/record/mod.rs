@@ -76,6 +76,9 @@ pub enum RecordError {
     },
 }
 
+/// Attempts of a stack that are kept: years of deploys, or some megabytes.
+const KEPT_ATTEMPTS: u32 = 1000;
+
 impl Record {
     /// Opens the database of a state directory, making it when there is none.
     ///
@@ -169,6 +172,7 @@ impl Record {
                 ],
             )?;
             schema::append(&transaction, number, &Entry::Began { steps }, now)?;
+            schema::prune(&transaction, plan.stack.as_str(), KEPT_ATTEMPTS)?;
             transaction.commit()
         };
         let begun = write();

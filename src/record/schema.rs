@@ -94,6 +94,20 @@ pub(super) fn append(
         .map(|_rows| ())
 }
 
+/// Takes away what is older than anybody looks back, but never a stack's last release.
+pub(super) fn prune(connection: &Connection, stack: &str, keep: u32) -> rusqlite::Result<()> {
+    let old = "SELECT attempt FROM attempts WHERE stack = ?1
+               AND attempt < (SELECT max(attempt) FROM releases WHERE stack = ?1)
+               ORDER BY attempt DESC LIMIT -1 OFFSET ?2";
+    for table in ["entries", "releases", "attempts"] {
+        let delete = format!("DELETE FROM {table} WHERE attempt IN ({old})");
+        connection
+            .prepare_cached(&delete)?
+            .execute(params![stack, keep])?;
+    }
+    Ok(())
+}
+
 pub(super) fn entries(connection: &Connection, attempt: u64) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached("SELECT entry FROM entries WHERE attempt = ?1 ORDER BY seq")?

@@ -90,7 +90,8 @@ impl Console {
     }
 
     fn start(&self, stack: StackName, step: &Step) {
-        let summary = format!("{stack}  step {}  {}", step.number, step.summary());
+        let (verb, subject) = (step.action.verb(), step.action.subject());
+        let summary = format!("{stack}  step {:>2}  {verb:<10}  {subject}", step.number);
         let bar = self.lines.as_ref().map(|lines| {
             let bar = lines.add(ProgressBar::new_spinner());
             bar.set_style(

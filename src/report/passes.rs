@@ -129,6 +129,9 @@ fn pass_text(result: &StackResult) -> String {
             )
         }
         Some(Outcome::Failed { error }) => format!("failed\n  {}", indented(error)),
+        Some(Outcome::Postponed { error }) => {
+            format!("not now; the next pass goes on\n  {}", indented(error))
+        }
         Some(Outcome::Unsettled { error }) => {
             format!(
                 "is up, with something left to tidy up\n  {}",
@@ -147,7 +150,12 @@ fn pass_text(result: &StackResult) -> String {
 
 /// Returns the text of a stack that could not be looked at.
 fn error_text(dir: &str, error: &str) -> String {
-    format!("{dir}  refused, nothing changed\n  {}\n", indented(error))
+    let name = if dir == "." {
+        "the state repository"
+    } else {
+        dir
+    };
+    format!("{name}  refused, nothing changed\n  {}\n", indented(error))
 }
 
 fn indented(text: &str) -> String {
