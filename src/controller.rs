@@ -118,18 +118,18 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
     };
     let of_stack = |passed: &Result<Passed, PassError>| match passed {
         Err(error) => of_error(error),
+        Ok(passed) if passed.looked.plan.weight() == Some(Weight::Passing) => Trouble::Remote,
         Ok(passed) => match &passed.outcome {
             Some(Outcome::Postponed { .. }) => Trouble::Engine,
             Some(Outcome::Unsettled { .. }) => Trouble::Remote,
-            Some(
+            None
+            | Some(
                 Outcome::Succeeded
                 | Outcome::RolledBack { .. }
                 | Outcome::Failed { .. }
                 | Outcome::Stopped
                 | Outcome::Interrupted,
             ) => Trouble::None,
-            None if passed.looked.plan.weight() == Some(Weight::Passing) => Trouble::Remote,
-            None => Trouble::None,
         },
     };
     match result {
