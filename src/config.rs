@@ -263,7 +263,7 @@ mod tests {
         config.yaml: repository.poll must be between 1s and 1day
           hint: for example poll: 30s
         ");
-        insta::assert_snapshot!(refused("repository: {url: /s, poll: often}"), @r#"config.yaml:1:13: repository: "often" is not a duration such as 30s or 5m: expected number at 0"#);
+        insta::assert_snapshot!(refused("repository: {url: /s, poll: often}"), @r#"config.yaml:1:29: repository.poll: "often" is not a duration such as 30s or 5m: expected number at 0"#);
         insta::assert_snapshot!(refused("repository: {url: /s}\nstate_dir: here"), @"
         config.yaml: state_dir must be an absolute path
           hint: for example /var/lib/moored
@@ -272,6 +272,6 @@ mod tests {
         config.yaml:2:1: "policy" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
-        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:13: repository: auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}");
+        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}");
     }
 }

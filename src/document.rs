@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_path_to_error::Segment;
 
 use crate::diagnostic::{Diagnostic, Position, suggestion};
+use crate::yaml;
 
 /// More than any real document of ours; keeps a hostile repository from costing memory.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -31,7 +33,9 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &[u8], later: &[&str]) -> Res
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(Diagnostic::file(file, "not UTF-8 text"));
     };
-    serde_yaml::from_str(text).map_err(|error| explain(file, &error, later))
+    let deserializer = serde_yaml::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| explain(file, text, &error, later))
 }
 
 /// Reads a duration such as `30s` or `5m` inside a document.
@@ -46,35 +50,49 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     })
 }
 
-fn explain(file: &str, error: &serde_yaml::Error, later: &[&str]) -> Diagnostic {
-    let text = error.to_string();
+fn explain(
+    file: &str,
+    text: &str,
+    error: &serde_path_to_error::Error<serde_yaml::Error>,
+    later: &[&str],
+) -> Diagnostic {
+    let said = error.inner().to_string();
     // serde_yaml appends the place to the message; the place stands in front of ours.
-    let message = text
+    let message = said
         .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(message, _)| message);
-    let diagnostic = |message: String| match error.location() {
-        Some(at) => {
-            let position = Position {
-                line: clamp(at.line()),
-                column: clamp(at.column()),
-            };
-            Diagnostic::at(file, position, message)
-        }
+        .map_or(said.as_str(), |(message, _)| message);
+    // ... and it puts a part of the path in front, which ours has in full.
+    let path = error.path().to_string();
+    let message = match message.split_once(": ") {
+        Some((part, rest)) if path.starts_with(part) => rest,
+        Some(_) | None => message,
+    };
+    let prefix = if path == "." {
+        String::new()
+    } else {
+        format!("{path}: ")
+    };
+    let diagnostic = |message: String| match place(file, text, error) {
+        Some(position) => Diagnostic::at(file, position, message),
         None => Diagnostic::file(file, message),
     };
-    let Some((path, key, expected)) = unknown_key(message) else {
-        return diagnostic(message.to_owned());
+    let Some((key, expected)) = unknown_key(message) else {
+        return diagnostic(format!("{prefix}{message}"));
+    };
+    // The path ends in the key itself.
+    let prefix = match prefix.strip_suffix(&format!("{key}: ")) {
+        Some("") => String::new(),
+        Some(above) => format!("{}: ", above.trim_end_matches('.')),
+        None => prefix,
     };
     if later.contains(&key) {
-        return diagnostic(format!(
-            "{path}\"{key}\" is not supported by this version of moored"
-        ))
-        .hint(format!(
+        let message = format!("{prefix}\"{key}\" is not supported by this version of moored");
+        return diagnostic(message).hint(format!(
             "take the key out; version {} can't honour it",
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let found = diagnostic(format!("{path}unknown key \"{key}\""));
+    let found = diagnostic(format!("{prefix}unknown key \"{key}\""));
     match suggestion(key, expected.iter().copied()) {
         Some(hint) => found.hint(hint),
         None if expected.is_empty() => found,
@@ -82,12 +100,50 @@ fn explain(file: &str, error: &serde_yaml::Error, later: &[&str]) -> Diagnostic 
     }
 }
 
-/// Takes serde's `unknown field` message apart: path prefix, key, keys that would be right.
-fn unknown_key(message: &str) -> Option<(&str, &str, Vec<&str>)> {
-    let (path, rest) = message.split_once("unknown field `")?;
+/// Returns where the value stands that is wrong: `serde_yaml` itself knows only where the mapping
+/// around it begins.
+fn place(
+    file: &str,
+    text: &str,
+    error: &serde_path_to_error::Error<serde_yaml::Error>,
+) -> Option<Position> {
+    let keys: Vec<String> = error
+        .path()
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Map { key } => Some(key.clone()),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        })
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let tree = yaml::parse(file, text.as_bytes()).ok();
+    let exact = tree.as_ref().and_then(|tree| {
+        let (last, above) = keys.split_last()?;
+        let parent = tree.at(above)?;
+        let key = parent.as_map().and_then(|map| map.key_position(last));
+        let unknown = error.inner().to_string().contains("unknown field");
+        if unknown {
+            key
+        } else {
+            tree.at(&keys).map(|node| node.position).or(key)
+        }
+    });
+    exact.or_else(|| {
+        let at = error.inner().location()?;
+        Some(Position {
+            line: clamp(at.line()),
+            column: clamp(at.column()),
+        })
+    })
+}
+
+/// Takes serde's `unknown field` message apart: the key, and the keys that would be right.
+fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
+    let (_, rest) = message.split_once("unknown field `")?;
     let (key, rest) = rest.split_once('`')?;
     let expected = rest.split('`').skip(1).step_by(2).collect();
-    Some((path, key, expected))
+    Some((key, expected))
 }
 
 fn clamp(n: usize) -> u32 {

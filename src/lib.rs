@@ -6,7 +6,7 @@
 //! is the only loop, [`cli`] the only place that prints.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`events`], [`files`], [`labels`], [`lock`], [`secret`], [`table`].
+//! [`events`], [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
 
 pub mod cli;
 pub mod clock;
@@ -32,3 +32,4 @@ pub mod secret;
 pub mod source;
 pub mod stacks;
 pub mod table;
+pub mod yaml;

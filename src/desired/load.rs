@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::DesiredState;
-use super::compose::node::Node;
 use super::compose::project::{Found, Project, Variables};
-use super::compose::{env_file, read, yaml};
+use super::compose::{env_file, read};
 use super::manifest::{self, Manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
+use crate::yaml::{self, Node};
 
 /// Reads files of the host.
 pub trait HostFiles {

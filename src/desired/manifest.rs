@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_its_place() {
-        insta::assert_snapshot!(refused("stack: Shop\n"), @r#"moored.yaml:1:1: "Shop" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
-        insta::assert_snapshot!(refused("stack: ../x\n"), @r#"moored.yaml:1:1: "../x" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
+        insta::assert_snapshot!(refused("stack: Shop\n"), @r#"moored.yaml:1:8: stack: "Shop" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
+        insta::assert_snapshot!(refused("stack: ../x\n"), @r#"moored.yaml:1:8: stack: "../x" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
         insta::assert_snapshot!(refused("stack: a\nimags: {}\n"), @r#"
         moored.yaml:2:1: unknown key "imags"
           hint: did you mean "images"?
@@ -299,8 +299,8 @@ mod tests {
         moored.yaml: x.env is a path of the host and must be absolute
           hint: files of the repository are named in the Compose file's env_file
         ");
-        insta::assert_snapshot!(refused("stack: a\nsoak: 5\n"), @r#"moored.yaml:1:1: "5" is not a duration such as 30s or 5m: time unit needed, for example 5sec or 5ms"#);
+        insta::assert_snapshot!(refused("stack: a\nsoak: 5\n"), @r#"moored.yaml:2:7: soak: "5" is not a duration such as 30s or 5m: time unit needed, for example 5sec or 5ms"#);
         insta::assert_snapshot!(refused("images: {}\n"), @"moored.yaml:1:1: missing field `stack`");
-        insta::assert_snapshot!(refused("stack: a\nvariables: {TAG: 1.10}\n"), @r#"moored.yaml:2:12: variables: a value must be text, a whole number or true/false; quote the rest, as in "1.10""#);
+        insta::assert_snapshot!(refused("stack: a\nvariables: {TAG: 1.10}\n"), @r#"moored.yaml:2:18: variables.TAG: a value must be text, a whole number or true/false; quote the rest, as in "1.10""#);
     }
 }

@@ -1,6 +1,6 @@
 //! Walks a plan: journals before and after each step, and decides nothing.
 //!
-//! Steps run as parallel as their `after` allows, at most [`AT_ONCE`] at a time. When one fails,
+//! Steps run as parallel as their `after` allows, at most four at a time. When one fails,
 //! nothing new begins, what runs is let finish, and what was replaced is put back.
 
 mod await_service;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::{Hands, StepError, await_service, containers, files};
 use crate::desired::StackName;
 use crate::events::Event;
-use crate::plan::{Action, Release, ReleaseDraft, Step, observed_facts};
+use crate::plan::{Action, Release, ReleaseDraft, ReleasedImage, Step, observed_facts};
 
 /// Has the effect of a step.
 pub(super) async fn run(
@@ -86,14 +86,24 @@ async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Resul
     let mut release = Release {
         id: draft.id.clone(),
         services: [].into(),
+        images: [].into(),
         files: draft.files.clone(),
     };
     for (service, (name, git)) in &draft.services {
         // One that is gone again already is left out: the next pass sees it missing.
-        if let Some(container) = hands.engine.container(name).await? {
-            let facts = observed_facts(&container, git, &hands.key);
-            release.services.insert(service.clone(), facts);
-        }
+        let Some(container) = hands.engine.container(name).await? else {
+            continue;
+        };
+        let image = hands.engine.image(&container.image_id).await?;
+        let released = ReleasedImage {
+            reference: container.spec.image.clone(),
+            id: container.image_id.clone(),
+            digest: image.and_then(|image| image.repo_digests.into_iter().next()),
+        };
+        release.images.insert(service.clone(), released);
+        release
+            .services
+            .insert(service.clone(), observed_facts(&container, git, &hands.key));
     }
     hands.record.release(stack, &release, hands.clock.now())?;
     Ok(())

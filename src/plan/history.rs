@@ -31,8 +31,21 @@ pub struct Release {
     pub id: ReleaseId,
     /// Every service's facts.
     pub services: BTreeMap<ServiceName, Facts>,
+    /// The image that each service runs.
+    pub images: BTreeMap<ServiceName, ReleasedImage>,
     /// Files placed in the project directory, with the digest of their content.
     pub files: BTreeMap<RepoPath, String>,
+}
+
+/// The image that a service of a release runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedImage {
+    /// Reference as written.
+    pub reference: String,
+    /// Id of its configuration on this host (`sha256:…`).
+    pub id: String,
+    /// What registries call it (`repository@sha256:…`); `None` for one that came from none.
+    pub digest: Option<String>,
 }
 
 /// Names a release: the attempt that made it, and the commit.

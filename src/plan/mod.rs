@@ -23,7 +23,7 @@ pub use action::{
     incoming, is_aside, is_incoming,
 };
 pub use diff::{Origin, Reason, value};
-pub use history::{Failure, History, PastAttempt, Release, ReleaseId};
+pub use history::{Failure, History, PastAttempt, Release, ReleaseId, ReleasedImage};
 pub use hold::{Hold, Weight};
 pub use order::plan;
 pub use services::observed_facts;

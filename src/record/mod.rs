@@ -1,20 +1,21 @@
 //! Keeps what was done: attempts with their journals, and releases, in `SQLite`.
 //!
 //! [`Record`] is the open database of one state directory. WAL with `synchronous=FULL`: what
-//! [`Record::append`] returned from survives a power cut. Format: `docs/decisions/0003-journal.md`.
+//! [`Journal::append`] returned from survives a power cut. Format: `docs/decisions/0003-journal.md`.
 
 mod history;
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::desired::StackName;
+use crate::desired::{ServiceName, StackName};
 use crate::journal::{self, Entry, IllegalEntry, Outcome, Status};
-use crate::plan::{Plan, Release};
+use crate::plan::{Plan, Release, ReleasedImage};
 
 pub use history::Attempt;
 
@@ -267,12 +268,35 @@ impl Record {
             )
             .optional()
             .map_err(self.failed("read the last release"))?;
-        row.map(|(attempt, text)| {
-            serde_json::from_str::<schema::Stored>(&text)
-                .map(Into::into)
-                .map_err(self.unreadable("the release", attempt))
-        })
-        .transpose()
+        row.map(|(attempt, text)| self.stored(attempt, &text))
+            .transpose()
+    }
+
+    /// Returns the images of the release that an attempt became; none when it became none.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn released_images(
+        &self,
+        attempt: u64,
+    ) -> Result<BTreeMap<ServiceName, ReleasedImage>, RecordError> {
+        let text: Option<String> = self
+            .lock()
+            .query_row(
+                "SELECT release FROM releases WHERE attempt = ?1",
+                params![attempt],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(self.failed("read a release"))?;
+        let release: Option<Release> = text.map(|text| self.stored(attempt, &text)).transpose()?;
+        Ok(release.map(|release| release.images).unwrap_or_default())
+    }
+
+    fn stored(&self, attempt: u64, text: &str) -> Result<Release, RecordError> {
+        serde_json::from_str::<schema::Stored>(text)
+            .map(Into::into)
+            .map_err(self.unreadable("the release", attempt))
     }
 
     /// Returns every stack that an attempt was ever made for.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::ServiceName;
 use crate::journal::Entry;
 use crate::plan::facts::{Fact, Field};
-use crate::plan::{Release, ReleaseId};
+use crate::plan::{Release, ReleaseId, ReleasedImage};
 use crate::source::RepoPath;
 
 /// File name of the database in the state directory.
@@ -120,6 +120,7 @@ pub(super) fn entries(connection: &Connection, attempt: u64) -> rusqlite::Result
 pub(super) struct Stored {
     id: ReleaseId,
     services: BTreeMap<ServiceName, Vec<(Field, Fact)>>,
+    images: BTreeMap<ServiceName, ReleasedImage>,
     files: BTreeMap<RepoPath, String>,
 }
 
@@ -138,6 +139,7 @@ impl From<&Release> for Stored {
                 .iter()
                 .map(|(name, facts)| (name.clone(), list(facts)))
                 .collect(),
+            images: release.images.clone(),
             files: release.files.clone(),
         }
     }
@@ -151,6 +153,7 @@ impl From<Stored> for Release {
             services: services
                 .map(|(name, facts)| (name, facts.into_iter().collect()))
                 .collect(),
+            images: stored.images,
             files: stored.files,
         }
     }

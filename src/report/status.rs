@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Report;
-use crate::desired::StackName;
+use crate::desired::{ServiceName, StackName};
 use crate::engine::ReadEngine;
 use crate::engine::model::{Container, ContainerState, Health};
 use crate::host::View;
 use crate::journal::Outcome;
-use crate::plan::{ReleaseId, is_aside, is_incoming};
+use crate::plan::{ReleaseId, ReleasedImage, is_aside, is_incoming};
 use crate::reconcile::PassError;
 use crate::record::{Attempt, Record};
 use crate::source::Revision;
@@ -71,6 +71,8 @@ pub struct AttemptLine {
     pub outcome: Option<Outcome>,
     /// The plan that it executed, printed.
     pub plan: String,
+    /// The images of the release that it became.
+    pub images: BTreeMap<ServiceName, ReleasedImage>,
 }
 
 /// The attempts of all stacks, newest first.
@@ -103,11 +105,9 @@ pub fn history(view: &View, only: Option<&str>, limit: usize) -> Result<HistoryR
     };
     let mut stacks = BTreeMap::new();
     for stack in stacks_of(record, only)? {
-        let attempts = record.attempts(&stack, limit)?;
-        stacks.insert(
-            stack.to_string(),
-            attempts.into_iter().map(AttemptLine::from).collect(),
-        );
+        let attempts = record.attempts(&stack, limit)?.into_iter();
+        let lines: Result<_, _> = attempts.map(|one| AttemptLine::new(one, record)).collect();
+        stacks.insert(stack.to_string(), lines?);
     }
     Ok(HistoryReport(stacks))
 }
@@ -154,7 +154,10 @@ async fn stack_status(
         stack: stack.to_string(),
         release: history.release.map(|release| release.id),
         services,
-        last_attempt: last.filter(|_| !became).map(AttemptLine::from),
+        last_attempt: last
+            .filter(|_| !became)
+            .map(|last| AttemptLine::new(last, record))
+            .transpose()?,
         held: history.failed.is_some(),
     })
 }
@@ -184,10 +187,11 @@ impl From<&Container> for ServiceStatus {
     }
 }
 
-impl From<Attempt> for AttemptLine {
-    fn from(attempt: Attempt) -> Self {
+impl AttemptLine {
+    fn new(attempt: Attempt, record: &Record) -> Result<Self, PassError> {
         let took = attempt.last_entry_at.as_millisecond() - attempt.began_at.as_millisecond();
-        Self {
+        Ok(Self {
+            images: record.released_images(attempt.number)?,
             attempt: attempt.number,
             revision: attempt.revision,
             subject: attempt.subject,
@@ -196,7 +200,7 @@ impl From<Attempt> for AttemptLine {
             duration_ms: took.max(0),
             outcome: attempt.status.outcome,
             plan: attempt.plan,
-        }
+        })
     }
 }
 

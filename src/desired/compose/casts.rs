@@ -1,7 +1,7 @@
 //! Knows where Compose turns a string into an integer, a number or a boolean.
 
-use super::node::Kind;
-use super::number::parse_float;
+use crate::yaml::Kind;
+use crate::yaml::number::parse_float;
 
 /// What a string is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +117,8 @@ impl Cast {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::compose::node::Node;
     use crate::diagnostic::Position;
+    use crate::yaml::Node;
 
     #[test]
     fn finds_the_place() {

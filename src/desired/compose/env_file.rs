@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::escape::unescape;
 use super::template::{Substituted, TemplateError, substitute};
-use super::text::{MAX_BYTES, decode, place};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::yaml::text::{MAX_BYTES, decode, place};
 
 /// Variables in the order of the file; a later entry of the same name wins.
 ///

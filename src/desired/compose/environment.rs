@@ -9,11 +9,11 @@ use std::path::Path;
 use super::env_file::Entries;
 use super::fields::Fields;
 use super::keys;
-use super::node::{Kind, Map, Node};
 use super::project::Project;
 use crate::desired::ServiceName;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::Sensitive;
+use crate::yaml::{Kind, Map, Node};
 
 /// The environment of a service, and which of it may be shown.
 #[derive(Default)]

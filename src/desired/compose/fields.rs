@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::node::{Kind, Map, Node};
 use super::short;
 use crate::diagnostic::{Diagnostic, Location, suggestion};
+use crate::yaml::{Kind, Map, Node};
 
 /// Reads values and collects findings. A value that is wrong reads as absent, so that one pass
 /// finds everything.

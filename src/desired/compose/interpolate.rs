@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::casts;
-use super::node::{Kind, Node};
 use super::template::{Substituted, TemplateError, substitute};
-use super::text::MAX_BYTES;
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
+use crate::yaml::text::MAX_BYTES;
+use crate::yaml::{Kind, Node};
 
 /// Where the values of variables come from.
 pub trait Variables {
@@ -158,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::desired::compose::yaml;
+    use crate::yaml;
 
     fn variable(name: &str) -> Option<String> {
         match name {

@@ -5,7 +5,7 @@
 //! away and `!override` replaces it as a whole. Short forms that are lists of names become
 //! mappings first, so that the last one of a name wins.
 
-use super::node::{Entry, Kind, Map, Node};
+use crate::yaml::{Entry, Kind, Map, Node};
 
 /// Keys of a service whose list form is `NAME=VALUE`.
 const PAIRS: [&str; 2] = ["environment", "labels"];
@@ -139,8 +139,8 @@ fn name(item: &Node) -> Option<(String, Node)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::yaml::parse;
     use super::*;
+    use crate::yaml::parse;
 
     fn merged(base: &str, over: &str) -> Node {
         let read = |text: &str| {

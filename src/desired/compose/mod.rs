@@ -1,7 +1,7 @@
 //! Reads Compose files exactly as Docker Compose does.
 //!
-//! A file becomes an untyped tree with the place of every value ([`node::Node`]): [`yaml`] reads
-//! it by the rules of Go's YAML, [`interpolate`] puts the values of variables in, `merge` puts
+//! A file becomes an untyped tree with the place of every value ([`crate::yaml`]),
+//! [`interpolate`] puts the values of variables in, `merge` puts
 //! several files over one another. `service` and `resources` give the merged tree its types, with
 //! [`env_file`] for environment files and [`short`] for the short forms of single values.
 
@@ -14,13 +14,9 @@ pub mod interpolate;
 mod keys;
 mod merge;
 mod mounts;
-pub mod node;
-mod number;
 pub(super) mod project;
 pub(super) mod read;
 mod resources;
 mod service;
 pub mod short;
 mod template;
-mod text;
-pub mod yaml;

@@ -6,12 +6,12 @@ use std::path::{Component, Path, PathBuf};
 
 use super::fields::Fields;
 use super::keys;
-use super::node::{Kind, Node};
 use super::project::Project;
 use super::short;
 use crate::diagnostic::suggestion;
 use crate::engine::model::{Mount, MountSource};
 use crate::source::RepoPath;
+use crate::yaml::{Kind, Node};
 
 /// Mounts by target, and the repository files among them.
 pub(super) type Mounts = (BTreeMap<String, Mount>, BTreeSet<RepoPath>);

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::env_file;
-use super::node::Node;
 use super::resources::ByKey;
 use crate::desired::load::HostFiles;
 use crate::desired::manifest::Manifest;
@@ -14,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{EntryKind, ReadError, RepoPath, Tree};
+use crate::yaml::Node;
 
 /// A project while its services are read.
 pub(in crate::desired) struct Project<'a> {

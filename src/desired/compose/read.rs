@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
-use super::node::{Kind, Map, Node};
 use super::project::{Found, Project, Variables};
-use super::{interpolate, keys, merge, resources, service, yaml};
+use super::{interpolate, keys, merge, resources, service};
 use crate::desired::{Service, ServiceName, Wanted};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::engine::model::{Network, Volume};
 use crate::source::RepoPath;
+use crate::yaml::{self, Kind, Map, Node};
 
 /// What the Compose files of a stack say.
 pub(in crate::desired) struct Composed {

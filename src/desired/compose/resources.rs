@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use super::keys;
-use super::node::{Kind, Map, Node};
 use crate::desired::{StackName, Wanted};
 use crate::engine::model::{Network, Volume};
 use crate::labels;
+use crate::yaml::{Kind, Map, Node};
 
 /// The networks or volumes of a project: by the name that services use, what they are on the
 /// engine.

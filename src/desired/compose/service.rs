@@ -6,13 +6,13 @@ use super::environment::Environment;
 use super::fields::Fields;
 use super::keys;
 use super::mounts;
-use super::node::{Kind, Map, Node};
 use super::project::Project;
 use super::short;
 use crate::desired::{Condition, Dependency, Service, ServiceName};
 use crate::diagnostic::suggestion;
 use crate::engine::model::{ContainerSpec, Endpoint, Healthcheck, Port, Restart};
 use crate::engine::reference::Reference;
+use crate::yaml::{Kind, Map, Node};
 
 /// Reads a service; what is wrong goes to `fields`.
 pub(super) fn read(

@@ -1,6 +1,6 @@
 //! Reads sizes as Docker does (`RAMInBytes` of go-units).
 
-use crate::desired::compose::number::parse_float;
+use crate::yaml::number::parse_float;
 
 const EXPECTED: &str = "expected a size such as 512m, 1.5g or 1073741824";
 

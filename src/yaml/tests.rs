@@ -3,8 +3,8 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::{parse, parse_documents};
-use crate::desired::compose::node::{Kind, Node};
 use crate::diagnostic::Position;
+use crate::yaml::{Kind, Node};
 
 /// Shows a tree on one line: text in quotes, everything else bare, tags in front.
 fn show(node: &Node) -> String {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::load::{Body, Raw, RawMap};
 use super::scalar::Resolved;
-use crate::desired::compose::node::{Entry, Kind, Map, Node};
 use crate::diagnostic::Diagnostic;
+use crate::yaml::{Entry, Kind, Map, Node};
 
 /// Keys of one mapping, merged ones included.
 const MAX_KEYS: usize = 10_000;

@@ -2,7 +2,7 @@
 
 /// Returns a number as Go's `ParseFloat` reads one: digits, an optional fraction and exponent, with
 /// underscores between digits. Leaves out what no Compose file has: hexadecimal and words.
-pub(super) fn parse_float(text: &str) -> Option<f64> {
+pub(crate) fn parse_float(text: &str) -> Option<f64> {
     let separates = |at: usize| {
         let digit = |at: Option<usize>| {
             at.and_then(|at| text.as_bytes().get(at))

@@ -8,9 +8,9 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::expand::expand;
 use super::scalar::{self, Resolved};
-use crate::desired::compose::node::{Kind, Node, Style, Written};
-use crate::desired::compose::text::{MAX_BYTES, count, decode};
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
+use crate::yaml::text::{MAX_BYTES, count, decode};
+use crate::yaml::{Kind, Node, Style, Written};
 
 /// Values once aliases are expanded; the largest real file has some ten thousand.
 const MAX_NODES: usize = 250_000;

@@ -1,7 +1,7 @@
 //! Gives a scalar its type by the rules of Go's `yaml.v3` (its `resolve.go`).
 
-use crate::desired::compose::node::Kind;
-use crate::desired::compose::number::parse_float;
+use crate::yaml::Kind;
+use crate::yaml::number::parse_float;
 
 /// What a plain scalar turned out to be.
 #[derive(Clone)]

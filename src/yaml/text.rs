@@ -3,11 +3,11 @@
 use crate::diagnostic::{Diagnostic, Position};
 
 /// Bytes of one file, and of what comes of it.
-pub(super) const MAX_BYTES: usize = 8 << 20;
+pub(crate) const MAX_BYTES: usize = 8 << 20;
 
 /// Returns the text of a file without its byte order mark; refuses a file that is too long or
 /// not UTF-8.
-pub(super) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+pub(crate) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
         let message = format!("the file has more than {} MiB", MAX_BYTES >> 20);
         return Err(Diagnostic::file(file, message));
@@ -22,7 +22,7 @@ pub(super) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnos
 }
 
 /// Returns the line and column of a byte offset.
-pub(super) fn place(text: &str, offset: usize) -> Position {
+pub(crate) fn place(text: &str, offset: usize) -> Position {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     Position {
@@ -32,6 +32,6 @@ pub(super) fn place(text: &str, offset: usize) -> Position {
 }
 
 /// Returns a count as lines and columns are counted.
-pub(super) fn count(value: usize) -> u32 {
+pub(crate) fn count(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
