@@ -89,7 +89,12 @@ pub fn looks_secret(name: &str) -> bool {
 /// `production` that stands in an environment file would make all output unreadable.
 pub fn worth_hiding(name: &str, value: &str) -> bool {
     const LONG: usize = 16;
-    looks_secret(name) || value.len() >= LONG
+    value.len()
+        >= if looks_secret(name) {
+            SHORTEST_HIDDEN
+        } else {
+            LONG
+        }
 }
 
 /// Replaces every known secret value in a text by `[hidden]`.

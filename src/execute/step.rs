@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::{Hands, StepError, await_service, containers, files};
 use crate::desired::StackName;
 use crate::events::Event;
+use crate::plan::facts::Veil;
 use crate::plan::{Action, Release, ReleaseDraft, ReleasedImage, Step, observed_facts};
 
 /// Has the effect of a step.
@@ -89,6 +90,11 @@ async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Resul
         images: [].into(),
         files: draft.files.clone(),
     };
+    // What Git hides is hidden by its field; nothing else can differ from Git by now.
+    let veil = Veil {
+        key: &hands.key,
+        secrets: &[],
+    };
     for (service, (name, git)) in &draft.services {
         // One that is gone again already is left out: the next pass sees it missing.
         let Some(container) = hands.engine.container(name).await? else {
@@ -103,7 +109,7 @@ async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Resul
         release.images.insert(service.clone(), released);
         release
             .services
-            .insert(service.clone(), observed_facts(&container, git, &hands.key));
+            .insert(service.clone(), observed_facts(&container, git, veil));
     }
     hands.record.release(stack, &release, hands.clock.now())?;
     Ok(())

@@ -122,6 +122,32 @@ pub enum Fact {
 /// Everything known about a container, by field.
 pub type Facts = BTreeMap<Field, Fact>;
 
+/// Decides which values are shown.
+#[derive(Clone, Copy)]
+pub struct Veil<'a> {
+    /// Key of the digests of hidden values.
+    pub key: &'a DigestKey,
+    /// A value with one of these in it is hidden, whatever its field.
+    pub secrets: &'a [Sensitive],
+}
+
+impl Veil<'_> {
+    fn fact(&self, value: String) -> Fact {
+        if self
+            .secrets
+            .iter()
+            .any(|secret| value.contains(secret.expose()))
+        {
+            return self.hide(&value);
+        }
+        Fact::Plain(value)
+    }
+
+    fn hide(&self, value: &str) -> Fact {
+        Fact::Hidden(self.key.digest(value.as_bytes()))
+    }
+}
+
 /// Returns what Git wants a container to be: `spec` over the image's defaults.
 ///
 /// Without `image` (it is not on the host yet) only what `spec` itself says is known.
@@ -129,7 +155,7 @@ pub fn desired(
     spec: &ContainerSpec,
     image: Option<&Image>,
     committed: &BTreeSet<String>,
-    key: &DigestKey,
+    veil: Veil<'_>,
 ) -> Facts {
     let whole = match image {
         Some(image) => with_defaults(spec, image),
@@ -139,7 +165,7 @@ pub fn desired(
     let public = |name: &str| {
         committed.contains(name) || image.is_some_and(|image| image.env.contains_key(name))
     };
-    let mut facts = of_spec(&whole, &public, key);
+    let mut facts = of_spec(&whole, &public, veil);
     if let Some(image) = image {
         facts.insert(Field::ImageId, Fact::Plain(image.id.clone()));
     }
@@ -147,15 +173,20 @@ pub fn desired(
 }
 
 /// Returns what a live container is. Only variables that `shown` knows as public have their
-/// value shown.
-pub fn live(container: &Container, shown: &Facts, key: &DigestKey) -> Facts {
+/// value shown, and nothing that is hidden there is shown here.
+pub fn live(container: &Container, shown: &Facts, veil: Veil<'_>) -> Facts {
     let public = |name: &str| {
         matches!(
             shown.get(&Field::Env(name.to_owned())),
             Some(Fact::Plain(_))
         )
     };
-    let mut facts = of_spec(&container.spec, &public, key);
+    let mut facts = of_spec(&container.spec, &public, veil);
+    for (field, fact) in &mut facts {
+        if let (Fact::Plain(value), Some(Fact::Hidden(_))) = (&*fact, shown.get(field)) {
+            *fact = veil.hide(value);
+        }
+    }
     facts.insert(Field::ImageId, Fact::Plain(container.image_id.clone()));
     facts
 }
@@ -210,11 +241,11 @@ fn with_defaults(spec: &ContainerSpec, image: &Image) -> ContainerSpec {
     whole
 }
 
-fn of_spec(spec: &ContainerSpec, public: &dyn Fn(&str) -> bool, key: &DigestKey) -> Facts {
+fn of_spec(spec: &ContainerSpec, public: &dyn Fn(&str) -> bool, veil: Veil<'_>) -> Facts {
     let mut facts = Facts::new();
     let mut put = |field: Field, value: String, default: &str| {
         if value != default {
-            facts.insert(field, Fact::Plain(value));
+            facts.insert(field, veil.fact(value));
         }
     };
     put(Field::Image, spec.image.clone(), "");
@@ -275,12 +306,12 @@ fn of_spec(spec: &ContainerSpec, public: &dyn Fn(&str) -> bool, key: &DigestKey)
         .iter()
         .filter(|(name, _)| !labels::is_reserved(name))
     {
-        facts.insert(Field::Label(name.clone()), Fact::Plain(value.clone()));
+        facts.insert(Field::Label(name.clone()), veil.fact(value.clone()));
     }
     for (name, value) in &spec.env {
         facts.insert(
             Field::Env(name.clone()),
-            variable(name, value.as_ref(), public, key),
+            variable(name, value.as_ref(), public, veil),
         );
     }
     facts
@@ -293,14 +324,12 @@ fn variable(
     name: &str,
     value: Option<&Sensitive>,
     public: &dyn Fn(&str) -> bool,
-    key: &DigestKey,
+    veil: Veil<'_>,
 ) -> Fact {
     match value {
         None => Fact::Plain("(no value)".to_owned()),
-        Some(value) if public(name) && !looks_secret(name) => {
-            Fact::Plain(value.expose().to_owned())
-        }
-        Some(value) => Fact::Hidden(key.digest(value.expose().as_bytes())),
+        Some(value) if public(name) && !looks_secret(name) => veil.fact(value.expose().to_owned()),
+        Some(value) => veil.hide(value.expose()),
     }
 }
 

@@ -15,18 +15,16 @@ use crate::labels;
 use crate::observe::{ImageState, content_digest};
 use crate::source::RepoPath;
 
-/// Passes of one revision within [`AN_HOUR`] after which something is thought to undo our work.
-const SETTLES_WITHIN: usize = 6;
-const AN_HOUR: i64 = 3600;
+/// Passes of one revision within an hour after which something is thought to undo our work.
+///
+/// A poll makes 120 of them in an hour; a person who tries out what drift does makes a dozen.
+const SETTLES_WITHIN: usize = 20;
 
 impl<'a> Planner<'a> {
     /// Holds a revision that failed, or that is put in place over and over.
     pub(super) fn hold_revision(&mut self) {
         let Input {
-            desired,
-            history,
-            context,
-            ..
+            desired, history, ..
         } = self.input;
         let revision = &desired.commit.revision;
         if let Some(failed) = history
@@ -37,10 +35,7 @@ impl<'a> Planner<'a> {
             let (attempt, error) = (failed.attempt, failed.error.clone());
             self.holds.push(Hold::FailedRevision { attempt, error });
         }
-        let recent = history.past.iter().filter(|past| {
-            past.revision == *revision && context.now.saturating_sub(past.ended_at) < AN_HOUR
-        });
-        let times = recent.count();
+        let times = self.input.recent_passes().count();
         if times >= SETTLES_WITHIN {
             self.holds.push(Hold::DoesNotSettle { times });
         }

@@ -81,4 +81,6 @@ pub struct PastAttempt {
     pub revision: Revision,
     /// When it ended, in seconds since 1970.
     pub ended_at: i64,
+    /// Services that it started because their process had ended.
+    pub started: BTreeSet<ServiceName>,
 }

@@ -93,6 +93,11 @@ pub enum Hold {
         /// Which service.
         service: ServiceName,
     },
+    /// A container that nothing restarts has ended with success, again and again: a job.
+    Ended {
+        /// Which service.
+        service: ServiceName,
+    },
     /// A container ends again and again; the engine restarts it.
     Restarting {
         /// Which service.
@@ -127,6 +132,7 @@ impl Hold {
             | Self::DriftReported { .. }
             | Self::Orphan { .. }
             | Self::Unhealthy { .. }
+            | Self::Ended { .. }
             | Self::Restarting { .. } => Weight::Notice,
         }
     }
@@ -203,6 +209,12 @@ impl fmt::Display for Hold {
             Self::Unhealthy { service } => {
                 write!(f, "{service}: runs as Git says and its health check fails")
             }
+            Self::Ended { service } => write!(
+                f,
+                "{service}: ends with success each time that it is started, and is left so; if it \
+                 is a job, let another service depend on it with service_completed_successfully; \
+                 if not, give it a restart policy"
+            ),
             Self::Restarting { service } => {
                 write!(f, "{service}: ends again and again; the engine restarts it")
             }

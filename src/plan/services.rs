@@ -6,15 +6,14 @@ use std::path::Path;
 
 use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
-use super::facts::{self, Fact, Facts, Field};
-use super::{Context, History, Hold, Origin};
+use super::facts::{self, Fact, Facts, Field, Veil};
+use super::{Context, History, Hold, Origin, PastAttempt};
 use crate::desired::{Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName};
 use crate::engine::model::{
     Container, ContainerSpec, ContainerState, Health, Image, MountSource, Restart,
 };
 use crate::labels;
 use crate::observe::{ImageState, ObservedState, content_digest};
-use crate::secret::DigestKey;
 
 /// Everything that planning looks at.
 #[derive(Clone, Copy)]
@@ -59,6 +58,13 @@ impl<'a> Input<'a> {
         }
     }
 
+    fn veil(&self) -> Veil<'a> {
+        Veil {
+            key: self.context.key,
+            secrets: &self.desired.secrets,
+        }
+    }
+
     /// Returns the containers that this installation made for a service, by their name.
     fn containers(&self, service: &ServiceName) -> impl Iterator<Item = &'a Container> {
         let instance = self.context.instance;
@@ -84,7 +90,7 @@ impl<'a> Input<'a> {
         examined.reasons = match examined.holder {
             None => vec![missing(released)],
             Some(holder) => {
-                let live = live_facts(holder, &examined, &git, self.context);
+                let live = live_facts(holder, &examined, &git, self.veil());
                 let mut reasons = compare(&git, released, &live, image_known);
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(name, service));
@@ -152,8 +158,7 @@ impl<'a> Input<'a> {
         let service = examined.service;
         let released = self.released(examined.name);
         let image = self.image(service);
-        let key = self.context.key;
-        let mut git = facts::desired(&service.spec, image, &service.committed_env, key);
+        let mut git = facts::desired(&service.spec, image, &service.committed_env, self.veil());
         git.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
         let state = match examined.holder.map(|holder| &holder.state) {
             // A job that has done its work is not run again until something of it changes.
@@ -192,8 +197,7 @@ impl<'a> Input<'a> {
         if !image && !id {
             return;
         }
-        let key = self.context.key;
-        let said = facts::desired(&service.spec, None, &service.committed_env, key);
+        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
         let by_image = |reason: &Reason| {
             let own = [Field::Name, Field::State].contains(&reason.field);
             let from_image = reason.git.is_some() && !said.contains_key(&reason.field) && !own;
@@ -264,6 +268,12 @@ impl<'a> Input<'a> {
                 reasons: examined.reasons.clone(),
             });
         }
+        if self.has_ended_again(examined) {
+            examined.remedy = None;
+            examined.holds.push(Hold::Ended {
+                service: examined.name.clone(),
+            });
+        }
         let Some(holder) = examined.holder.filter(|_| examined.remedy.is_none()) else {
             return;
         };
@@ -275,6 +285,38 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Returns whether a service that nothing restarts ends with success each time that it is
+    /// started: whoever wrote it did not say so, and it is a job.
+    fn has_ended_again(&self, examined: &Examined<'_>) -> bool {
+        /// Once may be a person's `docker stop`; three times within an hour is its nature.
+        const TIMES: usize = 3;
+        let ended = examined
+            .holder
+            .is_some_and(|holder| matches!(holder.state, ContainerState::Exited { code: 0, .. }));
+        ended
+            && examined.service.spec.restart == Restart::No
+            && examined
+                .reasons
+                .iter()
+                .all(|reason| reason.field == Field::State)
+            && examined.remedy.is_some()
+            && self
+                .recent_passes()
+                .filter(|past| past.started.contains(examined.name))
+                .count()
+                >= TIMES
+    }
+
+    /// Returns the passes that put this revision in place within the last hour.
+    pub(super) fn recent_passes(&self) -> impl Iterator<Item = &'a PastAttempt> {
+        const AN_HOUR: i64 = 3600;
+        let revision = &self.desired.commit.revision;
+        let now = self.context.now;
+        self.history.past.iter().filter(move |past| {
+            past.revision == *revision && now.saturating_sub(past.ended_at) < AN_HOUR
+        })
+    }
+
     /// Returns what the container of a service is made from, labels of ours included.
     pub(super) fn container_spec(&self, one: &Examined<'_>) -> ContainerSpec {
         let (name, service) = (one.name, one.service);
@@ -284,12 +326,7 @@ impl<'a> Input<'a> {
             carry_over_anonymous(&mut spec, holder);
         }
         // Without the image, so that the digest says what Git says and nothing else.
-        let said = facts::desired(
-            &service.spec,
-            None,
-            &service.committed_env,
-            self.context.key,
-        );
+        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
         let said: Vec<(&Field, &Fact)> = said.iter().collect();
         let bytes = serde_json::to_vec(&said).unwrap_or_default();
         let digest = self.context.key.digest(&bytes).to_string();
@@ -334,13 +371,8 @@ fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container) {
 }
 
 /// Returns the facts of a live container, its name and state included.
-fn live_facts(
-    holder: &Container,
-    examined: &Examined<'_>,
-    git: &Facts,
-    context: &Context<'_>,
-) -> Facts {
-    let mut live = observed_facts(holder, git, context.key);
+fn live_facts(holder: &Container, examined: &Examined<'_>, git: &Facts, veil: Veil<'_>) -> Facts {
+    let mut live = observed_facts(holder, git, veil);
     if examined.rename_back {
         live.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
     }
@@ -348,8 +380,8 @@ fn live_facts(
 }
 
 /// Returns what a container is observed to be, in the form that a release records.
-pub fn observed_facts(container: &Container, git: &Facts, key: &DigestKey) -> Facts {
-    let mut live = facts::live(container, git, key);
+pub fn observed_facts(container: &Container, git: &Facts, veil: Veil<'_>) -> Facts {
+    let mut live = facts::live(container, git, veil);
     live.insert(Field::Name, Fact::Plain(container.name.clone()));
     let state = match &container.state {
         // The engine is at it already; a note says so where nothing else is to be done.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::params;
+use serde::{Deserialize, Serialize};
 
 use super::{Record, RecordError};
 use crate::desired::{ServiceName, StackName};
@@ -13,7 +14,7 @@ use crate::plan::{Action, Failure, History, PastAttempt, Step};
 use crate::source::Revision;
 
 /// How many attempts planning looks back over: more than any rule of it counts.
-pub(super) const LOOK_BACK: usize = 16;
+pub(super) const LOOK_BACK: usize = 32;
 
 /// One attempt as it is told to people.
 #[derive(Clone, Debug)]
@@ -34,8 +35,16 @@ pub struct Attempt {
     pub status: Status,
     /// Its plan, printed.
     pub plan: String,
-    /// Restarts because of changed files, by step.
+    touched: Touched,
+}
+
+/// What later plans want to know of a plan.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Touched {
+    /// Restarts because of changed files, by step: they are owed until done.
     restarts: BTreeMap<u32, ServiceName>,
+    /// Services that are started because their process had ended.
+    starts: BTreeSet<ServiceName>,
 }
 
 impl Record {
@@ -51,7 +60,7 @@ impl Record {
                     "SELECT attempt, revision, subject, author, began_at,
                             (SELECT max(at) FROM entries e WHERE e.attempt = a.attempt
                              AND e.entry NOT LIKE '%forgiven%'),
-                            plan, restarts
+                            plan, touched
                      FROM attempts a WHERE stack = ?1 ORDER BY attempt DESC LIMIT ?2",
                 )?
                 .query_map(params![stack.as_str(), limit], |row| {
@@ -71,7 +80,7 @@ impl Record {
         let rows = read().map_err(self.failed("read the attempts"))?;
         rows.into_iter()
             .map(
-                |(number, revision, subject, author, began_at, last, plan, restarts)| {
+                |(number, revision, subject, author, began_at, last, plan, touched)| {
                     let revision = serde_json::from_value(revision.into())
                         .map_err(self.unreadable("the commit", number))?;
                     Ok(Attempt {
@@ -83,8 +92,8 @@ impl Record {
                         last_entry_at: time(last),
                         status: self.status(number)?,
                         plan,
-                        restarts: serde_json::from_str(&restarts)
-                            .map_err(self.unreadable("the restarts", number))?,
+                        touched: serde_json::from_str(&touched)
+                            .map_err(self.unreadable("the plan", number))?,
                     })
                 },
             )
@@ -116,6 +125,7 @@ impl Record {
                 .map(|attempt| PastAttempt {
                     revision: attempt.revision.clone(),
                     ended_at: attempt.last_entry_at.as_second(),
+                    started: attempt.touched.starts.clone(),
                 })
                 .collect(),
             owed_restarts: attempts.first().map(owed_restarts).unwrap_or_default(),
@@ -144,8 +154,13 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
 }
 
 fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
+    // Its files were put back, and what had been restarted for them was so again.
+    if matches!(attempt.status.outcome, Some(Outcome::RolledBack { .. })) {
+        return BTreeSet::new();
+    }
     let done = |step: &u32| attempt.status.done.contains(step);
     attempt
+        .touched
         .restarts
         .iter()
         .filter(|(step, _)| !done(step))
@@ -153,32 +168,38 @@ fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
         .collect()
 }
 
-/// Returns the restarts that a plan has because of changed files: they are owed until done.
-pub(super) fn file_restarts(steps: &[Step]) -> BTreeMap<u32, ServiceName> {
-    steps
-        .iter()
-        .filter(|step| {
-            step.reasons
+impl Touched {
+    pub(super) fn new(steps: &[Step]) -> Self {
+        let mut touched = Self::default();
+        for step in steps {
+            let because_of_files = step
+                .reasons
                 .iter()
-                .any(|reason| matches!(reason.field, Field::File(_)))
-        })
-        .filter_map(|step| match &step.action {
-            Action::Restart { service, .. } => Some((step.number, service.clone())),
-            Action::Pull { .. }
-            | Action::CreateNetwork(_)
-            | Action::CreateVolume(_)
-            | Action::Place { .. }
-            | Action::Rename { .. }
-            | Action::Create { .. }
-            | Action::Replace { .. }
-            | Action::Start { .. }
-            | Action::Connect { .. }
-            | Action::Disconnect { .. }
-            | Action::Await { .. }
-            | Action::Remove { .. }
-            | Action::Record(_) => None,
-        })
-        .collect()
+                .any(|reason| matches!(reason.field, Field::File(_)));
+            match &step.action {
+                Action::Restart { service, .. } if because_of_files => {
+                    touched.restarts.insert(step.number, service.clone());
+                }
+                Action::Start { service, .. } => {
+                    touched.starts.insert(service.clone());
+                }
+                Action::Restart { .. }
+                | Action::Pull { .. }
+                | Action::CreateNetwork(_)
+                | Action::CreateVolume(_)
+                | Action::Place { .. }
+                | Action::Rename { .. }
+                | Action::Create { .. }
+                | Action::Replace { .. }
+                | Action::Connect { .. }
+                | Action::Disconnect { .. }
+                | Action::Await { .. }
+                | Action::Remove { .. }
+                | Action::Record(_) => {}
+            }
+        }
+        touched
+    }
 }
 
 fn time(milliseconds: i64) -> Timestamp {

@@ -159,7 +159,7 @@ impl Record {
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction()?;
             transaction.execute(
-                "INSERT INTO attempts (attempt, stack, revision, subject, author, began_at, plan, restarts)
+                "INSERT INTO attempts (attempt, stack, revision, subject, author, began_at, plan, touched)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
                     number,
@@ -169,7 +169,7 @@ impl Record {
                     plan.commit.author_name,
                     now.as_millisecond(),
                     plan.to_string(),
-                    json(&history::file_restarts(&plan.steps)),
+                    json(&history::Touched::new(&plan.steps)),
                 ],
             )?;
             schema::append(&transaction, number, &Entry::Began { steps }, now)?;

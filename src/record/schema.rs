@@ -28,7 +28,7 @@ CREATE TABLE attempts (
     author TEXT NOT NULL,
     began_at INTEGER NOT NULL,
     plan TEXT NOT NULL,
-    restarts TEXT NOT NULL
+    touched TEXT NOT NULL
 ) STRICT;
 CREATE INDEX attempts_of_stack ON attempts (stack, attempt);
 CREATE TABLE entries (

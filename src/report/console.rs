@@ -3,7 +3,7 @@
 //! On a terminal running steps are live lines; without one there is a plain line for each step
 //! and, for long ones, one every few seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub struct Console {
     redactor: Redactor,
     lines: Option<MultiProgress>,
     running: Mutex<BTreeMap<(StackName, u32), Running>>,
+    /// Warnings that were said: the controller finds them again at every pass.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 struct Running {
@@ -42,20 +44,23 @@ impl Console {
             redactor,
             lines,
             running: Mutex::default(),
+            warned: Mutex::default(),
         }
     }
 
     /// Tells one event.
     pub fn tell(&self, event: Event) {
         match event {
-            Event::Warning { stack, warning } => self.say(&format!("{stack}  warning  {warning}")),
+            Event::Warning { stack, warning } => {
+                self.warn_once(&format!("{stack}  warning  {warning}"));
+            }
             Event::Reloaded => self.say("the settings were read again"),
             Event::ReloadRefused { error } => {
                 self.say(&format!(
                     "the settings could not be read again, the old ones stay: {error}"
                 ));
             }
-            Event::NotWatching { error } => self.say(&format!("warning  {error}")),
+            Event::NotWatching { error } => self.warn_once(&format!("warning  {error}")),
             Event::Rewound { branch, revision } => self.say(&format!(
                 "warning  the history of branch {branch} was rewritten; it is at {} now",
                 revision.short()
@@ -78,6 +83,15 @@ impl Console {
             Event::Undoing { stack, step } => {
                 self.say(&format!("{stack}  step {step}  is taken back"));
             }
+        }
+    }
+
+    fn warn_once(&self, text: &str) {
+        /// More different warnings than anybody reads; the memory of them must have an end.
+        const MOST: usize = 1000;
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.len() < MOST && warned.insert(text.to_owned()) {
+            self.say(text);
         }
     }
 
