@@ -204,6 +204,22 @@ setup_registry() {
     fi
 }
 
+# --- what else the tests talk to ---
+
+# setup_test_programs: a static busybox for images, an ssh server, openssl and shellcheck. None
+# of them is left running: the tests start their own.
+setup_test_programs() {
+    local missing=()
+    # The package "busybox" has one that needs the C library.
+    ldd /bin/busybox 2>&1 | grep -q 'not a dynamic executable' || missing+=(busybox-static)
+    [[ -x /usr/sbin/sshd ]] || missing+=(openssh-server)
+    has openssl || missing+=(openssl)
+    has shellcheck || missing+=(shellcheck)
+    ((${#missing[@]} == 0)) || install_packages 'the tests' "${missing[@]}"
+    # sshd wants it; where systemd starts the service, that makes it.
+    [[ -d /run/sshd ]] || mkdir -p /run/sshd
+}
+
 # --- what is left behind ---
 
 # remove_from_engine PREFIX: removes the containers, networks, volumes and stand-in images whose

@@ -263,9 +263,7 @@ async fn reads_a_local_repository_with_a_colon_a_space_and_a_work_tree() {
 async fn reads_a_local_repository_of_another_user() {
     let (origin, first) = Origin::with_main(&[("a", "1")]);
     let path = origin.path();
-    if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
-        return; // Only root can give a directory away.
-    }
+    std::os::unix::fs::chown(&path, Some(12_345), None).expect("tests run as root");
     let host = Host::new();
     assert_eq!(host.fetch(&origin.url(), "main").await, Ok(answer(&first)));
 }
@@ -351,9 +349,7 @@ async fn refuses_a_repository_with_other_object_ids() {
         .args(["init", "-q", "--bare", "--object-format=sha256"])
         .arg(directory.path())
         .status();
-    if !made.is_ok_and(|status| status.success()) {
-        return; // No Git here, or one without this format.
-    }
+    assert!(made.unwrap().success());
     let url = directory.path().to_str().unwrap();
     let error = Host::new().fetch(url, "main").await.unwrap_err();
     assert!(

@@ -1,6 +1,6 @@
 //! A remote repository in a temporary directory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, Time};
@@ -138,14 +138,4 @@ impl Origin {
 /// Returns the libgit2 form of a revision.
 pub(crate) fn oid(revision: &Revision) -> Oid {
     Oid::from_str(revision.as_str()).unwrap()
-}
-
-/// Returns whether a program can be started at all.
-pub(crate) fn has_program(name: impl AsRef<Path>) -> bool {
-    std::process::Command::new(name.as_ref())
-        .arg("--version")
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .status()
-        .is_ok()
 }

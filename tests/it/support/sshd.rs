@@ -13,8 +13,8 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one; none where OpenSSH is not installed or refuses to run for this user.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts one (Debian: `openssh-server`, and the directory `/run/sshd`).
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for (name, kind) in [
             ("host", "ed25519"),
@@ -22,7 +22,7 @@ impl Sshd {
             ("user", "ed25519"),
             ("stranger", "ed25519"),
         ] {
-            make_key(&directory.path().join(name), kind)?;
+            make_key(&directory.path().join(name), kind);
         }
         let path = |name: &str| directory.path().join(name).display().to_string();
         let port = TcpListener::bind("127.0.0.1:0")
@@ -49,7 +49,7 @@ impl Sshd {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .ok()?;
+            .expect("openssh-server is not installed");
         let mut sshd = Self {
             process,
             port,
@@ -57,14 +57,16 @@ impl Sshd {
         };
         for _ in 0..100 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(sshd);
+                return sshd;
             }
-            if sshd.process.try_wait().unwrap().is_some() {
-                return None;
-            }
+            let ended = sshd.process.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "sshd ended; is there a directory /run/sshd?"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
-        None
+        panic!("sshd does not listen");
     }
 
     /// Returns the address of a repository.
@@ -103,11 +105,11 @@ impl Drop for Sshd {
     }
 }
 
-fn make_key(path: &Path, kind: &str) -> Option<()> {
+fn make_key(path: &Path, kind: &str) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-t", kind, "-f"])
         .arg(path)
         .status()
-        .ok()?;
-    made.success().then_some(())
+        .expect("openssh-client is not installed");
+    assert!(made.success(), "ssh-keygen {kind}");
 }
