@@ -58,7 +58,7 @@ impl Record {
             self.lock()
                 .prepare_cached(
                     "SELECT attempt, revision, subject, author, began_at,
-                            (SELECT max(at) FROM entries e WHERE e.attempt = a.attempt
+                            (SELECT max(at) FROM entries e WHERE e.stack = a.stack AND e.attempt = a.attempt
                              AND e.entry NOT LIKE '%forgiven%'),
                             plan, touched
                      FROM attempts a WHERE stack = ?1 ORDER BY attempt DESC LIMIT ?2",
@@ -90,7 +90,7 @@ impl Record {
                         author,
                         began_at: time(began_at),
                         last_entry_at: time(last),
-                        status: self.status(number)?,
+                        status: self.status(stack, number)?,
                         plan,
                         touched: serde_json::from_str(&touched)
                             .map_err(self.unreadable("the plan", number))?,
@@ -106,14 +106,7 @@ impl Record {
     /// It can't be read.
     pub fn history(&self, stack: &StackName) -> Result<History, RecordError> {
         let attempts = self.attempts(stack, LOOK_BACK)?;
-        let next_attempt = self
-            .lock()
-            .query_row(
-                "SELECT coalesce(max(attempt), 0) + 1 FROM attempts",
-                [],
-                |row| row.get(0),
-            )
-            .map_err(self.failed("read the attempts"))?;
+        let next_attempt = attempts.first().map_or(0, |attempt| attempt.number) + 1;
         let past = attempts.iter().rev().filter(|attempt| {
             attempt.status.outcome == Some(Outcome::Succeeded) && !attempt.status.forgiven
         });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use crate::desired::ServiceName;
+use crate::desired::{ServiceName, StackName};
 use crate::journal::Entry;
 use crate::plan::facts::{Fact, Field};
 use crate::plan::{Release, ReleaseId, ReleasedImage};
@@ -21,30 +21,33 @@ pub(super) const VERSION: i64 = 1;
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE attempts (
-    attempt INTEGER PRIMARY KEY,
     stack TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
     revision TEXT NOT NULL,
     subject TEXT NOT NULL,
     author TEXT NOT NULL,
     began_at INTEGER NOT NULL,
     plan TEXT NOT NULL,
-    touched TEXT NOT NULL
+    touched TEXT NOT NULL,
+    PRIMARY KEY (stack, attempt)
 ) STRICT;
-CREATE INDEX attempts_of_stack ON attempts (stack, attempt);
 CREATE TABLE entries (
-    attempt INTEGER NOT NULL REFERENCES attempts (attempt),
+    stack TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     at INTEGER NOT NULL,
     entry TEXT NOT NULL,
-    PRIMARY KEY (attempt, seq)
+    PRIMARY KEY (stack, attempt, seq),
+    FOREIGN KEY (stack, attempt) REFERENCES attempts
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE releases (
-    attempt INTEGER PRIMARY KEY REFERENCES attempts (attempt),
     stack TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
     released_at INTEGER NOT NULL,
-    release TEXT NOT NULL
+    release TEXT NOT NULL,
+    PRIMARY KEY (stack, attempt),
+    FOREIGN KEY (stack, attempt) REFERENCES attempts
 ) STRICT;
-CREATE INDEX releases_of_stack ON releases (stack, attempt);
 ";
 
 /// Sets the connection up and makes the tables; returns the format that was found.
@@ -81,16 +84,22 @@ pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
 
 pub(super) fn append(
     connection: &Connection,
-    attempt: u64,
+    (stack, attempt): (&StackName, u64),
     entry: &Entry,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO entries (attempt, seq, at, entry)
-             SELECT ?1, coalesce(max(seq), 0) + 1, ?2, ?3 FROM entries WHERE attempt = ?1",
+            "INSERT INTO entries (stack, attempt, seq, at, entry)
+             SELECT ?1, ?2, coalesce(max(seq), 0) + 1, ?3, ?4
+             FROM entries WHERE stack = ?1 AND attempt = ?2",
         )?
-        .execute(params![attempt, now.as_millisecond(), super::json(entry)])
+        .execute(params![
+            stack.as_str(),
+            attempt,
+            now.as_millisecond(),
+            super::store::json(entry)
+        ])
         .map(|_rows| ())
 }
 
@@ -100,7 +109,7 @@ pub(super) fn prune(connection: &Connection, stack: &str, keep: u32) -> rusqlite
                AND attempt < (SELECT max(attempt) FROM releases WHERE stack = ?1)
                ORDER BY attempt DESC LIMIT -1 OFFSET ?2";
     for table in ["entries", "releases", "attempts"] {
-        let delete = format!("DELETE FROM {table} WHERE attempt IN ({old})");
+        let delete = format!("DELETE FROM {table} WHERE stack = ?1 AND attempt IN ({old})");
         connection
             .prepare_cached(&delete)?
             .execute(params![stack, keep])?;
@@ -108,10 +117,13 @@ pub(super) fn prune(connection: &Connection, stack: &str, keep: u32) -> rusqlite
     Ok(())
 }
 
-pub(super) fn entries(connection: &Connection, attempt: u64) -> rusqlite::Result<Vec<String>> {
+pub(super) fn entries(
+    connection: &Connection,
+    (stack, attempt): (&StackName, u64),
+) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT entry FROM entries WHERE attempt = ?1 ORDER BY seq")?
-        .query_map(params![attempt], |row| row.get(0))?
+        .prepare_cached("SELECT entry FROM entries WHERE stack = ?1 AND attempt = ?2 ORDER BY seq")?
+        .query_map(params![stack.as_str(), attempt], |row| row.get(0))?
         .collect()
 }
 

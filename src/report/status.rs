@@ -106,7 +106,9 @@ pub fn history(view: &View, only: Option<&str>, limit: usize) -> Result<HistoryR
     let mut stacks = BTreeMap::new();
     for stack in stacks_of(record, only)? {
         let attempts = record.attempts(&stack, limit)?.into_iter();
-        let lines: Result<_, _> = attempts.map(|one| AttemptLine::new(one, record)).collect();
+        let lines: Result<_, _> = attempts
+            .map(|one| AttemptLine::new(&stack, one, record))
+            .collect();
         stacks.insert(stack.to_string(), lines?);
     }
     Ok(HistoryReport(stacks))
@@ -156,7 +158,7 @@ async fn stack_status(
         services,
         last_attempt: last
             .filter(|_| !became)
-            .map(|last| AttemptLine::new(last, record))
+            .map(|last| AttemptLine::new(stack, last, record))
             .transpose()?,
         held: history.failed.is_some(),
     })
@@ -188,10 +190,10 @@ impl From<&Container> for ServiceStatus {
 }
 
 impl AttemptLine {
-    fn new(attempt: Attempt, record: &Record) -> Result<Self, PassError> {
+    fn new(stack: &StackName, attempt: Attempt, record: &Record) -> Result<Self, PassError> {
         let took = attempt.last_entry_at.as_millisecond() - attempt.began_at.as_millisecond();
         Ok(Self {
-            images: record.released_images(attempt.number)?,
+            images: record.released_images(stack, attempt.number)?,
             attempt: attempt.number,
             revision: attempt.revision,
             subject: attempt.subject,

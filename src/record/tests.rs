@@ -1,0 +1,141 @@
+//! Tests of the record on a real database.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+use super::{Journal, Record, schema};
+use crate::journal::{Entry, Outcome};
+use crate::plan::{Plan, Release};
+use crate::source::CommitInfo;
+
+fn plan(stack: &str, attempt: u64) -> Plan {
+    let revision = "1".repeat(40).parse().unwrap();
+    Plan {
+        stack: stack.to_owned().try_into().unwrap(),
+        attempt,
+        commit: CommitInfo {
+            revision,
+            subject: "one".to_owned(),
+            author_name: "a".to_owned(),
+            author_email: "a@example.org".to_owned(),
+            committed_at: 0,
+        },
+        from: None,
+        steps: Vec::new(),
+        holds: Vec::new(),
+        differences: Vec::new(),
+    }
+}
+
+fn end(journal: &mut Journal, outcome: Outcome) {
+    journal
+        .append(&Entry::Ended { outcome }, Timestamp::UNIX_EPOCH)
+        .unwrap();
+}
+
+#[test]
+fn stacks_count_their_attempts_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    for stack in ["a", "b"] {
+        let mut journal = record
+            .begin(&plan(stack, 1), Timestamp::UNIX_EPOCH)
+            .unwrap();
+        end(&mut journal, Outcome::Succeeded);
+    }
+    let plan = plan("a", 1);
+    assert!(
+        record.begin(&plan, Timestamp::UNIX_EPOCH).is_err(),
+        "the number is taken"
+    );
+    assert_eq!(record.history(&plan.stack).unwrap().next_attempt, 2);
+}
+
+#[test]
+fn a_failure_holds_until_it_is_forgiven() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    let plan = plan("a", 1);
+    let mut journal = record.begin(&plan, Timestamp::UNIX_EPOCH).unwrap();
+    end(
+        &mut journal,
+        Outcome::Failed {
+            error: "x".to_owned(),
+        },
+    );
+    assert!(record.history(&plan.stack).unwrap().failed.is_some());
+    assert!(record.forgive(&plan.stack, Timestamp::UNIX_EPOCH).unwrap());
+    assert!(record.history(&plan.stack).unwrap().failed.is_none());
+    assert!(!record.forgive(&plan.stack, Timestamp::UNIX_EPOCH).unwrap());
+}
+
+#[test]
+fn an_open_attempt_is_ended_as_interrupted_and_holds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = plan("a", 1);
+    drop(
+        Record::open(dir.path())
+            .unwrap()
+            .begin(&plan, Timestamp::UNIX_EPOCH)
+            .unwrap(),
+    );
+    let record = Record::open(dir.path()).unwrap();
+    let ended = record
+        .end_interrupted(&plan.stack, Timestamp::UNIX_EPOCH)
+        .unwrap();
+    assert_eq!(ended.len(), 1);
+    let status = record.status(&plan.stack, 1).unwrap();
+    assert_eq!(status.outcome, Some(Outcome::Interrupted));
+    assert!(record.history(&plan.stack).unwrap().failed.is_none());
+}
+
+#[test]
+fn old_attempts_go_and_the_last_release_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    let stack = plan("a", 1).stack;
+    for attempt in 1..=6 {
+        let plan = plan("a", attempt);
+        let mut journal = record.begin(&plan, Timestamp::UNIX_EPOCH).unwrap();
+        if attempt == 5 {
+            let id = crate::plan::ReleaseId {
+                attempt,
+                revision: plan.commit.revision.clone(),
+            };
+            let (services, images, files) = ([].into(), [].into(), [].into());
+            let release = Release {
+                id,
+                services,
+                images,
+                files,
+            };
+            record
+                .release(&stack, &release, Timestamp::UNIX_EPOCH)
+                .unwrap();
+        }
+        end(&mut journal, Outcome::Succeeded);
+    }
+    schema::prune(&record.lock(), "a", 2).unwrap();
+    let kept: Vec<u64> = record
+        .attempts(&stack, 10)
+        .unwrap()
+        .iter()
+        .map(|one| one.number)
+        .collect();
+    assert_eq!(kept, [6, 5, 4, 3]);
+    assert_eq!(record.last_release(&stack).unwrap().unwrap().id.attempt, 5);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Record::open(dir.path()).unwrap());
+    let connection = Connection::open(dir.path().join(schema::FILE_NAME)).unwrap();
+    connection
+        .pragma_update(None, "user_version", schema::VERSION + 1)
+        .unwrap();
+    let refused = Record::open(dir.path())
+        .err()
+        .map(|error| error.to_string());
+    assert!(refused.is_some_and(|error| error.contains("newer version")));
+}
