@@ -1,7 +1,8 @@
 //! The subcommands that change nothing: `plan`, `drift`, `status`, `history`. They hold a
 //! [`View`](crate::host::View), whose engine can't do anything.
 
-use super::{Cli, Exit, Failure, exit};
+use super::run::{Cli, Failure};
+use super::{Exit, exit};
 use crate::reconcile::{self, PassError};
 use crate::report::{self, DriftReport, PlanReport};
 

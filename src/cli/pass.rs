@@ -7,7 +7,8 @@ use backon::{ExponentialBuilder, Retryable};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
-use super::{Cli, Exit, Failure, exit, host_failure};
+use super::run::{Cli, Failure, host_failure};
+use super::{Exit, exit};
 use crate::config::{self, Config};
 use crate::controller::{self, Signals};
 use crate::engine::EngineError;

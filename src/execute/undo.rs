@@ -1,7 +1,8 @@
 //! Takes back what an attempt did when one of its steps failed: old containers and old files
 //! return, newest step first. Networks, volumes and images that were made stay; they harm nobody.
 
-use super::{Walk, containers, files};
+use super::walk::Walk;
+use super::{containers, files};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{Action, Step};

@@ -1,0 +1,174 @@
+//! Runs the program: arguments, settings, subcommand, exit code.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Arguments, Command};
+use super::{Exit, exit, look, pass, retry};
+use crate::config::{self, Config};
+use crate::events::Events;
+use crate::host::{HostError, View};
+use crate::report::{Console, Report, render};
+use crate::secret::Redactor;
+use crate::source;
+
+/// What every subcommand has at hand.
+pub(super) struct Cli {
+    pub(super) arguments: Arguments,
+    pub(super) path: PathBuf,
+    pub(super) redactor: Redactor,
+    pub(super) events: Events,
+}
+
+/// Runs the program with `arguments`, the first being its name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // The fetch's child: not for people, so not among the subcommands.
+    if arguments
+        .get(1)
+        .is_some_and(|one| one == source::CHILD_ARGUMENT)
+    {
+        let _code = source::fetch_child(std::io::stdin(), std::io::stdout());
+        return Exit::Done;
+    }
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => work(arguments),
+        Err(error) => {
+            // Help and version are asked for, and go to stdout; the rest is a slip.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            error.print().map_or(Exit::Failed, |()| exit)
+        }
+    }
+}
+
+fn work(arguments: Arguments) -> Exit {
+    let redactor = Redactor::default();
+    log_to_stderr(arguments.verbose, &redactor);
+    let console = Console::new(redactor.clone());
+    let events = Events::new(move |event| console.tell(event));
+    let path = config::path(arguments.config.clone());
+    let command = arguments.command.clone();
+    let cli = Cli {
+        arguments,
+        path,
+        redactor,
+        events,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return cli.fail(Exit::Failed, &format!("failed to start: {error}")),
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Command::Run => pass::run(&cli).await,
+            Command::Reconcile { stack } => pass::reconcile(&cli, stack.as_deref()).await,
+            Command::Plan { stack } => look::plan(&cli, stack.as_deref()).await,
+            Command::Drift { stack } => look::drift(&cli, stack.as_deref()).await,
+            Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
+            Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),
+            Command::Retry { stack } => retry::retry(&cli, stack.as_deref()),
+            Command::Completions { shell } => Ok(completions(shell)),
+        }
+    });
+    match done {
+        Ok(exit) => exit,
+        Err((exit, error)) => cli.fail(exit, &error),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "moored",
+        &mut std::io::stdout(),
+    );
+    Exit::Done
+}
+
+/// What goes wrong in a subcommand: the exit code, and what is said.
+pub(super) type Failure = (Exit, String);
+
+impl Cli {
+    pub(super) fn config(&self) -> Result<Config, Failure> {
+        config::load(&self.path).map_err(|error| (Exit::Usage, error.to_string()))
+    }
+
+    pub(super) fn view(&self) -> Result<View, Failure> {
+        let config = self.config()?;
+        View::open(config, self.events.clone(), self.redactor.clone())
+            .map_err(|error| (exit::of_host(&error), error.to_string()))
+    }
+
+    /// Prints a result on stdout.
+    pub(super) fn print(&self, report: &impl Report) -> Result<(), Failure> {
+        let text = render(report, self.arguments.format, &self.redactor);
+        match std::io::stdout().write_all(text.as_bytes()) {
+            // Nobody reads any more (`| head`): they have seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err((Exit::Failed, format!("failed to print the result: {error}")))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says on stderr what went wrong.
+    pub(super) fn fail(&self, exit: Exit, error: &str) -> Exit {
+        let text = self.redactor.clean(&format!("moored: {error}\n"));
+        std::io::stderr()
+            .write_all(text.as_bytes())
+            .map_or(exit, |()| exit)
+    }
+}
+
+pub(super) fn host_failure(error: &HostError) -> Failure {
+    (exit::of_host(error), error.to_string())
+}
+
+/// Sends log lines of the given verbosity to stderr, through the redactor.
+///
+/// The engine's client logs whole requests, environment included: it is never heard.
+fn log_to_stderr(verbose: u8, redactor: &Redactor) {
+    let level = match verbose {
+        0 => return,
+        1 => "moored=debug",
+        _ => "moored=trace,git2=debug,hyper=off,bollard=off",
+    };
+    let redactor = redactor.clone();
+    let writer = move || Redacted {
+        redactor: redactor.clone(),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(writer)
+        .with_ansi(false)
+        .init();
+}
+
+/// Writes log lines to stderr with every secret hidden.
+struct Redacted {
+    redactor: Redactor,
+}
+
+impl Write for Redacted {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = self.redactor.clean(&String::from_utf8_lossy(line));
+        std::io::stderr().write_all(text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}

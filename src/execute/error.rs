@@ -1,0 +1,38 @@
+//! Why a step failed.
+
+use std::path::PathBuf;
+
+use crate::engine::EngineError;
+use crate::record::RecordError;
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The engine refused or could not be asked.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// A service did not come up.
+    #[error("{service} is not up: {why}\n  hint: see what it says: docker logs {container}")]
+    NotUp {
+        /// Which one.
+        service: String,
+        /// Its container.
+        container: String,
+        /// What was seen.
+        why: String,
+    },
+    /// A file could not be placed.
+    #[error("failed to place {}: {source}", path.display())]
+    Place {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The release could not be recorded.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// The wait was given up because another step failed or a stop was asked for.
+    #[error("given up")]
+    GivenUp,
+}

@@ -1,0 +1,213 @@
+//! Walks the steps of a plan, in the order that their `after` allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+
+use super::{Hands, StepError, step};
+use crate::engine::EngineError;
+use crate::events::Event;
+use crate::journal::{Entry, Outcome};
+use crate::plan::{Phase, Plan, Step};
+use crate::record::{Journal, RecordError};
+
+/// Steps at a time. With 16 workers and 50 containers the engine left networks stuck with
+/// "active endpoints" in 7 of 16 teardowns, with 4 in none.
+const AT_ONCE: usize = 4;
+
+/// The first thing that went wrong in an attempt.
+struct Trouble {
+    phase: Phase,
+    error: String,
+    /// It may go away by itself, and what was done so far is for the next pass to go on from.
+    passing: bool,
+}
+
+/// Executes a plan as the attempt that it was made for.
+///
+/// # Errors
+/// The journal can't be written. No effect follows then; what the host looks like is for the
+/// next pass to observe.
+pub async fn execute(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError> {
+    hands.open.fetch_add(1, Ordering::SeqCst);
+    let outcome = attempt(plan, hands).await;
+    hands.open.fetch_sub(1, Ordering::SeqCst);
+    outcome
+}
+
+async fn attempt(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError> {
+    let journal = hands.record.begin(plan, hands.clock.now())?;
+    let mut walk = Walk::new(plan, hands, journal);
+    walk.steps().await?;
+    let outcome = match walk.trouble.take() {
+        None if walk.waiting.is_empty() => Outcome::Succeeded,
+        None => Outcome::Stopped,
+        Some(Trouble {
+            error,
+            passing: true,
+            ..
+        }) => Outcome::Postponed { error },
+        // The new release stands by then, and going back from it would do harm.
+        Some(Trouble {
+            error,
+            phase: Phase::Settle,
+            ..
+        }) => Outcome::Unsettled { error },
+        Some(Trouble {
+            error,
+            phase: Phase::Prepare | Phase::Converge | Phase::Verify,
+            ..
+        }) => walk.put_back(error).await?,
+    };
+    walk.note(&Entry::Ended {
+        outcome: outcome.clone(),
+    })?;
+    if outcome == Outcome::Succeeded {
+        // There is nothing to put back any more. What can't be removed is removed another time.
+        std::fs::remove_dir_all(hands.store_of(&plan.stack)).unwrap_or_default();
+    }
+    Ok(outcome)
+}
+
+pub(super) struct Walk<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) hands: &'a Hands,
+    journal: Journal,
+    /// Steps that have not begun.
+    waiting: BTreeMap<u32, &'a Step>,
+    done: BTreeSet<u32>,
+    /// Steps that began, in order: the order in which they are undone is the reverse.
+    pub(super) begun: Vec<&'a Step>,
+    trouble: Option<Trouble>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan, hands: &'a Hands, journal: Journal) -> Self {
+        Self {
+            plan,
+            hands,
+            journal,
+            waiting: plan.steps.iter().map(|step| (step.number, step)).collect(),
+            done: BTreeSet::new(),
+            begun: Vec::new(),
+            trouble: None,
+        }
+    }
+
+    pub(super) fn note(&mut self, entry: &Entry) -> Result<(), RecordError> {
+        self.journal.append(entry, self.hands.clock.now())
+    }
+
+    /// Runs the steps until all are done, one fails, or a stop is asked for.
+    async fn steps(&mut self) -> Result<(), RecordError> {
+        let (give_up, cancelled) = watch::channel(false);
+        let mut halt = self.hands.stop.clone();
+        let mut running = FuturesUnordered::new();
+        loop {
+            let halted = self.trouble.is_some() || *halt.borrow();
+            while !halted && running.len() < AT_ONCE {
+                let Some(step) = self.next_ready() else { break };
+                self.begin(step)?;
+                let (hands, stack, cancelled) = (self.hands, &self.plan.stack, cancelled.clone());
+                running.push(async move { (step, step::run(step, stack, hands, cancelled).await) });
+            }
+            let finished = tokio::select! {
+                finished = running.next() => finished,
+                // Waits are given up on a stop: they change nothing.
+                Ok(()) = halt.changed(), if !halted => {
+                    give_up.send_replace(true);
+                    continue;
+                }
+            };
+            let Some((step, result)) = finished else {
+                return Ok(());
+            };
+            match result {
+                Ok(()) => self.finish(step)?,
+                Err(error) => {
+                    self.fail(step, &error)?;
+                    give_up.send_replace(true);
+                }
+            }
+        }
+    }
+
+    fn next_ready(&mut self) -> Option<&'a Step> {
+        let ready = |step: &&Step| step.after.iter().all(|before| self.done.contains(before));
+        let number = self.waiting.values().find(|step| ready(step))?.number;
+        self.waiting.remove(&number)
+    }
+
+    /// Makes the intent durable, before the effect; a journal that can't be written stops us.
+    fn begin(&mut self, step: &'a Step) -> Result<(), RecordError> {
+        self.note(&Entry::Intent { step: step.number })?;
+        self.begun.push(step);
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepStarted {
+            stack,
+            step: step.clone(),
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, step: &Step) -> Result<(), RecordError> {
+        self.note(&Entry::Done { step: step.number })?;
+        self.done.insert(step.number);
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepDone {
+            stack,
+            step: step.number,
+        });
+        Ok(())
+    }
+
+    fn fail(&mut self, step: &'a Step, error: &StepError) -> Result<(), RecordError> {
+        let text = self.hands.redactor.clean(&error.to_string());
+        self.note(&Entry::Failed {
+            step: step.number,
+            error: text.clone(),
+        })?;
+        if matches!(error, StepError::GivenUp) {
+            self.waiting.insert(step.number, step);
+            return Ok(());
+        }
+        let (verb, subject) = (step.action.verb(), step.action.subject());
+        self.trouble.get_or_insert(Trouble {
+            phase: step.phase,
+            error: format!("step {}, {verb} {subject}: {text}", step.number),
+            passing: may_pass(error, step.phase),
+        });
+        let stack = self.plan.stack.clone();
+        self.hands.events.tell(Event::StepFailed {
+            stack,
+            step: step.number,
+            error: text,
+        });
+        Ok(())
+    }
+}
+
+/// Returns whether an error may go away by itself, so that it must not hold the revision.
+///
+/// Without an engine nothing can be done, nor put back; before anything was touched a registry
+/// that does not answer costs nothing but time.
+fn may_pass(error: &StepError, phase: Phase) -> bool {
+    match error {
+        StepError::Engine(EngineError::Unavailable { .. }) => true,
+        StepError::Engine(EngineError::Registry { .. } | EngineError::TimedOut { .. }) => {
+            phase == Phase::Prepare
+        }
+        StepError::Engine(
+            EngineError::NotFound { .. }
+            | EngineError::Conflict { .. }
+            | EngineError::Refused { .. },
+        )
+        | StepError::NotUp { .. }
+        | StepError::Place { .. }
+        | StepError::Record(_)
+        | StepError::GivenUp => false,
+    }
+}
