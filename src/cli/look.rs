@@ -1,7 +1,7 @@
 //! The subcommands that change nothing: `plan`, `drift`, `status`, `history`. They hold a
 //! [`View`](crate::host::View), whose engine can't do anything.
 
-use super::run::{Cli, Failure};
+use super::context::{Cli, Failure};
 use super::{Exit, exit};
 use crate::reconcile::{self, PassError};
 use crate::report::{self, DriftReport, PlanReport};

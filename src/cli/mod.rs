@@ -1,6 +1,7 @@
 //! How a person asks: arguments in, text and exit code out. The only place that prints results.
 
 mod args;
+mod context;
 mod exit;
 mod look;
 mod pass;

@@ -7,7 +7,7 @@ use backon::{ExponentialBuilder, Retryable};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
-use super::run::{Cli, Failure, host_failure};
+use super::context::{Cli, Failure, host_failure};
 use super::{Exit, exit};
 use crate::config::{self, Config};
 use crate::controller::{self, Signals};

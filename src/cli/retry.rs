@@ -1,7 +1,7 @@
 //! `moored retry`: lets a held revision be tried once more.
 
 use super::Exit;
-use super::run::{Cli, Failure};
+use super::context::{Cli, Failure};
 use crate::report::RetryReport;
 
 pub(super) fn retry(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {

@@ -2,25 +2,17 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::DesiredState;
 use super::compose::project::{Found, Project, Variables};
 use super::compose::{env_file, read};
+use super::host_files::HostFiles;
 use super::manifest::{self, Manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
 use crate::yaml::{self, Node};
-
-/// Reads files of the host.
-pub trait HostFiles {
-    /// Returns the content of a file; `None` when nothing is there.
-    ///
-    /// # Errors
-    /// Why it can't be read, as a sentence for people.
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String>;
-}
 
 /// Where a stack comes from and goes to.
 pub struct Place<'a> {

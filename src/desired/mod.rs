@@ -4,6 +4,7 @@
 //! state or everything that is wrong, each finding with file, line and column.
 
 pub mod compose;
+mod host_files;
 mod load;
 pub mod manifest;
 
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use load::{HostFiles, Place, load};
+pub use host_files::HostFiles;
+pub use load::{Place, load};
 pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
 
 use crate::diagnostic::Diagnostic;

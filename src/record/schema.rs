@@ -98,7 +98,7 @@ pub(super) fn append(
             stack.as_str(),
             attempt,
             now.as_millisecond(),
-            super::store::json(entry)
+            json(entry)
         ])
         .map(|_rows| ())
 }
@@ -169,4 +169,10 @@ impl From<Stored> for Release {
             files: stored.files,
         }
     }
+}
+
+/// Returns a value of ours as JSON.
+pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
+    // Our own types with text keys: there is nothing in them that JSON can't hold.
+    serde_json::to_string(value).unwrap_or_default()
 }

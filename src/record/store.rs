@@ -116,7 +116,7 @@ impl Record {
                     plan.commit.author_name,
                     now.as_millisecond(),
                     plan.to_string(),
-                    json(&history::Touched::new(&plan.steps)),
+                    schema::json(&history::Touched::new(&plan.steps)),
                 ],
             )?;
             schema::append(&transaction, key, &Entry::Began { steps }, now)?;
@@ -194,7 +194,7 @@ impl Record {
                     stack.as_str(),
                     attempt,
                     now.as_millisecond(),
-                    json(&schema::Stored::from(release))
+                    schema::json(&schema::Stored::from(release))
                 ],
             )
             .map_err(self.failed("record a release"))?;
@@ -305,9 +305,4 @@ impl Record {
         }
         Ok(interrupted)
     }
-}
-
-pub(super) fn json<T: serde::Serialize>(value: &T) -> String {
-    // Our own types with text keys: there is nothing in them that JSON can't hold.
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -94,6 +94,11 @@ impl Node {
         }
     }
 
+    /// Returns whether there is nothing: an empty value, `~` or `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self.kind, Kind::Null)
+    }
+
     /// Returns the text of a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Kind::Str(text) = &self.kind {

@@ -154,17 +154,9 @@ impl Environment {
 }
 
 fn files<'n>(node: &'n Node, fields: &mut Fields<'_>) -> Vec<(&'n Node, File)> {
-    let items: Vec<&Node> = match &node.kind {
-        Kind::Seq(items) => items.iter().collect(),
-        Kind::Null
-        | Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_)
-        | Kind::Str(_)
-        | Kind::Map(_) => vec![node],
-    };
+    let items = node.as_seq().unwrap_or(std::slice::from_ref(node));
     items
-        .into_iter()
+        .iter()
         .filter_map(|item| Some((item, file(item, fields)?)))
         .collect()
 }

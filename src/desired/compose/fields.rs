@@ -1,7 +1,6 @@
 //! Reads typed values out of a Compose tree, collecting everything that is wrong.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::short;
 use crate::diagnostic::{Diagnostic, Location, suggestion};
@@ -44,6 +43,14 @@ impl Fields<'_> {
             self.wrong(node, what, "a mapping");
         }
         map
+    }
+
+    /// Reads a mapping, or nothing at all.
+    pub(super) fn map_or_nothing<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Map> {
+        if node.is_null() {
+            return None;
+        }
+        self.map(node, what)
     }
 
     /// Reads a scalar as text; numbers and booleans as Compose prints them.
@@ -147,18 +154,10 @@ impl Fields<'_> {
         let map = self.map(node, what)?;
         let mut pairs = BTreeMap::new();
         for entry in map {
-            let value = match entry.value.kind {
-                Kind::Null => None,
-                Kind::Bool(_)
-                | Kind::Int(_)
-                | Kind::Float(_)
-                | Kind::Str(_)
-                | Kind::Seq(_)
-                | Kind::Map(_) => {
-                    let mut name = what.to_owned();
-                    write!(name, ".{}", entry.key).unwrap_or_default();
-                    Some(self.text(&entry.value, &name)?)
-                }
+            let value = if entry.value.is_null() {
+                None
+            } else {
+                Some(self.text(&entry.value, &format!("{what}.{}", entry.key))?)
             };
             pairs.insert(entry.key.clone(), value);
         }

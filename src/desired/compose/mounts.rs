@@ -11,7 +11,7 @@ use super::short;
 use crate::diagnostic::suggestion;
 use crate::engine::model::{Mount, MountSource};
 use crate::source::RepoPath;
-use crate::yaml::{Kind, Node};
+use crate::yaml::Node;
 
 /// Mounts by target, and the repository files among them.
 pub(super) type Mounts = (BTreeMap<String, Mount>, BTreeSet<RepoPath>);
@@ -27,14 +27,10 @@ pub(super) fn read(node: &Node, project: &Project<'_>, fields: &mut Fields<'_>) 
         return (mounts, files);
     };
     for item in items {
-        let read = match item.kind {
-            Kind::Map(_) => long(item, project, &mut files, fields),
-            Kind::Null
-            | Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_) => short_form(item, project, &mut files, fields),
+        let read = if item.as_map().is_some() {
+            long(item, project, &mut files, fields)
+        } else {
+            short_form(item, project, &mut files, fields)
         };
         if let Some((target, mount)) = read {
             mounts.insert(target, mount);

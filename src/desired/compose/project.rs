@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::env_file;
 use super::resources::ByKey;
-use crate::desired::load::HostFiles;
+use crate::desired::host_files::HostFiles;
 use crate::desired::manifest::Manifest;
 use crate::desired::{PlacedFile, StackName, Wanted};
 use crate::diagnostic::{Diagnostic, Diagnostics};

@@ -10,7 +10,7 @@ use crate::desired::{Service, ServiceName, Wanted};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::engine::model::{Network, Volume};
 use crate::source::RepoPath;
-use crate::yaml::{self, Kind, Map, Node};
+use crate::yaml::{self, Map, Node};
 
 /// What the Compose files of a stack say.
 pub(in crate::desired) struct Composed {
@@ -76,15 +76,9 @@ pub(in crate::desired) fn compose(
         findings: &mut findings,
     };
     let empty = Map::default();
-    let top = match tree.kind {
-        Kind::Null => &empty,
-        Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_)
-        | Kind::Str(_)
-        | Kind::Seq(_)
-        | Kind::Map(_) => fields.map(tree, "a Compose file").unwrap_or(&empty),
-    };
+    let top = fields
+        .map_or_nothing(tree, "a Compose file")
+        .unwrap_or(&empty);
     fields.keys(top, "Compose file", &keys::TOP, &keys::TOP_LATER);
     project.networks = resources::networks(top.get("networks"), project.stack, &mut fields);
     project.volumes = resources::volumes(top.get("volumes"), project.stack, &mut fields);

@@ -7,7 +7,7 @@ use super::keys;
 use crate::desired::{StackName, Wanted};
 use crate::engine::model::{Network, Volume};
 use crate::labels;
-use crate::yaml::{Kind, Map, Node};
+use crate::yaml::{Map, Node};
 
 /// The networks or volumes of a project: by the name that services use, what they are on the
 /// engine.
@@ -114,28 +114,12 @@ fn entries<'n>(
     what: &str,
     fields: &mut Fields<'_>,
 ) -> Vec<(&'n str, &'n Node, Option<&'n Map>)> {
-    let Some(map) = node.and_then(|node| match node.kind {
-        Kind::Null => None,
-        Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_)
-        | Kind::Str(_)
-        | Kind::Seq(_)
-        | Kind::Map(_) => fields.map(node, what),
-    }) else {
+    let Some(map) = node.and_then(|node| fields.map_or_nothing(node, what)) else {
         return Vec::new();
     };
     map.iter()
         .map(|entry| {
-            let value = match entry.value.kind {
-                Kind::Null => None,
-                Kind::Bool(_)
-                | Kind::Int(_)
-                | Kind::Float(_)
-                | Kind::Str(_)
-                | Kind::Seq(_)
-                | Kind::Map(_) => fields.map(&entry.value, &format!("{what}.{}", entry.key)),
-            };
+            let value = fields.map_or_nothing(&entry.value, &format!("{what}.{}", entry.key));
             (entry.key.as_str(), &entry.value, value)
         })
         .collect()

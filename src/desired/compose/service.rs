@@ -100,15 +100,10 @@ fn string(map: &Map, key: &str, fields: &mut Fields<'_>) -> Option<String> {
 
 /// Reads a command; nothing at all leaves it to the image.
 fn command(node: &Node, what: &str, fields: &mut Fields<'_>) -> Option<Vec<String>> {
-    match node.kind {
-        Kind::Null => None,
-        Kind::Bool(_)
-        | Kind::Int(_)
-        | Kind::Float(_)
-        | Kind::Str(_)
-        | Kind::Seq(_)
-        | Kind::Map(_) => fields.command(node, what),
+    if node.is_null() {
+        return None;
     }
+    fields.command(node, what)
 }
 
 fn image(
@@ -291,22 +286,16 @@ fn ports(node: &Node, fields: &mut Fields<'_>) -> BTreeSet<Port> {
     };
     let mut ports = BTreeSet::new();
     for item in items {
-        match item.kind {
-            Kind::Map(_) => ports.extend(long_port(item, fields)),
-            Kind::Null
-            | Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_) => {
-                let Some(text) = fields.text(item, "a port") else {
-                    continue;
-                };
-                match short::parse_ports(&text) {
-                    Ok(parsed) => ports.extend(parsed),
-                    Err(why) => fields.refuse(item, format!("ports: {why}")),
-                }
-            }
+        if item.as_map().is_some() {
+            ports.extend(long_port(item, fields));
+            continue;
+        }
+        let Some(text) = fields.text(item, "a port") else {
+            continue;
+        };
+        match short::parse_ports(&text) {
+            Ok(parsed) => ports.extend(parsed),
+            Err(why) => fields.refuse(item, format!("ports: {why}")),
         }
     }
     ports
@@ -354,18 +343,9 @@ fn networks(
         aliases.extend([container.to_owned(), name.to_string()]);
         Endpoint { aliases }
     };
-    let wanted = match map.get("networks") {
-        None => None,
-        Some(node) => match node.kind {
-            Kind::Null => None,
-            Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_)
-            | Kind::Map(_) => fields.map(node, "networks"),
-        },
-    };
+    let wanted = map
+        .get("networks")
+        .and_then(|node| fields.map_or_nothing(node, "networks"));
     let Some(wanted) = wanted.filter(|map| !map.is_empty()) else {
         let default = project.network("default").into_iter();
         return default
@@ -383,20 +363,13 @@ fn networks(
             fields.refuse_with_hint(&entry.value, message, hint);
             continue;
         };
-        let aliases = match entry.value.kind {
-            Kind::Null => None,
-            Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_)
-            | Kind::Map(_) => fields.map(&entry.value, "a network").and_then(|map| {
-                let what = format!("networks.{}", entry.key);
-                fields.keys(map, &what, &keys::ENDPOINT, &keys::ENDPOINT_LATER);
-                map.get("aliases")
-                    .and_then(|node| fields.texts(node, "aliases"))
-            }),
-        };
+        let endpoint = fields.map_or_nothing(&entry.value, "a network");
+        let aliases = endpoint.and_then(|map| {
+            let what = format!("networks.{}", entry.key);
+            fields.keys(map, &what, &keys::ENDPOINT, &keys::ENDPOINT_LATER);
+            map.get("aliases")
+                .and_then(|node| fields.texts(node, "aliases"))
+        });
         networks.insert(network, answers(aliases.unwrap_or_default()));
     }
     networks
