@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use crate::desired::DesiredState;
 use crate::engine::EngineError;
 use crate::events::Event;
+use crate::execute::Hands;
 use crate::host::{Host, View};
 use crate::journal::Outcome;
 use crate::observe::ObservedState;
@@ -66,7 +67,7 @@ pub async fn reconcile(host: &Host, only: Option<&str>) -> Result<ByStack<Passed
         .into_iter()
         .map(|(dir, desired)| async {
             let passed = match desired {
-                Ok(desired) => pass(host, desired).await,
+                Ok(desired) => pass(&host.view, &host.hands, desired).await,
                 Err(error) => Err(error.into()),
             };
             (dir, passed)
@@ -92,12 +93,15 @@ pub async fn look(view: &View, only: Option<&str>) -> Result<ByStack<Looked>, Pa
     Ok(join_all(looks).await.into_iter().collect())
 }
 
-async fn pass(host: &Host, desired: DesiredState) -> Result<Passed, PassError> {
-    let hands = &host.hands;
+/// Does one pass over one stack.
+///
+/// # Errors
+/// The engine could not be asked, or the record could not be written.
+pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     hands
         .record
         .end_interrupted(&desired.stack, hands.clock.now())?;
-    let looked = look_at(&host.view, desired).await?;
+    let looked = look_at(view, desired).await?;
     if looked.plan.is_empty() {
         return Ok(Passed {
             looked,
@@ -114,7 +118,11 @@ async fn pass(host: &Host, desired: DesiredState) -> Result<Passed, PassError> {
     })
 }
 
-async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassError> {
+/// Looks at one stack and changes nothing.
+///
+/// # Errors
+/// The engine or the record could not be asked.
+pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassError> {
     view.redactor.learn(desired.secrets.iter().cloned());
     for warning in &desired.warnings {
         let (stack, warning) = (desired.stack.clone(), warning.clone());
