@@ -32,8 +32,19 @@ pub(super) fn read(node: &Node, project: &Project<'_>, fields: &mut Fields<'_>) 
         } else {
             short_form(item, project, &mut files, fields)
         };
-        if let Some((target, mount)) = read {
+        let Some((target, mount)) = read else {
+            continue;
+        };
+        if target.starts_with('/') {
             mounts.insert(target, mount);
+        } else {
+            let message = format!(
+                "\"{}\" is not an absolute path inside the container",
+                target.escape_default()
+            );
+            let hint = "NAME:/path, with a name of at least two letters: Compose reads a single \
+                        one as a drive";
+            fields.refuse_with_hint(item, message, hint);
         }
     }
     (mounts, files)
