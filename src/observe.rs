@@ -72,7 +72,7 @@ pub async fn observe<'a>(
         engine.volumes()
     )?;
     let (containers, others) = containers;
-    let images = images(engine, desired, &containers).await?;
+    let images = images(engine, desired).await?;
     Ok(ObservedState {
         containers,
         others,
@@ -116,7 +116,6 @@ pub async fn containers(
 async fn images(
     engine: &dyn ReadEngine,
     desired: &DesiredState,
-    containers: &[Container],
 ) -> Result<BTreeMap<String, ImageState>, EngineError> {
     let references: BTreeSet<&str> = desired
         .services
@@ -125,7 +124,7 @@ async fn images(
         .collect();
     futures_util::stream::iter(references)
         .map(|reference| async move {
-            let state = image(engine, reference, containers).await?;
+            let state = image(engine, reference).await?;
             Ok((reference.to_owned(), state))
         })
         .buffer_unordered(AT_ONCE)
@@ -133,21 +132,11 @@ async fn images(
         .await
 }
 
-async fn image(
-    engine: &dyn ReadEngine,
-    reference: &str,
-    containers: &[Container],
-) -> Result<ImageState, EngineError> {
+async fn image(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, EngineError> {
     if let Some(image) = engine.image(reference).await? {
         return Ok(ImageState::Here(Box::new(image)));
     }
-    // Somebody took the tag away; what runs under it still says what it stood for, and needs no
-    // registry.
-    if let Some(container) = containers.iter().find(|one| one.spec.image == reference)
-        && let Some(image) = engine.image(&container.image_id).await?
-    {
-        return Ok(ImageState::Here(Box::new(image)));
-    }
+    // An image that runs and lost its tag is not here either: no container could be made from it.
     match engine.registry_digest(reference).await {
         Ok(digest) => Ok(ImageState::Remote { digest }),
         Err(EngineError::NotFound { cause, .. } | EngineError::Refused { cause, .. }) => {
