@@ -47,6 +47,9 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
             path: root.join(path),
             source,
         };
+        if present(&dir, path).map_err(failed)? == placement.before {
+            continue;
+        }
         match &placement.before {
             Some(digest) => {
                 let content = std::fs::read(store.join(digest)).map_err(failed)?;
@@ -60,6 +63,23 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
         }
     }
     Ok(())
+}
+
+/// Returns the digest of what is at a path, if anything is.
+fn present(dir: &Dir, path: &Path) -> io::Result<Option<String>> {
+    match dir.read(path) {
+        Ok(content) => Ok(Some(content_digest(&content))),
+        Err(error) if is_nothing_there(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Something else may stand where a directory of the path should be.
+fn is_nothing_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn open(root: &Path) -> Result<Dir, StepError> {
