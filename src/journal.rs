@@ -58,7 +58,7 @@ pub enum Outcome {
     },
     /// A person or the system asked the controller to stop.
     Stopped,
-    /// The controller was killed; found at its next start.
+    /// The controller was killed, which is found at its next start, or the engine went away.
     Interrupted,
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn unmake(
 }
 
 /// Takes a replace back, from wherever it stopped: the new container goes, the old one gets its
-/// name back and runs again. Repeatable.
+/// name back. Repeatable.
 ///
 /// Returns whether there was an old container to put back.
 pub(super) async fn put_back(
@@ -96,8 +96,17 @@ pub(super) async fn put_back(
     if kept.name != old.name {
         engine.rename_container(&old.id, &old.name).await?;
     }
-    if kept.state != ContainerState::Running {
-        engine.start_container(&old.id).await?;
-    }
     Ok(true)
+}
+
+/// Starts a container that has its name back. Repeatable.
+pub(super) async fn run_again(
+    engine: &dyn WriteEngine,
+    old: &ContainerRef,
+) -> Result<(), EngineError> {
+    match engine.container(&old.id).await? {
+        // A paused one was never stopped, and the engine refuses to start it.
+        Some(kept) if kept.state == ContainerState::Paused => Ok(()),
+        Some(_) | None => engine.start_container(&old.id).await,
+    }
 }

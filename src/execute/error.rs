@@ -36,3 +36,10 @@ pub enum StepError {
     #[error("given up")]
     GivenUp,
 }
+
+impl StepError {
+    /// Returns whether the engine can't be reached any more.
+    pub(super) fn is_loss_of_engine(&self) -> bool {
+        matches!(self, Self::Engine(EngineError::Unavailable { .. }))
+    }
+}

@@ -1,8 +1,9 @@
-//! Takes back what an attempt did when one of its steps failed: old containers and old files
-//! return, newest step first. Networks, volumes and images that were made stay; they harm nobody.
+//! Takes back what an attempt did when one of its steps failed: old containers, old networks and
+//! old files return, newest step first. Networks, volumes and images that were made stay; they
+//! harm nobody.
 
 use super::walk::Walk;
-use super::{containers, files};
+use super::{StepError, containers, files};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{Action, Step};
@@ -21,8 +22,9 @@ impl Walk<'_> {
             .partition(|step| matches!(step.action, Action::Restart { .. }));
         for step in others.into_iter().chain(restarts) {
             self.note(&Entry::UndoIntent { step: step.number })?;
+            let stack = self.plan.stack.clone();
             self.hands.events.tell(Event::Undoing {
-                stack: self.plan.stack.clone(),
+                stack,
                 step: step.number,
             });
             match self.undo(step).await {
@@ -30,8 +32,12 @@ impl Walk<'_> {
                     back |= undone;
                     self.note(&Entry::Undone { step: step.number })?;
                 }
+                // The next pass that reaches the engine takes it from there, as after a crash.
+                Err(cause) if cause.is_loss_of_engine() => {
+                    return Ok(Outcome::Postponed { error });
+                }
                 Err(cause) => {
-                    let cause = self.hands.redactor.clean(&cause);
+                    let cause = self.hands.redactor.clean(&cause.to_string());
                     let error = format!(
                         "{error}; and step {} could not be taken back: {cause}; what was before \
                          is kept aside, see: docker ps -a --filter label={}={}",
@@ -50,42 +56,59 @@ impl Walk<'_> {
         })
     }
 
-    async fn undo(&self, step: &Step) -> Result<bool, String> {
+    /// Takes one step back; returns whether something is as it was before.
+    async fn undo(&self, step: &Step) -> Result<bool, StepError> {
+        let engine = self.hands.engine.as_ref();
         match &step.action {
             Action::Replace {
-                old, name, spec, ..
-            } => containers::put_back(self.hands.engine.as_ref(), old, name, spec)
-                .await
-                .map_err(|error| error.to_string()),
-            Action::Place { root, files } => {
-                files::put_back(root, files, &self.hands.store_of(&self.plan.stack))
-                    .map(|()| true)
-                    .map_err(|error| error.to_string())
-            }
-            Action::Restart { container, .. } => {
-                let again = self.hands.engine.restart_container(&container.id).await;
-                again.map(|()| true).map_err(|error| error.to_string())
+                old,
+                old_serves,
+                name,
+                spec,
+                ..
+            } => {
+                let there = containers::put_back(engine, old, name, spec).await?;
+                if there && *old_serves {
+                    containers::run_again(engine, old).await?;
+                }
+                return Ok(there);
             }
             Action::Create { name, spec, .. } => {
-                let removed = containers::unmake(self.hands.engine.as_ref(), name, spec).await;
-                removed.map(|()| false).map_err(|error| error.to_string())
+                containers::unmake(engine, name, spec).await?;
+                return Ok(false);
             }
+            Action::Place { root, files } => {
+                files::put_back(root, files, &self.hands.store_of(&self.plan.stack))?;
+            }
+            Action::Restart { container, .. } => engine.restart_container(&container.id).await?,
+            Action::Connect {
+                container, network, ..
+            } => engine.disconnect(&container.id, network).await?,
+            Action::Disconnect {
+                container,
+                network,
+                aliases,
+                ..
+            } => engine.connect(&container.id, network, aliases).await?,
             Action::Pull { .. }
             | Action::CreateNetwork(_)
             | Action::CreateVolume(_)
             | Action::Rename { .. }
             | Action::Start { .. }
-            | Action::Connect { .. }
-            | Action::Disconnect { .. }
             | Action::Await { .. }
             | Action::Remove { .. }
-            | Action::Record(_) => Ok(false),
+            | Action::Record(_) => return Ok(false),
         }
+        Ok(true)
     }
 
     fn can_be_undone(&self, step: &Step) -> bool {
         match step.action {
-            Action::Replace { .. } | Action::Place { .. } | Action::Restart { .. } => true,
+            Action::Replace { .. }
+            | Action::Place { .. }
+            | Action::Restart { .. }
+            | Action::Connect { .. }
+            | Action::Disconnect { .. } => true,
             // A service that the release before did not have. In a first release there is nothing
             // to go back to, and what failed is left for a person to look at; one that somebody
             // had removed by hand was to be there anyway.
@@ -98,8 +121,6 @@ impl Walk<'_> {
             | Action::CreateVolume(_)
             | Action::Rename { .. }
             | Action::Start { .. }
-            | Action::Connect { .. }
-            | Action::Disconnect { .. }
             | Action::Await { .. }
             | Action::Remove { .. }
             | Action::Record(_) => false,

@@ -87,6 +87,8 @@ pub enum Action {
         service: ServiceName,
         /// The container that goes.
         old: ContainerRef,
+        /// Whether it runs again when the replace is taken back: a job that is done does not.
+        old_serves: bool,
         /// Name of the new one.
         name: String,
         /// What it is made from.
@@ -125,6 +127,8 @@ pub enum Action {
         container: ContainerRef,
         /// Name of the network.
         network: String,
+        /// What it is called there, to connect it again.
+        aliases: Vec<String>,
     },
     /// Waits for a service.
     Await {

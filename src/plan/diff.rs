@@ -105,7 +105,7 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
     match &reason.field {
         Field::Container => Remedy::Create,
         Field::State => match &reason.live {
-            // A paused container answers a start with success and stays paused.
+            // The engine refuses to start a paused container.
             Some(Fact::Plain(state)) if state == "paused" => Remedy::Restart,
             Some(Fact::Plain(state)) if state == "dead" || state == "being removed" => {
                 Remedy::Replace
@@ -113,7 +113,7 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
             Some(Fact::Plain(_) | Fact::Hidden(_)) | None => Remedy::Start,
         },
         Field::Network(_) => Remedy::Reconnect,
-        Field::File(_) | Field::Dependency(_) => Remedy::Restart,
+        Field::File(_) | Field::Dependency(_) | Field::Owed => Remedy::Restart,
         Field::Name
         | Field::Image
         | Field::ImageId
@@ -158,6 +158,7 @@ impl fmt::Display for Reason {
             }
             (None, Some(Fact::Hidden(_))) => write!(f, "{} (set)", self.field),
             (Some(Fact::Hidden(_)), None) => write!(f, "{} (removed)", self.field),
+            (None, None) => write!(f, "{}", self.field),
             (live, git) => write!(
                 f,
                 "{} {} → {}",

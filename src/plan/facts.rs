@@ -23,6 +23,7 @@ use crate::secret::{Digest, DigestKey, Sensitive, looks_secret};
 /// | `State` | it does not run: start it (restart it when it is paused) |
 /// | `Network` | it is not connected as it should be: connect it again |
 /// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
+/// | `Owed` | an interrupted pass was to restart it: restart it |
 /// | all others | a new container: the engine can't change them on a live one |
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +65,7 @@ pub enum Field {
     CapDrop,
     File(String),
     Dependency(String),
+    Owed,
 }
 
 impl fmt::Display for Field {
@@ -76,6 +78,7 @@ impl fmt::Display for Field {
             Self::Network(name) => write!(f, "network {name}"),
             Self::File(path) => write!(f, "file {path}"),
             Self::Dependency(service) => write!(f, "dependency {service}"),
+            Self::Owed => f.write_str("restart owed by an interrupted pass"),
             Self::Container => f.write_str("container"),
             Self::Name => f.write_str("name"),
             Self::State => f.write_str("state"),

@@ -9,7 +9,7 @@ use super::facts::Field;
 use super::order::Planner;
 use super::services::{Examined, Input, reference};
 use super::{Hold, Reason};
-use crate::desired::{ServiceName, Wanted};
+use crate::desired::{DriftPolicy, ServiceName, Wanted};
 use crate::engine::model::{Container, Network, Volume};
 use crate::labels;
 use crate::observe::{ImageState, content_digest};
@@ -267,8 +267,13 @@ impl<'a> Planner<'a> {
             ..
         } = self.input;
         let before = |path: &RepoPath| observed.files.get(path).cloned();
+        let release = history.release.as_ref();
         let written = desired.files.iter().filter(|(path, file)| {
-            observed.files.get(*path) != Some(&content_digest(&file.content))
+            let git = content_digest(&file.content);
+            // Changed by hand since the last release, and that is only to be told.
+            let left = desired.drift == DriftPolicy::Report
+                && release.is_some_and(|release| release.files.get(*path) == Some(&git));
+            observed.files.get(*path) != Some(&git) && !left
         });
         let written = written.map(|(path, file)| Placement {
             path: path.clone(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
-use super::facts::Field;
+use super::facts::{Fact, Field};
 use super::services::{Examined, Input, reference};
 use super::{Context, Difference, History, Hold, Plan, Reason, Weight};
 use crate::desired::{Condition, DesiredState, ServiceName};
@@ -213,10 +213,13 @@ impl<'a> Planner<'a> {
             }
             (Remedy::Replace, Some(old)) => {
                 let spec = spec();
+                let git = self.input.wanted(one);
+                let running = Fact::Plain(ContainerState::Running.to_string());
                 (
                     Action::Replace {
                         service,
                         old,
+                        old_serves: git.get(&Field::State) == Some(&running),
                         name,
                         spec,
                     },
@@ -258,6 +261,7 @@ impl<'a> Planner<'a> {
                     service: one.name.clone(),
                     container: container.clone(),
                     network: network.clone(),
+                    aliases: one.aliases_in(network),
                 };
                 last = Some(self.push(Phase::Converge, action, reasons, before(last)));
             }

@@ -14,6 +14,7 @@ use crate::engine::model::{
 };
 use crate::labels;
 use crate::observe::{ImageState, ObservedState, content_digest};
+use crate::secret::DigestKey;
 
 /// Everything that planning looks at.
 #[derive(Clone, Copy)]
@@ -44,6 +45,27 @@ pub(super) struct Examined<'a> {
     pub(super) remedy: Option<Remedy>,
     /// What is left as it is.
     pub(super) holds: Vec<Hold>,
+}
+
+impl Examined<'_> {
+    /// Returns what the serving container is called in a network.
+    pub(super) fn aliases_in(&self, network: &str) -> Vec<String> {
+        let endpoint = self
+            .holder
+            .and_then(|holder| holder.spec.networks.get(network));
+        let aliases = endpoint.map(|endpoint| &endpoint.aliases);
+        aliases.into_iter().flatten().cloned().collect()
+    }
+
+    /// Returns whether an interrupted pass left it as it is: nobody changed it by hand then.
+    fn is_left_by_a_pass(&self) -> bool {
+        self.rename_back
+            || self.set_aside.is_some()
+            || !self.half_made.is_empty()
+            || self
+                .holder
+                .is_some_and(|holder| holder.state == ContainerState::Created)
+    }
 }
 
 impl<'a> Input<'a> {
@@ -90,11 +112,13 @@ impl<'a> Input<'a> {
         examined.reasons = match examined.holder {
             None => vec![missing(released)],
             Some(holder) => {
-                let live = live_facts(holder, &examined, &git, self.veil());
+                let mut live = live_facts(holder, &examined, &git, self.veil());
+                hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
                 self.leave_to_image(service, &mut reasons);
-                reasons.extend(self.file_reasons(name, service));
+                reasons.extend(self.file_reasons(service));
                 reasons.extend(dependency_reasons(service, before));
+                reasons.extend(self.owed_reason(name, &reasons));
                 reasons
             }
         };
@@ -102,7 +126,7 @@ impl<'a> Input<'a> {
         let files = examined
             .reasons
             .iter()
-            .any(|one| matches!(one.field, Field::File(_)));
+            .any(|one| matches!(one.field, Field::File(_) | Field::Owed));
         if files && service.on_file_change == OnFileChange::Replace {
             examined.remedy = examined.remedy.max(Some(Remedy::Replace));
         }
@@ -134,11 +158,14 @@ impl<'a> Input<'a> {
         };
         let mut kept_aside = None;
         for container in self.containers(name) {
-            if is_incoming(&container.name) {
+            // First, because a name that Git gives may look like one of ours.
+            if container.name == examined.container_name {
+                examined.holder = Some(container);
+            } else if is_incoming(&container.name) {
                 examined.half_made.push(reference(container));
             } else if is_aside(&container.name) {
                 kept_aside = Some(container);
-            } else if container.name == examined.container_name || examined.holder.is_none() {
+            } else if examined.holder.is_none() {
                 examined.holder = Some(container);
             }
         }
@@ -179,15 +206,19 @@ impl<'a> Input<'a> {
         released: Option<&Facts>,
         state: &ContainerState,
     ) -> bool {
-        let waited_for = self.desired.services.values().any(|other| {
-            other
-                .depends_on
-                .get(examined.name)
-                .is_some_and(|dependency| dependency.condition == Condition::Completed)
-        });
         let ended_before = released.and_then(|facts| facts.get(&Field::State))
             == Some(&Fact::Plain(state.to_string()));
-        examined.service.spec.restart == Restart::No && (waited_for || ended_before)
+        examined.service.spec.restart == Restart::No && (self.is_job(examined.name) || ended_before)
+    }
+
+    /// Returns whether another service waits for the end of this one.
+    pub(super) fn is_job(&self, name: &ServiceName) -> bool {
+        self.desired.services.values().any(|other| {
+            other
+                .depends_on
+                .get(name)
+                .is_some_and(|dependency| dependency.condition == Condition::Completed)
+        })
     }
 
     /// Leaves out what another image brings along by itself: that it is another one says it.
@@ -214,12 +245,12 @@ impl<'a> Input<'a> {
     }
 
     /// Returns the mounted files whose new content the running container may not have seen.
-    fn file_reasons(&self, name: &ServiceName, service: &Service) -> Vec<Reason> {
+    fn file_reasons(&self, service: &Service) -> Vec<Reason> {
         if service.on_file_change == OnFileChange::Ignore {
             return Vec::new();
         }
         let released = self.history.release.as_ref().map(|release| &release.files);
-        let mut reasons: Vec<Reason> = service
+        service
             .mounted_files
             .iter()
             .filter_map(|path| {
@@ -240,17 +271,20 @@ impl<'a> Input<'a> {
                     },
                 })
             })
-            .collect();
-        if reasons.is_empty() && self.history.owed_restarts.contains(name) {
-            reasons.push(Reason {
-                field: Field::File("placed by an interrupted pass".to_owned()),
-                git: None,
-                release: None,
-                live: None,
-                origin: Origin::Pending,
-            });
-        }
-        reasons
+            .collect()
+    }
+
+    /// Returns the reason to restart a service where an interrupted pass was to and did not, and
+    /// nothing else says so any more.
+    fn owed_reason(&self, name: &ServiceName, others: &[Reason]) -> Option<Reason> {
+        let restarts = others.iter().any(|one| remedy(one) >= Remedy::Restart);
+        (self.history.owed_restarts.contains(name) && !restarts).then_some(Reason {
+            field: Field::Owed,
+            git: None,
+            release: None,
+            live: None,
+            origin: Origin::Pending,
+        })
     }
 
     /// Takes the remedy away where it would fight a person or mend nothing, and says so.
@@ -261,6 +295,7 @@ impl<'a> Input<'a> {
                 .reasons
                 .iter()
                 .all(|reason| reason.origin == Origin::Drift);
+        let by_hand = by_hand && !examined.is_left_by_a_pass();
         if by_hand && self.desired.drift == DriftPolicy::Report {
             examined.remedy = None;
             examined.holds.push(Hold::DriftReported {
@@ -323,7 +358,7 @@ impl<'a> Input<'a> {
         let mut spec = service.spec.clone();
         let attempt = self.history.next_attempt;
         if let Some(holder) = one.holder {
-            carry_over_anonymous(&mut spec, holder);
+            carry_over_anonymous(&mut spec, holder, self.image(service));
         }
         // Without the image, so that the digest says what Git says and nothing else.
         let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
@@ -355,9 +390,13 @@ impl<'a> Input<'a> {
 
 /// Takes over the nameless volumes of the container before: an image that declares a volume keeps
 /// its data there, and a new one would be empty.
-fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container) {
+fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container, image: Option<&Image>) {
     for (target, mount) in &holder.spec.mounts {
-        if !matches!(mount.source, MountSource::Anonymous(Some(_))) {
+        // One that neither Git nor the image wants any more would stay for ever. What an image
+        // that is not here yet wants is not known, and losing data is worse than a mount too many.
+        let wanted = spec.mounts.contains_key(target)
+            || image.is_none_or(|image| image.volumes.contains(target));
+        if !wanted || !matches!(mount.source, MountSource::Anonymous(Some(_))) {
             continue;
         }
         let wanted = spec
@@ -394,6 +433,17 @@ pub fn observed_facts(container: &Container, git: &Facts, veil: Veil<'_>) -> Fac
     };
     live.insert(Field::State, Fact::Plain(state));
     live
+}
+
+/// Hides what `other` hides: the value there is a secret, so this one may be the one before it.
+fn hide_as(facts: &mut Facts, other: Option<&Facts>, key: &DigestKey) {
+    for (field, fact) in facts {
+        if let Fact::Plain(text) = fact
+            && let Some(Fact::Hidden(_)) = other.and_then(|other| other.get(field))
+        {
+            *fact = Fact::Hidden(key.digest(text.as_bytes()));
+        }
+    }
 }
 
 /// Returns the name of a service's container: its own, or Compose's `STACK-SERVICE-1`.

@@ -37,6 +37,9 @@ impl<'a> Planner<'a> {
     }
 
     fn readiness(&self, one: &Examined<'a>) -> Await {
+        if self.input.is_job(one.name) {
+            return Await::Completed;
+        }
         let soak = self.input.desired.soak;
         let silent =
             one.service.spec.healthcheck.is_some() || self.input.image(one.service).is_some();
@@ -91,10 +94,13 @@ impl<'a> Planner<'a> {
         let gates: Vec<u32> = self.leaves(&before);
         for one in examined.values() {
             let replaced = match (one.remedy, &one.holder) {
-                (Some(Remedy::Replace), Some(holder)) => Some(ContainerRef {
-                    id: holder.id.clone(),
-                    name: aside(&holder.name),
-                }),
+                (Some(Remedy::Replace), Some(holder)) => {
+                    let back = one.rename_back.then_some(&one.container_name);
+                    Some(ContainerRef {
+                        id: holder.id.clone(),
+                        name: aside(back.unwrap_or(&holder.name)),
+                    })
+                }
                 _ => one.set_aside.clone(),
             };
             if let Some(container) = replaced {

@@ -41,7 +41,8 @@ pub struct Attempt {
 /// What later plans want to know of a plan.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Touched {
-    /// Restarts because of changed files, by step: they are owed until done.
+    /// Restarts because of something that is over when they begin (files are placed, a dependency
+    /// is replaced), by step: they are owed until done.
     restarts: BTreeMap<u32, ServiceName>,
     /// Services that are started because their process had ended.
     starts: BTreeSet<ServiceName>,
@@ -147,8 +148,8 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
 }
 
 fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
-    // Its files were put back, and what had been restarted for them was so again.
-    if matches!(attempt.status.outcome, Some(Outcome::RolledBack { .. })) {
+    // Where a step failed, everything was put back, restarts included.
+    if let Some(Outcome::RolledBack { .. } | Outcome::Failed { .. }) = attempt.status.outcome {
         return BTreeSet::new();
     }
     let done = |step: &u32| attempt.status.done.contains(step);
@@ -165,12 +166,14 @@ impl Touched {
     pub(super) fn new(steps: &[Step]) -> Self {
         let mut touched = Self::default();
         for step in steps {
-            let because_of_files = step
-                .reasons
-                .iter()
-                .any(|reason| matches!(reason.field, Field::File(_)));
+            let owed = step.reasons.iter().any(|reason| {
+                matches!(
+                    reason.field,
+                    Field::File(_) | Field::Dependency(_) | Field::Owed
+                )
+            });
             match &step.action {
-                Action::Restart { service, .. } if because_of_files => {
+                Action::Restart { service, .. } | Action::Replace { service, .. } if owed => {
                     touched.restarts.insert(step.number, service.clone());
                 }
                 Action::Start { service, .. } => {
