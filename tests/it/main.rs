@@ -1,7 +1,11 @@
 //! The one integration test binary.
 
 #[cfg(test)] // For clippy: what lies in here is test code.
+mod crash;
+#[cfg(test)]
 mod engine;
+#[cfg(test)]
+mod scenarios;
 #[cfg(test)]
 mod source;
 #[cfg(test)]

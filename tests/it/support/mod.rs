@@ -34,7 +34,10 @@
 //! Images are one static busybox with its applets in `/bin`, so that `sh`, `sleep`, `httpd`, `nc`
 //! and `wget` are there. They come from no registry: tests work without a network.
 
+pub(crate) mod bench;
+pub(crate) mod by_hand;
 pub(crate) mod docker_cli;
+pub(crate) mod fake_engine;
 pub(crate) mod git_http;
 pub(crate) mod origin;
 pub(crate) mod registry;

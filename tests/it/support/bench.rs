@@ -1,0 +1,293 @@
+//! A host to plan for and to work on, without an engine and without Git: a [`FakeEngine`], a real
+//! record in a directory of its own, files of the host in memory, and a clock that ticks a second
+//! whenever somebody looks at it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use moored::clock::Clock;
+use moored::config::{Auth, Config, Repository};
+use moored::desired::{self, DesiredState, HostFiles, Place};
+use moored::diagnostic::Diagnostics;
+use moored::events::Events;
+use moored::execute::Hands;
+use moored::host::View;
+use moored::reconcile::{self, Looked, PassError, Passed};
+use moored::record::Record;
+use moored::secret::{DigestKey, Redactor};
+use moored::source::{CommitInfo, RepoPath, Tree};
+use tokio::sync::watch;
+
+use super::fake_engine::{FakeEngine, Killed};
+
+/// Files of a tree by their path.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// A host in memory and in one temporary directory.
+pub(crate) struct Bench {
+    pub(crate) engine: FakeEngine,
+    pub(crate) host: Hosted,
+    pub(crate) clock: Arc<Ticks>,
+    /// What was told, as text.
+    pub(crate) told: Arc<Mutex<Vec<String>>>,
+    pub(crate) redactor: Redactor,
+    dir: tempfile::TempDir,
+}
+
+/// Files of the host, by absolute path.
+#[derive(Clone, Default)]
+pub(crate) struct Hosted(pub(crate) BTreeMap<PathBuf, Vec<u8>>);
+
+impl HostFiles for Hosted {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        match self.0.get(path) {
+            Some(content) if content == b"(a directory)" => Err("is not a regular file".to_owned()),
+            content => Ok(content.cloned()),
+        }
+    }
+}
+
+/// A clock that ticks when it is looked at. Every journal entry looks at it once, so that it is
+/// also the place to kill a process between two entries.
+pub(crate) struct Ticks {
+    now: AtomicI64,
+    kill_in: AtomicI64,
+}
+
+impl Ticks {
+    /// Kills the process at the `n`th look from now, counted from 1; 0 = never.
+    pub(crate) fn kill_in(&self, n: i64) {
+        self.kill_in.store(n, Ordering::SeqCst);
+    }
+
+    /// What it shows, without a tick: seconds since 1970.
+    pub(crate) fn seconds(&self) -> i64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Lets time go by.
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Ticks {
+    fn now(&self) -> Timestamp {
+        if self.kill_in.load(Ordering::SeqCst) > 0
+            && self.kill_in.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            resume_unwind(Box::new(Killed));
+        }
+        Timestamp::from_second(self.now.fetch_add(1, Ordering::SeqCst)).unwrap()
+    }
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        // Memory where there is some: a journal entry is an fsync.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let dir = dir.unwrap();
+        std::fs::create_dir_all(dir.path().join("project")).unwrap();
+        let engine = FakeEngine::default();
+        engine.world().root = dir.path().join("project");
+        Self {
+            engine,
+            host: Hosted::default(),
+            clock: Arc::new(Ticks {
+                now: AtomicI64::new(1_767_225_600),
+                kill_in: AtomicI64::new(0),
+            }),
+            told: Arc::default(),
+            redactor: Redactor::default(),
+            dir,
+        }
+    }
+
+    /// The project directory.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.dir.path().join("project")
+    }
+
+    /// The state directory.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        Record::open(self.dir.path()).unwrap()
+    }
+
+    fn events(&self) -> Events {
+        let told = Arc::clone(&self.told);
+        Events::new(move |event| {
+            use moored::events::Event;
+            let line = match event {
+                Event::StepStarted { step, .. } => {
+                    let action = &step.action;
+                    format!(
+                        "begin {} {} {:?}",
+                        action.verb(),
+                        action.subject(),
+                        step.reasons
+                    )
+                }
+                Event::StepFailed { error, .. } => format!("failed {error}"),
+                Event::Waiting { what, .. } => format!("waiting {what}"),
+                Event::Undoing { step, .. } => format!("undo {step}"),
+                Event::Warning { warning, .. } => format!("warning {warning}"),
+                Event::Reloaded
+                | Event::ReloadRefused { .. }
+                | Event::NotWatching { .. }
+                | Event::Rewound { .. }
+                | Event::Planned { .. }
+                | Event::Pulling { .. }
+                | Event::StepDone { .. } => return,
+            };
+            told.lock().unwrap().push(line);
+        })
+    }
+
+    /// What looking takes, as a process that has just started has it.
+    pub(crate) fn view(&self) -> View {
+        View {
+            config: Config {
+                repository: Repository {
+                    url: "/nowhere".to_owned(),
+                    branch: "main".to_owned(),
+                    poll: Duration::from_secs(30),
+                    auth: Auth::None,
+                },
+                stacks: None,
+                state_dir: self.state_dir(),
+                engine: "fake".to_owned(),
+            },
+            engine: Arc::new(self.engine.clone()),
+            record: Some(self.record()),
+            key: key(),
+            redactor: self.redactor.clone(),
+            events: self.events(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            program: PathBuf::new(),
+        }
+    }
+
+    /// What doing takes; `stop` turns true when no new step should begin.
+    pub(crate) fn hands(&self, stop: watch::Receiver<bool>) -> Hands {
+        Hands {
+            engine: Arc::new(self.engine.clone()),
+            record: self.record(),
+            key: key(),
+            store: self.dir.path().join("store"),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            events: self.events(),
+            redactor: self.redactor.clone(),
+            stop,
+            open: Arc::default(),
+        }
+    }
+
+    /// Loads the stack of a tree, at a commit whose id is made of `digit`.
+    pub(crate) fn load(&self, files: &Files, digit: char) -> Result<DesiredState, Diagnostics> {
+        let project = self.project();
+        load(files, digit, &self.host, &|_| project.clone())
+    }
+
+    /// Does one pass, as a process that has just started.
+    pub(crate) fn pass(&self, desired: &DesiredState) -> Result<Passed, PassError> {
+        let (_keep, stop) = watch::channel(false);
+        let (view, hands) = (self.view(), self.hands(stop));
+        run(reconcile::pass(&view, &hands, desired.clone()))
+    }
+
+    /// Does one pass that may be killed; `None` = it was.
+    pub(crate) fn pass_or_die(&self, desired: &DesiredState) -> Option<Result<Passed, PassError>> {
+        let (_keep, stop) = watch::channel(false);
+        let (view, hands) = (self.view(), self.hands(stop));
+        let pass = AssertUnwindSafe(reconcile::pass(&view, &hands, desired.clone()));
+        match run(pass.catch_unwind()) {
+            Ok(passed) => Some(passed),
+            Err(panic) if panic.is::<Killed>() => None,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Looks and changes nothing.
+    pub(crate) fn look(&self, desired: &DesiredState) -> Looked {
+        run(reconcile::look_at(&self.view(), desired.clone())).unwrap()
+    }
+
+    /// Returns a text with everything taken out that differs from run to run.
+    pub(crate) fn stable(&self, text: &str) -> String {
+        text.replace(&self.project().display().to_string(), "/project")
+            .replace(&self.state_dir().display().to_string(), "/state")
+            .replace(self.record().instance(), "INSTANCE")
+    }
+}
+
+/// Loads the stack at the root of a tree, at a commit whose id is made of `digit`.
+pub(crate) fn load(
+    files: &Files,
+    digit: char,
+    host: &dyn HostFiles,
+    directory: &dyn Fn(&str) -> PathBuf,
+) -> Result<DesiredState, Diagnostics> {
+    let tree = Tree::from_files(files.clone()).unwrap();
+    let commit = CommitInfo {
+        revision: digit.to_string().repeat(40).parse().unwrap(),
+        subject: format!("state {digit}"),
+        author_name: "A".to_owned(),
+        author_email: "a@example.org".to_owned(),
+        committed_at: 0,
+    };
+    let place = Place {
+        dir: &RepoPath::root(),
+        commit: &commit,
+        default_directory: directory,
+    };
+    desired::load(&tree, &place, host)
+}
+
+/// The key of every bench: digests are then the same in every run.
+pub(crate) fn key() -> DigestKey {
+    DigestKey::new(vec![7; 32])
+}
+
+/// Runs a future to its end; time goes by at once.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Reads all files below a directory, by their path there.
+pub(crate) fn files_below(dir: &Path) -> Files {
+    fn walk(root: &Path, dir: &Path, files: &mut Files) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                files.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut files = Files::new();
+    walk(dir, dir, &mut files);
+    files
+}

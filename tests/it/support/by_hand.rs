@@ -1,0 +1,327 @@
+//! The vocabulary of `host.yaml`: what is on a host, and what happens there by hand.
+//!
+//! On every host are the images `app:v1`, `app:v2`, `app:v3`, `db:v1`, `db:v2` (with a health
+//! check and a volume), `job:v1` and `job:v2` (which end with 0). `images:` puts others beside or
+//! in place of them, `registry:` says what a registry has.
+
+use std::collections::BTreeMap;
+
+use moored::desired::DesiredState;
+use moored::diagnostic::Diagnostics;
+use moored::engine::model::{
+    ContainerSpec, ContainerState, Health, Healthcheck, Image, Network, Restart, Volume,
+};
+use moored::labels;
+use moored::observe::content_digest;
+use moored::secret::Sensitive;
+use serde::Deserialize;
+
+use super::bench::Bench;
+use super::fake_engine::{End, Fate, Faults};
+
+/// `host.yaml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostYaml {
+    /// How the pass ends: `succeeded`, `nothing to do`, `held`, `rolled back`, `failed`.
+    #[serde(default = "succeeded")]
+    pub(crate) expect: String,
+    /// Images on the host.
+    #[serde(default)]
+    images: BTreeMap<String, ImageYaml>,
+    /// Images at the registry.
+    #[serde(default)]
+    registry: BTreeMap<String, ImageYaml>,
+    /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
+    #[serde(default)]
+    pub(crate) fails: Option<String>,
+    /// What happens by hand after `before/` was released, one line each, see [`apply`].
+    #[serde(default)]
+    pub(crate) by_hand: Vec<String>,
+}
+
+fn succeeded() -> String {
+    "succeeded".to_owned()
+}
+
+impl Default for HostYaml {
+    fn default() -> Self {
+        Self {
+            expect: succeeded(),
+            images: BTreeMap::new(),
+            registry: BTreeMap::new(),
+            fails: None,
+            by_hand: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ImageYaml {
+    env: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    command: Vec<String>,
+    volumes: Vec<String>,
+    /// `healthy`, `healthy after N`, `silent` or `unhealthy`; left out = no health check.
+    health: Option<String>,
+    /// Its containers end with this code.
+    exits: Option<i64>,
+}
+
+impl ImageYaml {
+    fn image(&self, reference: &str) -> (Image, Fate) {
+        let image = Image {
+            id: format!("sha256:{}", content_digest(reference.as_bytes())),
+            env: self.env.clone(),
+            labels: self.labels.clone(),
+            command: if self.command.is_empty() {
+                vec!["serve".to_owned()]
+            } else {
+                self.command.clone()
+            },
+            volumes: self.volumes.iter().cloned().collect(),
+            healthcheck: self.health.is_some().then(|| Healthcheck {
+                test: vec!["CMD".to_owned(), "check".to_owned()],
+                ..Healthcheck::default()
+            }),
+            ..Image::default()
+        };
+        let fate = match (self.exits, self.health.as_deref()) {
+            (Some(code), _) => Fate::Ends(End {
+                code,
+                oom_killed: false,
+            }),
+            (None, Some("silent")) => Fate::Silent,
+            (None, Some("unhealthy")) => Fate::Unhealthy { after: 2 },
+            (None, Some(health)) => Fate::Runs {
+                healthy_after: health
+                    .strip_prefix("healthy after ")
+                    .map_or(0, |looks| looks.parse().unwrap()),
+            },
+            (None, None) => Fate::Runs { healthy_after: 0 },
+        };
+        (image, fate)
+    }
+}
+
+impl HostYaml {
+    /// Puts images on the host and into the registry.
+    pub(crate) fn stock(&self, bench: &Bench) {
+        let mut world = bench.engine.world();
+        let plain = ImageYaml::default();
+        let db = ImageYaml {
+            volumes: vec!["/data".to_owned()],
+            health: Some("healthy after 2".to_owned()),
+            ..ImageYaml::default()
+        };
+        let job = ImageYaml {
+            exits: Some(0),
+            ..ImageYaml::default()
+        };
+        for (reference, image) in [
+            ("app:v1", &plain),
+            ("app:v2", &plain),
+            ("app:v3", &plain),
+            ("db:v1", &db),
+            ("db:v2", &db),
+            ("job:v1", &job),
+            ("job:v2", &job),
+        ] {
+            world
+                .images
+                .insert(reference.to_owned(), image.image(reference));
+        }
+        for (reference, image) in &self.images {
+            world
+                .images
+                .insert(reference.clone(), image.image(reference));
+        }
+        for (reference, image) in &self.registry {
+            let digest = format!("sha256:{}", content_digest(reference.as_bytes()));
+            world
+                .registry
+                .tags
+                .insert(reference.clone(), digest.clone());
+            world.registry.images.insert(digest, image.image(reference));
+        }
+    }
+}
+
+/// Does by hand what a line says. A container is named by its service, or by its own name after
+/// `=`; `load` loads the state of the scenario, for passes that a line asks for.
+pub(crate) fn apply(
+    bench: &mut Bench,
+    line: &str,
+    load: &dyn Fn(&Bench) -> Result<DesiredState, Diagnostics>,
+) {
+    let words = shell_words::split(line).unwrap();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        // Passes.
+        ["pass"] => drop(bench.pass(&load(bench).unwrap()).unwrap()),
+        ["pass", "killed", "before", call] => kill(bench, call, load, Faults::kill_before),
+        ["pass", "killed", "after", call] => kill(bench, call, load, Faults::kill_after),
+        ["pass", "with", rest @ ..] => {
+            bench.engine.faults(Faults::fail_on(&rest.join(" ")));
+            drop(bench.pass(&load(bench).unwrap()).unwrap());
+            bench.engine.faults(Faults::none());
+        }
+        ["an-hour-goes-by"] => bench.clock.advance(3600),
+        // Files.
+        ["edit", path, text] => {
+            let path = bench.project().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            super::put(path, text);
+        }
+        ["delete", path] => std::fs::remove_file(bench.project().join(path)).unwrap(),
+        ["host-file", path, text] => {
+            bench
+                .host
+                .0
+                .insert(path.into(), format!("{text}\n").into_bytes());
+        }
+        // Images.
+        ["untag", image] => {
+            let mut world = bench.engine.world();
+            let untagged = world.images.remove(*image).unwrap();
+            world.images.insert(untagged.0.id.clone(), untagged);
+        }
+        ["registry", "down"] => bench.engine.world().registry.down = true,
+        // Networks and volumes.
+        ["make-network", name] => {
+            let network = Network {
+                name: (*name).to_owned(),
+                driver: "bridge".to_owned(),
+                ..Network::default()
+            };
+            bench.engine.world().make_network(&network).unwrap();
+        }
+        ["make-volume", name, options @ ..] => {
+            let options = options.iter().filter_map(|option| option.split_once('='));
+            let volume = Volume {
+                name: (*name).to_owned(),
+                driver: "local".to_owned(),
+                options: options.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+                ..Volume::default()
+            };
+            bench.engine.world().make_volume(&volume).unwrap();
+        }
+        ["remove-network", name] => {
+            bench.engine.world().networks.remove(*name).unwrap();
+        }
+        ["run", name, image, "published", port] => foreign(bench, name, image, &[], Some(port)),
+        ["run", name, image] => foreign(bench, name, image, &[], None),
+        ["run-of-other-instance", name, image] => {
+            let labels = [(labels::STACK, "shop"), (labels::INSTANCE, "other")];
+            foreign(bench, name, image, &labels, None);
+        }
+        [verb, container, rest @ ..] => on_container(bench, verb, container, rest),
+        _ => panic!("what is {line:?}?"),
+    }
+}
+
+fn kill(
+    bench: &Bench,
+    call: &str,
+    load: &dyn Fn(&Bench) -> Result<DesiredState, Diagnostics>,
+    fault: fn(usize) -> Faults,
+) {
+    bench.engine.faults(fault(call.parse().unwrap()));
+    let passed = bench.pass_or_die(&load(bench).unwrap());
+    assert!(passed.is_none(), "the pass is over before call {call}");
+    bench.engine.faults(Faults::none());
+}
+
+fn foreign(bench: &Bench, name: &str, image: &str, labels: &[(&str, &str)], port: Option<&str>) {
+    use moored::engine::WriteEngine as _;
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let spec = ContainerSpec {
+        image: image.to_owned(),
+        labels: labels.iter().map(own).collect(),
+        network_mode: "bridge".to_owned(),
+        ports: port
+            .map(|port| moored::engine::model::Port {
+                target: 80,
+                protocol: "tcp".to_owned(),
+                host_ip: String::new(),
+                published: port.to_owned(),
+            })
+            .into_iter()
+            .collect(),
+        ..ContainerSpec::default()
+    };
+    super::bench::run(async {
+        let id = bench.engine.create_container(name, &spec).await.unwrap();
+        bench.engine.start_container(&id).await.unwrap();
+    });
+}
+
+fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
+    let mut world = bench.engine.world();
+    let name = match container.strip_prefix('=') {
+        Some(name) => name.to_owned(),
+        None => format!("shop-{container}-1"),
+    };
+    match (verb, rest) {
+        ("stop", []) => return world.stop(&name),
+        ("remove", []) => return world.remove(&name),
+        ("rename", [to]) => return world.rename(&name, to).unwrap(),
+        ("disconnect", [network]) => return world.disconnect(&name, network),
+        ("connect", [network, aliases @ ..]) => {
+            let aliases: Vec<String> = aliases.iter().map(|&alias| alias.to_owned()).collect();
+            return world.connect(&name, network, &aliases).unwrap();
+        }
+        _ => {}
+    }
+    let kept = world
+        .find_mut(&name)
+        .unwrap_or_else(|| panic!("there is no {name}"));
+    let shown = &mut kept.shown;
+    match (verb, rest) {
+        ("end", [code]) => {
+            shown.state = ContainerState::Exited {
+                code: code.parse().unwrap(),
+                oom_killed: false,
+            }
+        }
+        ("kill-for-memory", []) => {
+            shown.state = ContainerState::Exited {
+                code: 137,
+                oom_killed: true,
+            }
+        }
+        ("pause", []) => shown.state = ContainerState::Paused,
+        ("restart-again-and-again", []) => {
+            kept.fate = Fate::Ends(End {
+                code: 1,
+                oom_killed: false,
+            });
+            shown.state = ContainerState::Restarting;
+            shown.restart_count = 7;
+        }
+        ("sicken", []) => {
+            kept.fate = Fate::Unhealthy { after: 0 };
+            shown.health = Some(Health::Unhealthy);
+        }
+        ("recover-after", [looks]) => {
+            kept.looks = 0;
+            kept.fate = Fate::Runs {
+                healthy_after: looks.parse().unwrap(),
+            };
+            shown.health = Some(Health::Starting);
+        }
+        ("set-env", [name, value]) => {
+            let value = Some(Sensitive::new(*value));
+            shown.spec.env.insert((*name).to_owned(), value);
+        }
+        ("unset-env", [name]) => drop(shown.spec.env.remove(*name)),
+        ("set-image", [image]) => {
+            shown.spec.image = (*image).to_owned();
+            shown.image_id = format!("sha256:{}", content_digest(image.as_bytes()));
+        }
+        ("set-memory", [bytes]) => shown.spec.resources.memory = bytes.parse().unwrap(),
+        ("set-restart", ["always"]) => shown.spec.restart = Restart::Always,
+        _ => panic!("what is {verb} {rest:?}?"),
+    }
+}

@@ -1,0 +1,181 @@
+//! An engine in memory: the real one's semantics as far as Moored relies on them, and failures on
+//! demand. Where `tests/it/engine` pins what the real one does, this does the same.
+//!
+//! [`FakeEngine`] is both halves of the engine; clones share one host. [`World`] is that host, for
+//! tests to look at and to change by hand. [`Faults`] says which calls fail, and how. Every call
+//! with an effect is recorded in [`World::calls`].
+
+mod faults;
+mod inspect;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use moored::engine::model::{
+    Container, ContainerSpec, ContainerSummary, EngineInfo, Image, Network, PullProgress, Volume,
+};
+use moored::engine::{EngineError, ReadEngine, WriteEngine};
+
+pub(crate) use faults::{Faults, Killed};
+pub(crate) use world::{End, Fate, World};
+
+/// A handle on a host in memory.
+#[derive(Clone, Default)]
+pub(crate) struct FakeEngine {
+    world: Arc<Mutex<World>>,
+    faults: Arc<Mutex<Faults>>,
+}
+
+impl FakeEngine {
+    /// The host, to look at and to change by hand.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        // A killed process leaves the engine as it was.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What fails from now on, counted from now on.
+    pub(crate) fn faults(&self, faults: Faults) {
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    fn plan_fault(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call without an effect.
+    fn read<T>(&self, doing: &str, look: impl FnOnce(&mut World) -> T) -> Result<T, EngineError> {
+        self.plan_fault().reading(doing)?;
+        Ok(look(&mut self.world()))
+    }
+
+    /// A call with an effect on what is called `subject`.
+    fn write<T>(
+        &self,
+        verb: &str,
+        subject: &str,
+        effect: impl FnOnce(&mut World) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let call = self.world().describe(verb, subject);
+        let after = self.plan_fault().before(&call.line)?;
+        self.world().calls.push(call.clone());
+        let answer = effect(&mut self.world());
+        after.then(&call.line, answer)
+    }
+}
+
+#[async_trait]
+impl ReadEngine for FakeEngine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        self.read("ask the engine who it is", |_| EngineInfo {
+            id: "fake".to_owned(),
+            version: "20.10.24".to_owned(),
+            api_version: "1.41".to_owned(),
+        })
+    }
+
+    async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
+        self.read("list containers", |world| world.summaries())
+    }
+
+    async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {
+        self.read("inspect container", |world| world.inspect(id))
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
+        self.read("inspect image", |world| world.image(reference).cloned())
+    }
+
+    async fn registry_digest(&self, reference: &str) -> Result<String, EngineError> {
+        self.read("ask the registry", |world| world.digest_of(reference))?
+    }
+
+    async fn networks(&self) -> Result<Vec<Network>, EngineError> {
+        self.read("list networks", |world| {
+            world.networks.values().cloned().collect()
+        })
+    }
+
+    async fn volumes(&self) -> Result<Vec<Volume>, EngineError> {
+        self.read("list volumes", |world| {
+            world.volumes.values().cloned().collect()
+        })
+    }
+}
+
+#[async_trait]
+impl WriteEngine for FakeEngine {
+    async fn pull(
+        &self,
+        reference: &str,
+        digest: &str,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<(), EngineError> {
+        progress(PullProgress { done: 1, total: 1 });
+        self.write("pull", reference, |world| world.pull(reference, digest))
+    }
+
+    async fn create_container(
+        &self,
+        name: &str,
+        spec: &ContainerSpec,
+    ) -> Result<String, EngineError> {
+        self.write("create_container", name, |world| world.create(name, spec))
+    }
+
+    async fn start_container(&self, id: &str) -> Result<(), EngineError> {
+        self.write("start_container", id, |world| world.start(id))
+    }
+
+    async fn stop_container(&self, id: &str) -> Result<(), EngineError> {
+        self.write("stop_container", id, |world| {
+            world.stop(id);
+            Ok(())
+        })
+    }
+
+    async fn restart_container(&self, id: &str) -> Result<(), EngineError> {
+        self.write("restart_container", id, |world| world.restart(id))
+    }
+
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), EngineError> {
+        self.write("rename_container", id, |world| world.rename(id, name))
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<(), EngineError> {
+        self.write("remove_container", id, |world| {
+            world.remove(id);
+            Ok(())
+        })
+    }
+
+    async fn connect(
+        &self,
+        container: &str,
+        network: &str,
+        aliases: &[String],
+    ) -> Result<(), EngineError> {
+        self.write("connect", container, |world| {
+            world.connect(container, network, aliases)
+        })
+    }
+
+    async fn disconnect(&self, container: &str, network: &str) -> Result<(), EngineError> {
+        self.write("disconnect", container, |world| {
+            world.disconnect(container, network);
+            Ok(())
+        })
+    }
+
+    async fn create_network(&self, network: &Network) -> Result<(), EngineError> {
+        self.write("create_network", &network.name, |world| {
+            world.make_network(network)
+        })
+    }
+
+    async fn create_volume(&self, volume: &Volume) -> Result<(), EngineError> {
+        self.write("create_volume", &volume.name, |world| {
+            world.make_volume(volume)
+        })
+    }
+}

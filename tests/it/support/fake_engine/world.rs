@@ -1,0 +1,492 @@
+//! The host in memory, and what each call does to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use moored::engine::EngineError;
+use moored::engine::model::{
+    Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
+    Network, Restart, Volume,
+};
+use moored::labels;
+use moored::observe::content_digest;
+
+use super::inspect;
+
+/// What becomes of a container after its start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It runs; its health check passes after so many looks at it.
+    Runs { healthy_after: usize },
+    /// It runs; its health check never says anything.
+    Silent,
+    /// It runs; its health check fails after so many looks.
+    Unhealthy { after: usize },
+    /// It ends at the second look.
+    Ends(End),
+}
+
+/// How a process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) code: i64,
+    pub(crate) oom_killed: bool,
+}
+
+/// A container with what only the engine knows.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) shown: Container,
+    pub(crate) fate: Fate,
+    pub(crate) looks: usize,
+}
+
+/// The one registry that there is.
+#[derive(Clone, Default)]
+pub(crate) struct Registry {
+    pub(crate) down: bool,
+    /// What a tag stands for now.
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Images by digest, with what becomes of their containers.
+    pub(crate) images: BTreeMap<String, (Image, Fate)>,
+}
+
+/// One call with an effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// `start_container shop-web-1`.
+    pub(crate) line: String,
+    /// Instances whose containers it is about: none for a new one, `""` without the label.
+    pub(crate) instances: Vec<String>,
+}
+
+/// The host.
+#[derive(Clone, Default)]
+pub(crate) struct World {
+    pub(crate) containers: BTreeMap<String, Kept>,
+    /// Images by reference, with what becomes of their containers.
+    pub(crate) images: BTreeMap<String, (Image, Fate)>,
+    pub(crate) networks: BTreeMap<String, Network>,
+    pub(crate) volumes: BTreeMap<String, Volume>,
+    pub(crate) registry: Registry,
+    pub(crate) calls: Vec<Call>,
+    /// Below it, bind sources are made and looked for; all others are taken as given.
+    pub(crate) root: PathBuf,
+    made: usize,
+}
+
+type Answer<T = ()> = Result<T, EngineError>;
+
+impl World {
+    /// Finds a container by id or name.
+    pub(crate) fn find(&self, id_or_name: &str) -> Option<&Kept> {
+        self.containers.get(id_or_name).or_else(|| {
+            self.containers
+                .values()
+                .find(|kept| kept.shown.name == id_or_name)
+        })
+    }
+
+    /// Finds a container by id or name, to change it by hand.
+    pub(crate) fn find_mut(&mut self, id_or_name: &str) -> Option<&mut Kept> {
+        let id = self.find(id_or_name)?.shown.id.clone();
+        self.containers.get_mut(&id)
+    }
+
+    /// Returns 64 hexadecimal digits that nothing has had before, the same ones in every run.
+    pub(crate) fn new_id(&mut self) -> String {
+        self.made += 1;
+        content_digest(format!("thing {}", self.made).as_bytes())
+    }
+
+    pub(super) fn describe(&self, verb: &str, subject: &str) -> Call {
+        let known = self.find(subject).filter(|_| verb != "create_container");
+        let name = known.map_or(subject, |kept| kept.shown.name.as_str());
+        Call {
+            line: format!("{verb} {name}"),
+            instances: known
+                .map(|kept| kept.shown.spec.labels.get(labels::INSTANCE).cloned())
+                .map(Option::unwrap_or_default)
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    pub(super) fn image(&self, reference: &str) -> Option<&Image> {
+        let by_id = || {
+            self.images
+                .values()
+                .find(|(image, _)| image.id == reference)
+        };
+        self.images
+            .get(reference)
+            .or_else(by_id)
+            .map(|(image, _)| image)
+    }
+
+    pub(super) fn summaries(&self) -> Vec<ContainerSummary> {
+        let summary = |kept: &Kept| ContainerSummary {
+            id: kept.shown.id.clone(),
+            name: kept.shown.name.clone(),
+            image: kept.shown.spec.image.clone(),
+            labels: kept.shown.spec.labels.clone(),
+            running: is_running(&kept.shown.state),
+        };
+        self.containers.values().map(summary).collect()
+    }
+
+    pub(super) fn inspect(&mut self, id: &str) -> Option<Container> {
+        let kept = self.find_mut(id)?;
+        kept.looks += 1;
+        kept.live();
+        Some(kept.shown.clone())
+    }
+
+    pub(super) fn digest_of(&self, reference: &str) -> Answer<String> {
+        let doing = format!("ask the registry for {reference}");
+        if self.registry.down {
+            let cause = "connection refused".to_owned();
+            return Err(EngineError::Registry { doing, cause });
+        }
+        let known = self.registry.tags.get(reference).cloned();
+        known.ok_or(EngineError::NotFound {
+            doing,
+            cause: "manifest unknown".to_owned(),
+        })
+    }
+
+    pub(super) fn pull(&mut self, reference: &str, digest: &str) -> Answer {
+        let doing = format!("pull {reference}");
+        if self.registry.down {
+            let cause = "connection refused".to_owned();
+            return Err(EngineError::Registry { doing, cause });
+        }
+        let Some(image) = self.registry.images.get(digest) else {
+            let cause = "manifest unknown".to_owned();
+            return Err(EngineError::NotFound { doing, cause });
+        };
+        self.images.insert(reference.to_owned(), image.clone());
+        Ok(())
+    }
+
+    pub(super) fn create(&mut self, name: &str, asked: &ContainerSpec) -> Answer<String> {
+        let doing = format!("create container {name}");
+        if let Some(there) = self.find(name) {
+            let id = &there.shown.id;
+            return Err(EngineError::Conflict {
+                doing,
+                cause: format!(
+                    "Conflict. The container name \"/{name}\" is already in use by container \
+                     \"{id}\". You have to remove (or rename) that container to be able to reuse \
+                     that name."
+                ),
+            });
+        }
+        let Some((image, fate)) = self.images.get(&asked.image).cloned() else {
+            let cause = format!("No such image: {}", asked.image);
+            return Err(EngineError::NotFound { doing, cause });
+        };
+        self.check_binds(&doing, asked)?;
+        // Further networks are joined by a call of their own, the first at the start.
+        for network in asked
+            .networks
+            .keys()
+            .filter(|name| **name != asked.network_mode)
+        {
+            if !self.networks.contains_key(network) {
+                let cause = format!("network {network} not found");
+                return Err(EngineError::NotFound { doing, cause });
+            }
+        }
+        let mut new_volumes = Vec::new();
+        let spec = inspect::shown(asked, &image, || {
+            new_volumes.push(self.new_id());
+            new_volumes.last().unwrap().clone()
+        });
+        let named = spec
+            .mounts
+            .values()
+            .filter_map(|mount| match &mount.source {
+                MountSource::Volume(name) => Some(name.clone()),
+                MountSource::Anonymous(_)
+                | MountSource::Bind { .. }
+                | MountSource::Tmpfs
+                | MountSource::Other(_) => None,
+            });
+        for name in new_volumes.into_iter().chain(named) {
+            let volume = Volume {
+                name: name.clone(),
+                driver: "local".to_owned(),
+                ..Volume::default()
+            };
+            self.volumes.entry(name).or_insert(volume);
+        }
+        let id = self.new_id();
+        let shown = Container {
+            id: id.clone(),
+            name: name.to_owned(),
+            image_id: image.id,
+            spec,
+            state: ContainerState::Created,
+            health: None,
+            restart_count: 0,
+            started_at: String::new(),
+        };
+        let kept = Kept {
+            shown,
+            fate,
+            looks: 0,
+        };
+        self.containers.insert(id.clone(), kept);
+        Ok(id)
+    }
+
+    fn check_binds(&self, doing: &str, asked: &ContainerSpec) -> Answer {
+        for mount in asked.mounts.values() {
+            let MountSource::Bind {
+                path,
+                create: false,
+            } = &mount.source
+            else {
+                continue;
+            };
+            let path = PathBuf::from(path);
+            if path.starts_with(&self.root) && !path.exists() {
+                return Err(EngineError::Refused {
+                    doing: doing.to_owned(),
+                    cause: "bind source path does not exist".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn known(&self, doing: &str, id: &str) -> Answer<Container> {
+        let found = self.find(id).map(|kept| kept.shown.clone());
+        found.ok_or(EngineError::NotFound {
+            doing: format!("{doing} {id}"),
+            cause: format!("No such container: {id}"),
+        })
+    }
+
+    pub(super) fn start(&mut self, id: &str) -> Answer {
+        let container = self.known("start container", id)?;
+        let doing = format!("start container {}", container.name);
+        let conflict = |cause: String| EngineError::Conflict {
+            doing: doing.clone(),
+            cause,
+        };
+        if container.state == ContainerState::Paused {
+            let cause = "cannot start a paused container, try unpause instead";
+            return Err(conflict(cause.to_owned()));
+        }
+        if is_running(&container.state) {
+            return Ok(());
+        }
+        for network in container.spec.networks.keys() {
+            if !self.networks.contains_key(network) {
+                let cause = format!("network {network} not found");
+                return Err(EngineError::NotFound { doing, cause });
+            }
+        }
+        let ports = host_ports(&container.spec);
+        let taken = self.containers.values().any(|other| {
+            other.shown.id != container.id
+                && is_running(&other.shown.state)
+                && host_ports(&other.shown.spec).iter().any(|port| {
+                    ports.iter().any(|mine| {
+                        let any = mine.0.is_empty() || port.0.is_empty() || mine.0 == port.0;
+                        any && mine.1 == port.1
+                    })
+                })
+        });
+        if taken {
+            return Err(conflict(
+                "driver failed programming external connectivity: port is already allocated"
+                    .to_owned(),
+            ));
+        }
+        for mount in container.spec.mounts.values() {
+            if let MountSource::Bind { path, create: true } = &mount.source
+                && PathBuf::from(path).starts_with(&self.root)
+                && !PathBuf::from(path).exists()
+            {
+                std::fs::create_dir_all(path).unwrap();
+            }
+        }
+        self.made += 1;
+        let started_at = format!("2026-01-01T00:00:00.{:09}Z", self.made);
+        let kept = self.containers.get_mut(&container.id).unwrap();
+        kept.looks = 0;
+        kept.shown.restart_count = 0;
+        kept.shown.started_at = started_at;
+        kept.shown.state = ContainerState::Running;
+        kept.shown.health = kept.has_check().then_some(Health::Starting);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, id: &str) {
+        let Some(kept) = self.find_mut(id) else {
+            return;
+        };
+        if is_running(&kept.shown.state) || kept.shown.state == ContainerState::Restarting {
+            kept.shown.state = exited(0);
+        }
+    }
+
+    pub(super) fn restart(&mut self, id: &str) -> Answer {
+        self.known("restart container", id)?;
+        self.stop(id);
+        self.start(id)
+    }
+
+    pub(crate) fn rename(&mut self, id: &str, name: &str) -> Answer {
+        let container = self.known("rename container", id)?;
+        let doing = format!("rename container {}", container.name);
+        if container.name == name {
+            let cause = "Renaming a container with the same name as its current name".to_owned();
+            return Err(EngineError::Refused { doing, cause });
+        }
+        if self.find(name).is_some() {
+            let cause = format!("the container name \"/{name}\" is already in use");
+            return Err(EngineError::Conflict { doing, cause });
+        }
+        self.find_mut(id).unwrap().shown.name = name.to_owned();
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        if let Some(id) = self.find(id).map(|kept| kept.shown.id.clone()) {
+            self.containers.remove(&id);
+        }
+    }
+
+    pub(crate) fn connect(&mut self, id: &str, network: &str, aliases: &[String]) -> Answer {
+        let container = self.known("connect container", id)?;
+        let doing = format!("connect container {} to network {network}", container.name);
+        if !self.networks.contains_key(network) {
+            let cause = format!("network {network} not found");
+            return Err(EngineError::NotFound { doing, cause });
+        }
+        let wanted: BTreeSet<String> = aliases.iter().cloned().collect();
+        if let Some(endpoint) = container.spec.networks.get(network) {
+            if wanted.is_subset(&endpoint.aliases) {
+                return Ok(());
+            }
+            let cause = "it is there already, under other aliases".to_owned();
+            return Err(EngineError::Conflict { doing, cause });
+        }
+        let kept = self.find_mut(id).unwrap();
+        let endpoint = kept
+            .shown
+            .spec
+            .networks
+            .entry(network.to_owned())
+            .or_default();
+        endpoint.aliases = wanted;
+        Ok(())
+    }
+
+    pub(crate) fn disconnect(&mut self, id: &str, network: &str) {
+        if let Some(kept) = self.find_mut(id) {
+            kept.shown.spec.networks.remove(network);
+        }
+    }
+
+    pub(crate) fn make_network(&mut self, network: &Network) -> Answer {
+        let id = self.new_id();
+        let there = self
+            .networks
+            .entry(network.name.clone())
+            .or_insert_with(|| Network {
+                id,
+                ..network.clone()
+            });
+        if there.labels == network.labels {
+            return Ok(());
+        }
+        Err(EngineError::Conflict {
+            doing: format!("create network {}", network.name),
+            cause: "a network of this name exists already and has other labels".to_owned(),
+        })
+    }
+
+    pub(crate) fn make_volume(&mut self, volume: &Volume) -> Answer {
+        let there = self
+            .volumes
+            .entry(volume.name.clone())
+            .or_insert_with(|| volume.clone());
+        if there.labels == volume.labels {
+            return Ok(());
+        }
+        Err(EngineError::Conflict {
+            doing: format!("create volume {}", volume.name),
+            cause: "it exists already and has other labels".to_owned(),
+        })
+    }
+}
+
+impl Kept {
+    fn has_check(&self) -> bool {
+        let check = self.shown.spec.healthcheck.as_ref();
+        check.is_some_and(|check| check.test.first().is_some_and(|kind| kind != "NONE"))
+    }
+
+    /// Lets its fate take its course: time is counted in looks.
+    fn live(&mut self) {
+        if self.shown.state != ContainerState::Running {
+            return;
+        }
+        let verdict = match &self.fate {
+            Fate::Ends(_) if self.looks < 2 => None,
+            Fate::Ends(end) => {
+                let again = match self.shown.spec.restart {
+                    Restart::No => false,
+                    Restart::Always | Restart::UnlessStopped => true,
+                    Restart::OnFailure(_) => end.code != 0,
+                };
+                self.shown.health = None;
+                self.shown.state = if again {
+                    self.shown.restart_count += 1;
+                    ContainerState::Restarting
+                } else {
+                    ContainerState::Exited {
+                        code: end.code,
+                        oom_killed: end.oom_killed,
+                    }
+                };
+                return;
+            }
+            Fate::Runs { healthy_after } if self.looks > *healthy_after => Some(Health::Healthy),
+            Fate::Unhealthy { after } if self.looks > *after => Some(Health::Unhealthy),
+            Fate::Runs { .. } | Fate::Silent | Fate::Unhealthy { .. } => None,
+        };
+        if let Some(health) = verdict.filter(|_| self.has_check()) {
+            self.shown.health = Some(health);
+        }
+    }
+}
+
+fn exited(code: i64) -> ContainerState {
+    ContainerState::Exited {
+        code,
+        oom_killed: false,
+    }
+}
+
+fn is_running(state: &ContainerState) -> bool {
+    matches!(state, ContainerState::Running | ContainerState::Paused)
+}
+
+/// Address and port of everything published under a fixed port.
+fn host_ports(spec: &ContainerSpec) -> Vec<(String, String)> {
+    let fixed = spec.ports.iter().filter(|port| !port.published.is_empty());
+    fixed
+        .map(|port| {
+            (
+                port.host_ip.clone(),
+                format!("{}/{}", port.published, port.protocol),
+            )
+        })
+        .collect()
+}
