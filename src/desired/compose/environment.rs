@@ -132,6 +132,10 @@ impl Environment {
             fields.refuse(node, message);
             return;
         }
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            fields.refuse(node, format!("the value of {name} holds a NUL character"));
+            return;
+        }
         if let Some(value) = value {
             let shown = !project.variables.is_tainted(&value);
             self.set(name, Some(value), shown);

@@ -137,6 +137,17 @@ impl Fields<'_> {
         }
     }
 
+    /// Reads labels, and refuses those that tools write.
+    pub(super) fn labels(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let pairs = self.pairs(node, "labels").unwrap_or_default();
+        if let Some(name) = pairs.keys().find(|name| crate::labels::is_reserved(name)) {
+            let message = format!("label {name} is reserved for Docker Compose and moored");
+            self.refuse(node, message);
+        }
+        let text = |(name, value): (String, Option<String>)| (name, value.unwrap_or_default());
+        pairs.into_iter().map(text).collect()
+    }
+
     /// Reads a mapping of names to texts, or a list of `NAME=TEXT`; a name without a value is
     /// `None`.
     pub(super) fn pairs(

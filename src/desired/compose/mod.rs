@@ -6,6 +6,7 @@
 //! [`env_file`] for environment files and [`short`] for the short forms of single values.
 
 mod casts;
+mod clashes;
 pub mod env_file;
 mod environment;
 mod escape;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clashes;
 use super::fields::Fields;
 use super::project::{Found, Project, Variables};
 use super::{interpolate, keys, merge, resources, service};
@@ -84,6 +85,7 @@ pub(in crate::desired) fn compose(
     project.volumes = resources::volumes(top.get("volumes"), project.stack, &mut fields);
     let services = services(tree, top, &project, &mut fields);
     check_dependencies(top, &services, &mut fields);
+    clashes::check(top, project.stack, &services, &mut fields);
     check_manifest(&project, top, &mut fields);
     if !findings.is_empty() {
         return Err(Diagnostics(findings));
@@ -211,17 +213,14 @@ fn circle_from<'a>(
             .flat_map(|service| service.depends_on.keys())
         {
             if next == start {
-                let mut way = vec![start, name];
+                let mut way = vec![start];
                 let mut at = name;
-                while let Some(before) = came_from.get(at) {
-                    way.push(before);
-                    at = before;
-                }
-                way.reverse();
-                if name == start {
-                    way = vec![start];
+                while at != start {
+                    way.push(at);
+                    at = came_from.get(at).copied().unwrap_or(start);
                 }
                 way.push(start);
+                way.reverse();
                 return Some(way);
             }
             if !came_from.contains_key(next) {

@@ -148,12 +148,9 @@ fn common(
     let options = get("driver_opts").and_then(|node| fields.pairs(node, "driver_opts"));
     let mut labels = BTreeMap::from([(label.to_owned(), key.to_owned())]);
     let own = get("labels")
-        .and_then(|node| fields.pairs(node, "labels"))
+        .map(|node| fields.labels(node))
         .unwrap_or_default();
-    labels.extend(
-        own.into_iter()
-            .map(|(name, value)| (name, value.unwrap_or_default())),
-    );
+    labels.extend(own);
     Common {
         name,
         driver: driver.filter(|driver| !driver.is_empty()),

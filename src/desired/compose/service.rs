@@ -54,7 +54,10 @@ pub(super) fn read(
             .get("entrypoint")
             .and_then(|node| command(node, "entrypoint", fields)),
         env,
-        labels: labels(map, fields),
+        labels: map
+            .get("labels")
+            .map(|node| fields.labels(node))
+            .unwrap_or_default(),
         user: string(map, "user", fields),
         working_dir: string(map, "working_dir", fields),
         init: map
@@ -163,23 +166,6 @@ fn container_name(node: &Node, fields: &mut Fields<'_>) -> Option<String> {
     None
 }
 
-fn labels(map: &Map, fields: &mut Fields<'_>) -> BTreeMap<String, String> {
-    let Some(node) = map.get("labels") else {
-        return BTreeMap::new();
-    };
-    let pairs = fields.pairs(node, "labels").unwrap_or_default();
-    if let Some(name) = pairs.keys().find(|name| crate::labels::is_reserved(name)) {
-        fields.refuse(
-            node,
-            format!("label {name} is reserved for Docker Compose and moored"),
-        );
-    }
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name, value.unwrap_or_default()))
-        .collect()
-}
-
 /// Reads the time between stop signal and kill, rounded up to the engine's seconds.
 fn stop_timeout(node: &Node, fields: &mut Fields<'_>) -> Option<i64> {
     const SECOND: i64 = 1_000_000_000;
@@ -234,6 +220,9 @@ fn healthcheck(node: &Node, fields: &mut Fields<'_>) -> Option<Healthcheck> {
     let retries = map
         .get("retries")
         .and_then(|node| fields.integer(node, "healthcheck.retries"));
+    if let (Some(node), Some(..0)) = (map.get("retries"), retries) {
+        fields.refuse(node, "healthcheck.retries can't be negative");
+    }
     let test = map
         .get("test")
         .and_then(|node| health_test(node, fields))
