@@ -3,6 +3,8 @@
 #[cfg(test)] // For clippy: what lies in here is test code.
 mod crash;
 #[cfg(test)]
+mod diagnostics;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod scenarios;
