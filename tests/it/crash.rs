@@ -224,7 +224,7 @@ fn ends_the_same(case: &str, expected: &str, disturb: impl Fn(&Bench)) -> bool {
     let outcome = passed.map(|passed| passed.map(|passed| passed.outcome));
     let disturbed = matches!(
         outcome,
-        None | Some(Err(_) | Ok(Some(Outcome::Interrupted)))
+        None | Some(Err(_) | Ok(Some(Outcome::Postponed { .. })))
     );
     settle(&bench, &desired, case);
     check(&bench, case, &volumes);
@@ -338,9 +338,10 @@ fn every_call_fails_once() {
                 bench.record().forgive(&stack, now).unwrap();
             }
             Outcome::Unsettled { .. } => {}
-            other @ (Outcome::Succeeded | Outcome::Stopped | Outcome::Interrupted) => {
-                panic!("{case}: {other:?}")
-            }
+            other @ (Outcome::Succeeded
+            | Outcome::Postponed { .. }
+            | Outcome::Stopped
+            | Outcome::Interrupted) => panic!("{case}: {other:?}"),
         }
         settle(&bench, &desired, &case);
         check(&bench, &case, &volumes);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
-use super::node::{Map, Node};
+use crate::yaml::{Map, Node};
+
 use crate::desired::{Service, ServiceName, StackName};
 
 /// Refuses names and ports that an earlier service has already.
