@@ -7,6 +7,10 @@ mod diagnostics;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod journal_replay;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod source;

@@ -169,7 +169,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn create(&mut self, name: &str, asked: &ContainerSpec) -> Answer<String> {
+    pub(crate) fn create(&mut self, name: &str, asked: &ContainerSpec) -> Answer<String> {
         let doing = format!("create container {name}");
         if let Some(there) = self.find(name) {
             let id = &there.shown.id;
