@@ -12,8 +12,10 @@ use backon::{ConstantBuilder, Retryable};
 use crate::config::{Repository, StackSource};
 use crate::desired::{self, DesiredState, HostFiles, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::engine::EngineError;
 use crate::events::Event;
 use crate::host::View;
+use crate::labels;
 use crate::lock::{Lock, LockError};
 use crate::record::RecordError;
 use crate::source::{self, ReadError, RepoPath, SourceError, Tree};
@@ -36,6 +38,9 @@ pub enum LoadError {
     /// The record of earlier passes could not be read.
     #[error("{0}")]
     Record(#[from] RecordError),
+    /// The engine could not be asked what is left of a stack that is gone.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
 }
 
 /// What was loaded, by the directory of the manifest.
@@ -59,7 +64,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
         }
     }
     refuse_doubles(&mut loaded);
-    report_gone(view, &mut loaded)?;
+    report_gone(view, &mut loaded).await?;
     match only {
         Some(name) => pick(loaded, name),
         None => Ok(loaded),
@@ -172,8 +177,9 @@ fn refuse_doubles(loaded: &mut Loaded) {
     }
 }
 
-/// Adds a finding for every stack that was released here and is no longer in the repository.
-fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
+/// Adds a finding for every stack that was released here, is no longer in the repository, and
+/// still has a container.
+async fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
     let Some(record) = &view.record else {
         return Ok(());
     };
@@ -186,11 +192,21 @@ fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
         .flatten()
         .map(|desired| desired.stack.to_string())
         .collect();
-    for stack in record
-        .stacks()?
-        .into_iter()
-        .filter(|stack| !here.contains(stack.as_str()))
-    {
+    let mut gone = record.stacks()?;
+    gone.retain(|stack| !here.contains(stack.as_str()));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let containers = view.engine.containers().await?;
+    for stack in gone {
+        let is_left = containers.iter().any(|one| {
+            let label = |name: &str| one.labels.get(name).map(String::as_str);
+            label(labels::INSTANCE) == Some(record.instance())
+                && label(labels::STACK) == Some(stack.as_str())
+        });
+        if !is_left {
+            continue;
+        }
         let message = format!("stack {stack} is no longer in the state repository");
         let hint = "its containers are left as they are; bring its moored.yaml back, or remove \
                     them by hand";

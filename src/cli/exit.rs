@@ -111,9 +111,8 @@ fn of_holds(plan: &Plan) -> Exit {
 pub(super) fn of_error(error: &PassError) -> Exit {
     match error {
         PassError::Load(LoadError::State(_) | LoadError::Read(_)) => Exit::BadState,
-        PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) | PassError::Engine(_) => {
-            Exit::Unavailable
-        }
+        PassError::Load(LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Engine(_))
+        | PassError::Engine(_) => Exit::Unavailable,
         PassError::Load(LoadError::Record(_)) | PassError::Record(_) => Exit::Failed,
     }
 }

@@ -75,7 +75,11 @@ fn failed(dir: &str, error: &PassError) -> StackResult {
     let diagnostics = match error {
         PassError::Load(LoadError::State(found)) => Some(found.clone()),
         PassError::Load(
-            LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Read(_) | LoadError::Record(_),
+            LoadError::Source(_)
+            | LoadError::Mirror(_)
+            | LoadError::Read(_)
+            | LoadError::Record(_)
+            | LoadError::Engine(_),
         )
         | PassError::Engine(_)
         | PassError::Record(_) => None,
