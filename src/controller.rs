@@ -72,7 +72,7 @@ pub async fn run(
 }
 
 /// Returns when a stop is asked for and no attempt is open: an open one ends its steps first.
-async fn stopped_while_idle(host: &Host, stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped_while_idle(host: &Host, stop: &mut watch::Receiver<bool>) {
     let asked = stop.wait_for(|stop| *stop).await.is_ok();
     while !asked || host.hands.is_at_work() {
         tokio::time::sleep(BURST).await;

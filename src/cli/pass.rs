@@ -26,9 +26,15 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
         signals.stop.clone(),
     );
     let host = host.await.map_err(|error| host_failure(&error))?;
-    let passed = reconcile::reconcile(&host, stack)
-        .await
-        .map_err(|error| (exit::of_error(&error), error.to_string()))?;
+    let mut stop = signals.stop;
+    let passed = tokio::select! {
+        passed = reconcile::reconcile(&host, stack) => passed,
+        // Nothing has begun yet when the fetch is what takes long.
+        () = controller::stopped_while_idle(&host, &mut stop) => {
+            return Err((Exit::Failed, "stopped as asked, nothing changed".to_owned()));
+        }
+    };
+    let passed = passed.map_err(|error| (exit::of_error(&error), error.to_string()))?;
     cli.print(&PassReport::new(&passed))?;
     Ok(exit::of_pass(&passed))
 }
