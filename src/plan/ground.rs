@@ -62,16 +62,24 @@ impl<'a> Planner<'a> {
         for one in examined.values() {
             self.holds.extend(one.holds.iter().cloned());
             let makes = matches!(one.remedy, Some(Remedy::Create | Remedy::Replace));
+            // A label alone does not make it ours: people copy them.
+            let unowned = observed
+                .containers
+                .iter()
+                .filter(|container| !container.spec.labels.contains_key(labels::INSTANCE))
+                .map(|container| (&container.name, &container.id, &container.spec.image));
             let taken = observed
                 .others
                 .iter()
-                .find(|other| other.name == one.container_name);
-            if let Some(other) = taken.filter(|_| makes) {
+                .map(|other| (&other.name, &other.id, &other.image))
+                .chain(unowned)
+                .find(|(name, ..)| **name == one.container_name);
+            if let Some((name, id, image)) = taken.filter(|_| makes) {
                 self.holds.push(Hold::NameTaken {
                     service: one.name.clone(),
-                    name: other.name.clone(),
-                    id: other.id.clone(),
-                    image: other.image.clone(),
+                    name: name.clone(),
+                    id: id.clone(),
+                    image: image.clone(),
                 });
             }
         }
