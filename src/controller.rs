@@ -114,7 +114,7 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
         // Only a commit mends these, or a person at the host.
         PassError::Load(LoadError::State(_) | LoadError::Read(_) | LoadError::Record(_))
         | PassError::Record(_) => Trouble::None,
-        PassError::Engine(_) => Trouble::Engine,
+        PassError::Load(LoadError::Engine(_)) | PassError::Engine(_) => Trouble::Engine,
     };
     let of_stack = |passed: &Result<Passed, PassError>| match passed {
         Err(error) => of_error(error),

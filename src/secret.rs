@@ -97,6 +97,13 @@ pub fn worth_hiding(name: &str, value: &str) -> bool {
         }
 }
 
+/// Returns whether a text has one of these values in it.
+pub fn mentions(text: &str, secrets: &[Sensitive]) -> bool {
+    secrets
+        .iter()
+        .any(|secret| secret.expose().len() >= SHORTEST_HIDDEN && text.contains(secret.expose()))
+}
+
 /// Replaces every known secret value in a text by `[hidden]`.
 ///
 /// Cloning is cheap, and clones share what they know.

@@ -13,7 +13,7 @@ use crate::engine::model::{
     Container, ContainerSpec, Endpoint, Healthcheck, Image, Mount, Port, Resources, Restart,
 };
 use crate::labels;
-use crate::secret::{Digest, DigestKey, Sensitive, looks_secret};
+use crate::secret::{Digest, DigestKey, Sensitive, looks_secret, mentions};
 
 /// A property of a service that can differ.
 ///
@@ -122,6 +122,15 @@ pub enum Fact {
     Hidden(Digest),
 }
 
+impl Fact {
+    /// Leaves nothing of a shown value but its keyed digest.
+    pub fn hide(&mut self, key: &DigestKey) {
+        if let Self::Plain(text) = self {
+            *self = Self::Hidden(key.digest(text.as_bytes()));
+        }
+    }
+}
+
 /// Everything known about a container, by field.
 pub type Facts = BTreeMap<Field, Fact>;
 
@@ -136,11 +145,7 @@ pub struct Veil<'a> {
 
 impl Veil<'_> {
     fn fact(&self, value: String) -> Fact {
-        if self
-            .secrets
-            .iter()
-            .any(|secret| value.contains(secret.expose()))
-        {
+        if mentions(&value, self.secrets) {
             return self.hide(&value);
         }
         Fact::Plain(value)
@@ -164,9 +169,10 @@ pub fn desired(
         Some(image) => with_defaults(spec, image),
         None => spec.clone(),
     };
-    // The image's own variables are as public as the image is.
+    // The image's own variables are as public as the image is, unless a file of the host sets them.
     let public = |name: &str| {
-        committed.contains(name) || image.is_some_and(|image| image.env.contains_key(name))
+        let by_image = || image.is_some_and(|image| image.env.contains_key(name));
+        committed.contains(name) || (!spec.env.contains_key(name) && by_image())
     };
     let mut facts = of_spec(&whole, &public, veil);
     if let Some(image) = image {
@@ -186,8 +192,8 @@ pub fn live(container: &Container, shown: &Facts, veil: Veil<'_>) -> Facts {
     };
     let mut facts = of_spec(&container.spec, &public, veil);
     for (field, fact) in &mut facts {
-        if let (Fact::Plain(value), Some(Fact::Hidden(_))) = (&*fact, shown.get(field)) {
-            *fact = veil.hide(value);
+        if matches!(shown.get(field), Some(Fact::Hidden(_))) {
+            fact.hide(veil.key);
         }
     }
     facts.insert(Field::ImageId, Fact::Plain(container.image_id.clone()));

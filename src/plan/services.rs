@@ -113,6 +113,7 @@ impl<'a> Input<'a> {
             None => vec![missing(released)],
             Some(holder) => {
                 let mut live = live_facts(holder, &examined, &git, self.veil());
+                // What was a secret when it was released is one still.
                 hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
                 self.leave_to_image(service, &mut reasons);
@@ -438,10 +439,11 @@ pub fn observed_facts(container: &Container, git: &Facts, veil: Veil<'_>) -> Fac
 /// Hides what `other` hides: the value there is a secret, so this one may be the one before it.
 fn hide_as(facts: &mut Facts, other: Option<&Facts>, key: &DigestKey) {
     for (field, fact) in facts {
-        if let Fact::Plain(text) = fact
-            && let Some(Fact::Hidden(_)) = other.and_then(|other| other.get(field))
-        {
-            *fact = Fact::Hidden(key.digest(text.as_bytes()));
+        if matches!(
+            other.and_then(|other| other.get(field)),
+            Some(Fact::Hidden(_))
+        ) {
+            fact.hide(key);
         }
     }
 }
