@@ -110,3 +110,34 @@ pub(super) async fn run_again(
         Some(_) | None => engine.start_container(&old.id).await,
     }
 }
+
+/// Gives the container that an interrupted pass had kept aside its name back and starts it; the
+/// one that has the name, of the same service, goes. Repeatable.
+///
+/// Returns whether there was one to bring back.
+pub(super) async fn bring_back(
+    engine: &dyn WriteEngine,
+    old: &ContainerRef,
+    name: &str,
+) -> Result<bool, EngineError> {
+    let Some(kept) = engine.container(&old.id).await? else {
+        return Ok(false);
+    };
+    if let Some(there) = engine.container(name).await?
+        && there.id != kept.id
+        && is_of_same_service(&there, &kept)
+    {
+        engine.remove_container(&there.id).await?;
+    }
+    if kept.name != name {
+        engine.rename_container(&kept.id, name).await?;
+    }
+    run_again(engine, old).await?;
+    Ok(true)
+}
+
+fn is_of_same_service(one: &Container, other: &Container) -> bool {
+    [labels::INSTANCE, labels::STACK, labels::SERVICE]
+        .iter()
+        .all(|label| one.spec.labels.get(*label) == other.spec.labels.get(*label))
+}

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::{Hands, StepError, await_service, containers, files};
 use crate::desired::StackName;
 use crate::events::Event;
-use crate::plan::facts::Veil;
+use crate::plan::facts::{Fact, Field, Veil};
 use crate::plan::{Action, Release, ReleaseDraft, ReleasedImage, Step, observed_facts};
 
 /// Has the effect of a step.
@@ -59,6 +59,7 @@ pub(super) async fn run(
             container,
             until,
             within,
+            ..
         } => {
             let told = |what: String| {
                 let stack = stack.clone();
@@ -101,15 +102,20 @@ async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Resul
             continue;
         };
         let image = hands.engine.image(&container.image_id).await?;
+        let mut git = git.clone();
+        // Of an image that was pulled by this very plan, planning could not know these.
+        for name in image.iter().flat_map(|image| image.env.keys()) {
+            let public = || Fact::Plain(String::new());
+            git.entry(Field::Env(name.clone())).or_insert_with(public);
+        }
+        let facts = observed_facts(&container, &git, veil);
         let released = ReleasedImage {
-            reference: container.spec.image.clone(),
-            id: container.image_id.clone(),
+            reference: container.spec.image,
+            id: container.image_id,
             digest: image.and_then(|image| image.repo_digests.into_iter().next()),
         };
         release.images.insert(service.clone(), released);
-        release
-            .services
-            .insert(service.clone(), observed_facts(&container, git, veil));
+        release.services.insert(service.clone(), facts);
     }
     hands.record.release(stack, &release, hands.clock.now())?;
     Ok(())

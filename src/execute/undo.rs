@@ -73,6 +73,11 @@ impl Walk<'_> {
                 }
                 return Ok(there);
             }
+            Action::Await {
+                container,
+                instead: Some(old),
+                ..
+            } => return Ok(containers::bring_back(engine, old, container).await?),
             Action::Create { name, spec, .. } => {
                 containers::unmake(engine, name, spec).await?;
                 return Ok(false);
@@ -95,7 +100,7 @@ impl Walk<'_> {
             | Action::CreateVolume(_)
             | Action::Rename { .. }
             | Action::Start { .. }
-            | Action::Await { .. }
+            | Action::Await { instead: None, .. }
             | Action::Remove { .. }
             | Action::Record(_) => return Ok(false),
         }
@@ -108,7 +113,10 @@ impl Walk<'_> {
             | Action::Place { .. }
             | Action::Restart { .. }
             | Action::Connect { .. }
-            | Action::Disconnect { .. } => true,
+            | Action::Disconnect { .. }
+            | Action::Await {
+                instead: Some(_), ..
+            } => true,
             // A service that the release before did not have. In a first release there is nothing
             // to go back to, and what failed is left for a person to look at; one that somebody
             // had removed by hand was to be there anyway.
@@ -121,7 +129,7 @@ impl Walk<'_> {
             | Action::CreateVolume(_)
             | Action::Rename { .. }
             | Action::Start { .. }
-            | Action::Await { .. }
+            | Action::Await { instead: None, .. }
             | Action::Remove { .. }
             | Action::Record(_) => false,
         }

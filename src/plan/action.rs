@@ -136,6 +136,9 @@ pub enum Action {
         service: ServiceName,
         /// Name of its container.
         container: String,
+        /// The container before, kept aside by an interrupted pass: it comes back if this one
+        /// does not come up.
+        instead: Option<ContainerRef>,
         /// For what.
         until: Await,
         /// How long at most.

@@ -324,6 +324,10 @@ impl<'a> Planner<'a> {
         let action = Action::Await {
             service: other.name.clone(),
             container: other.container_name.clone(),
+            instead: other
+                .set_aside
+                .clone()
+                .filter(|_| other.remedy != Some(Remedy::Replace)),
             until,
             within: self.patience(other, until),
         };

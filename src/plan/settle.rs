@@ -30,6 +30,10 @@ impl<'a> Planner<'a> {
         let action = Action::Await {
             service: one.name.clone(),
             container: one.container_name.clone(),
+            instead: one
+                .set_aside
+                .clone()
+                .filter(|_| one.remedy != Some(Remedy::Replace)),
             until,
             within: self.patience(one, until),
         };
@@ -172,6 +176,10 @@ impl<'a> Planner<'a> {
         let Some(release) = &self.input.history.release else {
             return true;
         };
+        // Git has gone back to what runs: without a record the failed attempt would stay the last.
+        if self.input.history.failed.is_some() {
+            return true;
+        }
         let same_services = release.services.keys().eq(examined.keys().copied());
         let files = self.input.desired.files.iter();
         let same_files = release
