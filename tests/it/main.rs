@@ -5,6 +5,8 @@ mod crash;
 #[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
+mod e2e;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod journal_replay;

@@ -1,0 +1,18 @@
+//! The `moored` program as its users have it: real Git repositories, a real engine, nothing but
+//! the command line. What it did is checked from outside, with the Docker CLI and over HTTP.
+//!
+//! One controller an engine is a rule of the program, so these tests run one at a time: each holds
+//! a [`stage::Stage`], and a stage holds a lock that other test processes honour too.
+
+mod stage;
+
+mod command_line;
+mod controller;
+mod converge;
+mod drift;
+mod failure;
+mod kill;
+mod registry;
+mod safety;
+mod second;
+mod secrets;

@@ -1,0 +1,80 @@
+//! One controller a state directory, and one an engine.
+
+use std::time::Duration;
+
+use super::stage::Stage;
+use crate::support::docker_cli::ENDPOINT;
+use crate::support::put;
+
+#[test]
+fn a_second_controller_refuses_and_names_the_first() {
+    let stage = Stage::new("second");
+    stage.commit_web("v1", &stage.app("v1"), "");
+    let mut first = stage.start(&["run"]);
+    first.says("released as 1-");
+    let process = format!("process {}", first.pid());
+
+    // The same state directory.
+    stage
+        .moored(&["reconcile"])
+        .exits(69)
+        .says(&["this state directory", &process]);
+    stage.moored(&["run"]).exits(69).says(&[&process]);
+    // Another one on the same engine.
+    let url = stage.path("state").display().to_string();
+    let text = format!(
+        "repository: {{url: '{url}'}}\nstate_dir: {}\nengine: {ENDPOINT}\n",
+        stage.path("other").display()
+    );
+    put(stage.path("other.yaml"), text);
+    let other = stage.path("other.yaml").display().to_string();
+    let refused = stage.moored_with(&other, &["reconcile"]).exits(69);
+    refused.says(&[
+        "this engine",
+        &process,
+        &stage.path("moored").display().to_string(),
+    ]);
+
+    // Looking is free.
+    stage.moored(&["plan"]).exits(0);
+    stage.moored(&["drift"]).exits(0);
+    stage.moored(&["status"]).exits(0).says(&["web", "running"]);
+    stage.moored(&["history"]).exits(0).says(&["succeeded"]);
+
+    // What the first made is not taken over by the other one when the first is gone.
+    first.signal("TERM");
+    assert_eq!(first.ends(Duration::from_secs(5)), Some(0));
+    let before = stage.snapshot();
+    let refused = stage.moored_with(&other, &["reconcile"]).exits(75);
+    refused.says(&["another installation", &stage.container("web")]);
+    stage.unchanged(&before);
+    stage.reconcile();
+}
+
+#[test]
+fn a_lock_is_free_when_its_holder_was_killed() {
+    let stage = Stage::new("stale");
+    stage.commit_web("v1", &stage.app("v1"), "");
+    let mut first = stage.start(&["run"]);
+    first.says("released as 1-");
+    first.kill();
+    stage.reconcile().says(&["nothing to do"]);
+}
+
+#[test]
+fn a_state_directory_of_a_newer_version_is_refused() {
+    let stage = Stage::new("newer");
+    stage.commit_web("v1", &stage.app("v1"), "");
+    stage.reconcile();
+    let database = rusqlite::Connection::open(stage.path("moored/moored.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let before = stage.snapshot();
+    for command in ["reconcile", "plan", "status"] {
+        stage
+            .moored(&[command])
+            .exits(1)
+            .says(&["format 99", "newer version"]);
+    }
+    stage.unchanged(&before);
+}

@@ -1,0 +1,166 @@
+//! Secrets of the host's files reach the container, and nothing else.
+
+use std::path::Path;
+
+use super::stage::{Ran, Stage};
+use crate::support::docker_cli::docker;
+use crate::support::put;
+
+/// Values that must not turn up: short and long, under names that tell and names that do not.
+const CANARIES: [&str; 5] = [
+    "canary-one-4f1d8a1b92e07c35",
+    "cnry2x",
+    "canary-three-77b1e0",
+    "canary-four-in-a-command",
+    "canary-five-in-a-label",
+];
+
+#[track_caller]
+fn clean(what: &str, bytes: &[u8]) {
+    for canary in CANARIES {
+        let found = bytes
+            .windows(canary.len())
+            .position(|window| window == canary.as_bytes());
+        let around = found.map(|at| {
+            let from = at.saturating_sub(120);
+            String::from_utf8_lossy(&bytes[from..(at + 40).min(bytes.len())]).into_owned()
+        });
+        assert_eq!(around, None, "{canary} in {what}");
+    }
+}
+
+fn clean_files(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            clean_files(&path);
+        } else {
+            clean(&path.display().to_string(), &std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+fn clean_output(stage: &Stage, ran: &Ran) {
+    clean("stdout", ran.out.as_bytes());
+    clean("stderr", ran.err.as_bytes());
+    clean_files(&stage.path("moored"));
+}
+
+/// Commits a stack whose service reads one file of the host for its environment, and one for
+/// `${...}`.
+fn commit(stage: &Stage, image: &str) {
+    let (web, variables) = (stage.path("web.env"), stage.path("variables.env"));
+    let more = format!(
+        "env: {{web: {{files: ['{}']}}}}\nvariable_files: ['{}']\n",
+        web.display(),
+        variables.display()
+    );
+    let manifest = stage.manifest(&[("web", image)], &more);
+    let compose = stage.web(
+        "    environment: {FROM_VARIABLE: '${PLAIN_NAME}'}\n    labels: {told: '${LABEL_TOKEN}'}\n  \
+         job: {image: app, command: [print, '--password=${DB_PASSWORD}'], restart: 'no'}\n",
+    );
+    let manifest = manifest.replace("  web:", &format!("  job: {image}\n  web:"));
+    stage.commit(
+        "with secrets",
+        &[("moored.yaml", &manifest), ("compose.yaml", &compose)],
+    );
+}
+
+fn write_files(stage: &Stage, salt: &str) {
+    let [one, two, three, four, five] = CANARIES;
+    put(
+        stage.path("web.env"),
+        format!("SESSION_KEY={one}{salt}\nNAME={two}{salt}\n"),
+    );
+    let variables =
+        format!("PLAIN_NAME={three}{salt}\nDB_PASSWORD={four}{salt}\nLABEL_TOKEN={five}{salt}\n");
+    put(stage.path("variables.env"), variables);
+}
+
+#[test]
+fn no_output_and_no_file_of_ours_has_a_secret() {
+    let stage = Stage::new("secrets");
+    write_files(&stage, "");
+    // A variable that the image has, too: its own value is public, the host's is not.
+    commit(&stage, &stage.app_with("v1", &["ENV NAME=public"]));
+    for command in ["plan", "reconcile"] {
+        let ran = stage.moored(&["-vv", command]);
+        clean_output(&stage, &ran);
+    }
+    stage.reconcile().says(&["nothing to do"]);
+    let environment = stage.inspect("web", "{{json .Config.Env}}");
+    for canary in &CANARIES[..3] {
+        assert!(
+            environment.contains(canary),
+            "the container has it: {environment}"
+        );
+    }
+    assert_eq!(
+        docker(&["logs", &stage.container("job")]),
+        format!("--password={}", CANARIES[3])
+    );
+
+    // A change of the secrets, and drift of them by hand.
+    write_files(&stage, "-changed");
+    for format in ["text", "json"] {
+        for command in ["plan", "drift", "status", "history"] {
+            clean_output(&stage, &stage.moored(&[command, "--format", format]));
+        }
+    }
+    stage
+        .moored(&["drift"])
+        .exits(2)
+        .says(&["env SESSION_KEY", "env NAME", "(hidden)"]);
+    clean_output(&stage, &stage.moored(&["-vv", "reconcile"]).exits(0));
+    assert!(
+        stage
+            .inspect("web", "{{json .Config.Env}}")
+            .contains("-changed")
+    );
+    stage.moored(&["plan"]).exits(0);
+}
+
+#[test]
+fn a_secret_in_an_error_of_the_engine_is_hidden() {
+    let stage = Stage::new("error");
+    write_files(&stage, "");
+    let image = stage.app("v1");
+    commit(&stage, &image);
+    // The engine says the name of a program that it can't start.
+    let compose = stage.web("    entrypoint: ['/${DB_PASSWORD}']\n");
+    let manifest = std::fs::read_to_string(stage.path("state/moored.yaml")).unwrap();
+    let manifest = manifest.replace(&format!("  job: {image}\n"), "");
+    stage.commit(
+        "no such program",
+        &[("moored.yaml", &manifest), ("compose.yaml", &compose)],
+    );
+    let ran = stage
+        .moored(&["-vv", "reconcile"])
+        .exits(1)
+        .says(&["[hidden]"]);
+    clean_output(&stage, &ran);
+    clean_output(
+        &stage,
+        &stage.moored(&["history", "--format", "json"]).exits(0),
+    );
+    clean_output(&stage, &stage.moored(&["status"]).exits(0));
+}
+
+#[test]
+fn an_environment_file_that_is_not_there_changes_nothing() {
+    let stage = Stage::new("envfile");
+    write_files(&stage, "");
+    commit(&stage, &stage.app("v1"));
+    stage.reconcile();
+    let before = stage.snapshot();
+    std::fs::remove_file(stage.path("web.env")).unwrap();
+    let path = stage.path("web.env").display().to_string();
+    stage.moored(&["reconcile"]).exits(65).says(&[&path]);
+    std::fs::create_dir(stage.path("web.env")).unwrap();
+    stage
+        .moored(&["reconcile"])
+        .exits(65)
+        .says(&[&path, "not a regular file"]);
+    stage.unchanged(&before);
+}

@@ -1,0 +1,466 @@
+//! The stage of one test: a state repository, a state directory, a stack, and eyes on the engine.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::docker_cli::{ENDPOINT, Sandbox, docker, eventually};
+use crate::support::put;
+use crate::support::registry::free_port;
+
+/// The program under test.
+pub(super) const MOORED: &str = env!("CARGO_BIN_EXE_moored");
+
+/// Whose turn it is on the one engine, across test processes.
+const TURN: &str = "/run/lock/mooredtest-e2e.lock";
+
+/// Everything that one test needs; taken down when it is dropped, also after a panic.
+pub(super) struct Stage {
+    pub(super) sandbox: Sandbox,
+    pub(super) stack: String,
+    pub(super) port: u16,
+    pub(super) dir: TempDir,
+    _turn: File,
+}
+
+/// How a command of ours ended.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Ran {
+    /// Checks the exit code.
+    #[track_caller]
+    pub(super) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n--\n{}", self.out, self.err);
+        self
+    }
+
+    /// Checks that stdout or stderr has all these texts.
+    #[track_caller]
+    pub(super) fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            let said = self.out.contains(text) || self.err.contains(text);
+            assert!(said, "no {text:?} in\n{}\n--\n{}", self.out, self.err);
+        }
+        self
+    }
+
+    /// Returns stdout as JSON.
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}: {}\n--\n{}", self.out, self.err))
+    }
+}
+
+impl Stage {
+    /// Waits for its turn and sets up an empty repository.
+    pub(super) fn new(area: &str) -> Self {
+        let turn = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(TURN)
+            .unwrap();
+        turn.lock().unwrap();
+        let sandbox = Sandbox::new(&format!("e2e-{area}"));
+        let stage = Self {
+            stack: sandbox.name("s"),
+            sandbox,
+            port: free_port(),
+            dir: tempfile::tempdir().unwrap(),
+            _turn: turn,
+        };
+        std::fs::create_dir(stage.path("state")).unwrap();
+        stage.git(&["init", "--quiet", "--initial-branch=main"]);
+        let url = stage.path("state").display().to_string();
+        stage.configure(&url, "30s", "");
+        stage
+    }
+
+    /// Returns a path in the directory of this test.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes the host's settings.
+    pub(super) fn configure(&self, url: &str, poll: &str, more: &str) {
+        let state_dir = self.path("moored").display().to_string();
+        let text = format!(
+            "repository: {{url: '{url}', poll: {poll}}}\nstate_dir: {state_dir}\n\
+             engine: {ENDPOINT}\n{more}"
+        );
+        put(self.path("config.yaml"), text);
+    }
+
+    // --- the repository ---
+
+    /// Runs Git in the state repository, without anybody's own settings.
+    #[track_caller]
+    pub(super) fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(self.path("state"))
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .expect("git can be run");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {error}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Commits files; returns the commit.
+    pub(super) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+        for (path, text) in files {
+            let path = self.path("state").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            put(path, text);
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Commits the undoing of the last commit; returns the new one.
+    pub(super) fn revert(&self) -> String {
+        self.git(&["revert", "--no-edit", "HEAD"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Returns a manifest with these images; `more` are further lines.
+    pub(super) fn manifest(&self, images: &[(&str, &str)], more: &str) -> String {
+        let images: Vec<String> = images
+            .iter()
+            .map(|(service, image)| format!("  {service}: {image}\n"))
+            .collect();
+        let images = images.concat();
+        format!(
+            "stack: {}\nsoak: 200ms\nimages:\n{images}{more}",
+            self.stack
+        )
+    }
+
+    /// Returns the text of a service `web` that is published and has a health check.
+    pub(super) fn web(&self, more: &str) -> String {
+        format!(
+            "services:\n  web:\n    image: app\n    ports: ['127.0.0.1:{}:8080']\n    \
+             stop_grace_period: 1s\n    healthcheck: {{test: [CMD, /standin, check], \
+             interval: 300ms, timeout: 2s, retries: 2}}\n{more}",
+            self.port
+        )
+    }
+
+    /// Commits a stack of one service `web` with this image.
+    pub(super) fn commit_web(&self, message: &str, image: &str, more: &str) -> String {
+        let manifest = self.manifest(&[("web", image)], "");
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &self.web(more)),
+        ];
+        self.commit(message, &files)
+    }
+
+    // --- the images ---
+
+    /// Imports the stand-in application under a version; returns the image's name.
+    pub(super) fn app(&self, version: &str) -> String {
+        self.app_with(version, &[])
+    }
+
+    /// Imports it with further instructions, such as `ENV NEVER_READY=1`.
+    pub(super) fn app_with(&self, version: &str, instructions: &[&str]) -> String {
+        let reference = format!("{}:{version}", self.sandbox.name("app"));
+        let root = tempfile::tempdir().unwrap();
+        std::fs::copy(standin(), root.path().join("standin")).unwrap();
+        // No layer in common with another test's image.
+        put(root.path().join("image"), &reference);
+        let archive = root.path().join("archive.tar");
+        let packed = Command::new("tar")
+            .args(["--create", "--owner=0", "--group=0", "--directory"])
+            .arg(root.path())
+            .arg("--file")
+            .arg(&archive)
+            .args(["standin", "image"])
+            .status()
+            .unwrap();
+        assert!(packed.success());
+        let version = format!("ENV APP_VERSION={version}");
+        let mut arguments = vec!["import", "--change", "ENTRYPOINT [\"/standin\"]"];
+        arguments.extend(["--change", &version]);
+        for instruction in instructions {
+            arguments.extend(["--change", instruction]);
+        }
+        let archive = archive.display().to_string();
+        arguments.extend([archive.as_str(), &reference]);
+        docker(&arguments);
+        reference
+    }
+
+    // --- the program ---
+
+    /// Runs a subcommand to its end.
+    pub(super) fn moored(&self, arguments: &[&str]) -> Ran {
+        let config = self.path("config.yaml").display().to_string();
+        self.moored_with(&config, arguments)
+    }
+
+    /// Runs a subcommand with another settings file.
+    pub(super) fn moored_with(&self, config: &str, arguments: &[&str]) -> Ran {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let output = Command::new("timeout")
+                .args(["--kill-after=5", "100", MOORED, "--config", config])
+                .args(arguments)
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            let ran = Ran {
+                code: output.status.code(),
+                out: String::from_utf8(output.stdout).unwrap(),
+                err: String::from_utf8(output.stderr).unwrap(),
+            };
+            let own = self.dir.path().display().to_string();
+            // Somebody else's demonstration on the shared engine: let it end.
+            let stranger = ran.err.contains("another controller") && !ran.err.contains(&own);
+            if !stranger || Instant::now() > deadline {
+                return ran;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Does one pass that must succeed.
+    #[track_caller]
+    pub(super) fn reconcile(&self) -> Ran {
+        self.moored(&["reconcile"]).exits(0)
+    }
+
+    /// Starts a subcommand and leaves it running.
+    pub(super) fn start(&self, arguments: &[&str]) -> Running {
+        let log = self.path("log");
+        let child = Command::new(MOORED)
+            .arg("--config")
+            .arg(self.path("config.yaml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(File::create(&log).unwrap())
+            .stderr(File::options().append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Running { child, log }
+    }
+
+    // --- the engine ---
+
+    /// Returns the name of a service's container.
+    pub(super) fn container(&self, service: &str) -> String {
+        format!("{}-{service}-1", self.stack)
+    }
+
+    /// Returns a field of a service's container, by the CLI's template.
+    #[track_caller]
+    pub(super) fn inspect(&self, service: &str, template: &str) -> String {
+        docker(&["inspect", "--format", template, &self.container(service)])
+    }
+
+    /// Returns the id of a service's container.
+    #[track_caller]
+    pub(super) fn id(&self, service: &str) -> String {
+        self.inspect(service, "{{.Id}}")
+    }
+
+    /// Returns the image that a service's container was made from, as it was named.
+    #[track_caller]
+    pub(super) fn image(&self, service: &str) -> String {
+        self.inspect(service, "{{.Config.Image}}")
+    }
+
+    /// Returns the names of all containers of this test, running or not.
+    pub(super) fn names(&self) -> Vec<String> {
+        let ours = format!("name={}", self.sandbox.name(""));
+        let listed = docker(&["ps", "--all", "--filter", &ours, "--format", "{{.Names}}"]);
+        let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns everything that the engine knows of this test's containers, networks and volumes,
+    /// but for what health checks change by themselves: every value by its path.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let ours = format!("name={}", self.sandbox.name(""));
+        let mut all = BTreeMap::new();
+        for (kind, list) in [
+            ("container", ["container", "ls", "-aq"].as_slice()),
+            ("network", &["network", "ls", "-q"]),
+            ("volume", &["volume", "ls", "-q"]),
+        ] {
+            let ids = docker(&[list, &["--filter", &ours]].concat());
+            for id in ids.lines() {
+                let text = docker(&[kind, "inspect", id]);
+                let mut value: Value = serde_json::from_str(&text).unwrap();
+                if kind == "container" {
+                    value[0]["State"]["Health"] = Value::Null;
+                    value[0]["ExecIDs"] = Value::Null;
+                }
+                flatten(&format!("{kind} {id}"), &value[0], &mut all);
+            }
+        }
+        all
+    }
+
+    /// Checks that nothing has changed since a snapshot, and names what has.
+    #[track_caller]
+    pub(super) fn unchanged(&self, before: &Snapshot) {
+        let now = self.snapshot();
+        let paths = before.keys().chain(now.keys());
+        let changed: BTreeMap<_, _> = paths
+            .filter(|path| before.get(*path) != now.get(*path))
+            .map(|path| (path, (before.get(path), now.get(path))))
+            .collect();
+        assert!(changed.is_empty(), "{changed:#?}");
+    }
+
+    /// Asks the published port who answers.
+    pub(super) fn answer(&self) -> Option<Value> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
+    }
+
+    /// Waits until the published port answers with this version.
+    pub(super) fn serves(&self, version: &str) {
+        eventually(&format!("{version} answers"), || {
+            self.answer().is_some_and(|it| it["version"] == version)
+        });
+    }
+
+    /// Returns how many attempts and journal entries are recorded.
+    pub(super) fn journal_rows(&self) -> (u64, u64) {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let path = self.path("moored/moored.db");
+        let database = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+        let count = |table: &str| {
+            let query = format!("SELECT count(*) FROM {table}");
+            database.query_row(&query, [], |row| row.get(0)).unwrap()
+        };
+        (count("attempts"), count("entries"))
+    }
+}
+
+/// What the engine knows, by path.
+pub(super) type Snapshot = BTreeMap<String, String>;
+
+fn flatten(path: &str, value: &Value, into: &mut Snapshot) {
+    let Some(fields) = value.as_object() else {
+        into.insert(path.to_owned(), value.to_string());
+        return;
+    };
+    for (name, value) in fields {
+        flatten(&format!("{path}.{name}"), value, into);
+    }
+}
+
+/// A subcommand that runs; killed when dropped.
+pub(super) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns what it said so far, on stdout and stderr.
+    pub(super) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has said this.
+    pub(super) fn says(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.said().contains(text) {
+            assert!(Instant::now() < deadline, "no {text:?} in\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends a signal by name.
+    pub(super) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; returns the exit code and panics if it takes longer than `within`.
+    pub(super) fn ends(&mut self, within: Duration) -> Option<i32> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "still runs: {}", self.said());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills it as a power cut would.
+    pub(super) fn kill(&mut self) {
+        // Fails only for one that has ended.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Compiles the stand-in application, unless that was done already; returns its path.
+fn standin() -> &'static Path {
+    static DONE: OnceLock<PathBuf> = OnceLock::new();
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock();
+    DONE.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin/main.rs");
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin");
+        let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+        if changed(&program) > changed(&source) {
+            return program;
+        }
+        // Under another name first: two test processes must not see half a program.
+        let new = program.with_extension(std::process::id().to_string());
+        let status = Command::new("rustc")
+            .args(["--edition", "2024", "-O", "-C", "panic=abort"])
+            .args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"])
+            .arg("-o")
+            .arg(&new)
+            .arg(&source)
+            .status()
+            .expect("rustc can be run");
+        assert!(status.success(), "rustc compiles the stand-in");
+        std::fs::rename(&new, &program).unwrap();
+        program
+    })
+}
