@@ -161,17 +161,13 @@ impl<'a> Planner<'a> {
 
     /// Plans what an interrupted pass left behind; returns the container that serves now.
     fn leftovers(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) -> Option<ContainerRef> {
+        let mut removed = Vec::new();
         for container in one.half_made.iter().cloned() {
             let why = RemoveReason::HalfMade;
             let action = Action::Remove { container, why };
-            after.push(self.push(Phase::Converge, action, &[], Vec::new()));
+            removed.push(self.push(Phase::Converge, action, &[], Vec::new()));
         }
-        // A container that is set aside still has the name that a replace needs for the next one.
-        if let (Some(Remedy::Replace), Some(container)) = (one.remedy, one.set_aside.clone()) {
-            let why = RemoveReason::Replaced;
-            let action = Action::Remove { container, why };
-            after.push(self.push(Phase::Converge, action, &[], Vec::new()));
-        }
+        after.extend(removed.iter().copied());
         let container = one.holder.map(reference)?;
         if !one.rename_back {
             return Some(container);
@@ -182,7 +178,8 @@ impl<'a> Planner<'a> {
             name: name.clone(),
         };
         let action = Action::Rename { container, name };
-        after.push(self.push(Phase::Converge, action, &[], Vec::new()));
+        // The one that goes may have the name still.
+        after.push(self.push(Phase::Converge, action, &[], removed));
         Some(back)
     }
 
@@ -324,10 +321,7 @@ impl<'a> Planner<'a> {
         let action = Action::Await {
             service: other.name.clone(),
             container: other.container_name.clone(),
-            instead: other
-                .set_aside
-                .clone()
-                .filter(|_| other.remedy != Some(Remedy::Replace)),
+            instead: other.set_aside.clone(),
             until,
             within: self.patience(other, until),
         };

@@ -106,13 +106,26 @@ impl<'a> Input<'a> {
         before: &BTreeMap<&ServiceName, Examined<'a>>,
     ) -> Examined<'a> {
         let mut examined = self.find(name, service);
+        self.differ(&mut examined, before);
+        // A killed pass never said that the container in its place is any good. What replaces it
+        // takes the place of the one before, so that a failure has that to go back to.
+        if examined.remedy == Some(Remedy::Replace) && self.go_back_to_set_aside(&mut examined) {
+            self.differ(&mut examined, before);
+        }
+        self.leave_alone(&mut examined);
+        examined
+    }
+
+    /// Finds out in what a service differs and what is the least to be done about it.
+    fn differ(&self, examined: &mut Examined<'a>, before: &BTreeMap<&ServiceName, Examined<'a>>) {
+        let (name, service) = (examined.name, examined.service);
         let released = self.released(name);
-        let git = self.wanted(&examined);
+        let git = self.wanted(examined);
         let image_known = self.image(service).is_some();
         examined.reasons = match examined.holder {
             None => vec![missing(released)],
             Some(holder) => {
-                let mut live = live_facts(holder, &examined, &git, self.veil());
+                let mut live = live_facts(holder, examined, &git, self.veil());
                 // What was a secret when it was released is one still.
                 hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
@@ -131,8 +144,23 @@ impl<'a> Input<'a> {
         if files && service.on_file_change == OnFileChange::Replace {
             examined.remedy = examined.remedy.max(Some(Remedy::Replace));
         }
-        self.leave_alone(&mut examined);
-        examined
+    }
+
+    /// Takes the container that is kept aside for the serving one, and the one in its place for
+    /// half made; returns whether there was one.
+    fn go_back_to_set_aside(&self, examined: &mut Examined<'a>) -> bool {
+        let Some(aside) = examined.set_aside.take() else {
+            return false;
+        };
+        let kept = self
+            .observed
+            .containers
+            .iter()
+            .find(|one| one.id == aside.id);
+        examined.half_made.extend(examined.holder.map(reference));
+        examined.holder = kept;
+        examined.rename_back = true;
+        true
     }
 
     fn released(&self, name: &ServiceName) -> Option<&'a Facts> {

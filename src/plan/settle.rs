@@ -30,10 +30,7 @@ impl<'a> Planner<'a> {
         let action = Action::Await {
             service: one.name.clone(),
             container: one.container_name.clone(),
-            instead: one
-                .set_aside
-                .clone()
-                .filter(|_| one.remedy != Some(Remedy::Replace)),
+            instead: one.set_aside.clone(),
             until,
             within: self.patience(one, until),
         };
