@@ -245,3 +245,21 @@ fn one_stack_of_several_can_be_asked_for() {
     docker(&["rm", "--force", &format!("{other}-worker-1")]);
     stage.reconcile();
 }
+
+#[test]
+fn a_container_gets_the_name_that_it_is_given() {
+    let stage = Stage::new("named");
+    let v1 = stage.app("v1");
+    stage.commit_web("first", &v1, "");
+    stage.reconcile();
+    // One that looks like a name of ours for a container that is kept aside.
+    let name = stage.sandbox.name("app.old");
+    stage.commit_web("a name", &v1, &format!("    container_name: {name}\n"));
+    stage.reconcile();
+    assert_eq!(stage.names(), [name]);
+    stage.reconcile().says(&["nothing to do"]);
+    stage.revert();
+    stage.reconcile();
+    assert_eq!(stage.names(), [stage.container("web")]);
+    stage.serves("v1");
+}

@@ -170,3 +170,16 @@ fn a_revert_after_a_kill_goes_back_to_what_ran() {
     assert_eq!(stage.names(), [stage.container("web")]);
     stage.moored(&["plan"]).exits(0);
 }
+
+#[test]
+fn a_second_bad_commit_after_a_kill_still_goes_back_to_what_was_good() {
+    let stage = Stage::new("killtwice");
+    let bad = stage.app_with("bad", &["ENV NEVER_READY=1"]);
+    let worse = stage.app_with("worse", &["ENV NEVER_READY=1"]);
+    let id = killed_while_waiting(&stage, &bad);
+    stage.commit_web("worse", &worse, "");
+    stage.moored(&["reconcile"]).exits(1).says(&["rolled back"]);
+    stage.serves("v1");
+    assert_eq!(stage.id("web"), id);
+    assert_eq!(stage.names(), [stage.container("web")]);
+}
