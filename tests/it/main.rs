@@ -9,6 +9,8 @@ mod e2e;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod journal_replay;
 #[cfg(test)]
 mod properties;
@@ -18,3 +20,5 @@ mod scenarios;
 mod source;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;

@@ -1,0 +1,344 @@
+//! The direction of the dependencies, and what each room may know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Source, files, none, read};
+
+/// Rooms that every room may import from; the leaves among themselves only as far as listed.
+const LEAVES: [(&str, &[&str]); 10] = [
+    ("clock", &[]),
+    ("config", &["diagnostic", "document"]),
+    ("diagnostic", &[]),
+    ("document", &["diagnostic", "yaml"]),
+    ("files", &[]),
+    ("labels", &[]),
+    ("lock", &[]),
+    ("secret", &[]),
+    ("table", &[]),
+    ("yaml", &["diagnostic"]),
+];
+
+/// The rooms in the order in which data flows, with those that each may import from.
+const ROOMS: [(&str, &[&str]); 15] = [
+    ("source", &[]),
+    ("engine", &[]),
+    ("desired", &["source", "engine"]),
+    ("observe", &["source", "engine", "desired"]),
+    ("plan", &["source", "engine", "desired", "observe"]),
+    // What a pass tells while it works is told in the words of the plan.
+    ("events", &["source", "engine", "desired", "plan"]),
+    ("journal", &[]),
+    ("record", &["source", "desired", "plan", "journal"]),
+    (
+        "execute",
+        &[
+            "engine", "desired", "observe", "plan", "events", "journal", "record",
+        ],
+    ),
+    (
+        "report",
+        &[
+            "source", "engine", "desired", "observe", "plan", "events", "journal", "record",
+        ],
+    ),
+    ("host", &["source", "engine", "events", "record", "execute"]),
+    (
+        "stacks",
+        &["source", "engine", "desired", "events", "record", "host"],
+    ),
+    (
+        "reconcile",
+        &[
+            "engine", "desired", "observe", "plan", "events", "journal", "record", "execute",
+            "host", "stacks",
+        ],
+    ),
+    (
+        "controller",
+        &[
+            "source",
+            "desired",
+            "plan",
+            "events",
+            "journal",
+            "host",
+            "stacks",
+            "reconcile",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "source",
+            "engine",
+            "plan",
+            "events",
+            "journal",
+            "record",
+            "report",
+            "host",
+            "stacks",
+            "reconcile",
+            "controller",
+        ],
+    ),
+];
+
+/// What breaks the order and is known to: room, what it imports, why it is so for now.
+const EXCEPTIONS: [(&str, &str, &str); 3] = [
+    (
+        "report",
+        "reconcile",
+        "reports are made of a pass's results, whose types live there",
+    ),
+    ("report", "stacks", "the same: the error of a stack"),
+    (
+        "report",
+        "host",
+        "status and history take a View to look by themselves",
+    ),
+];
+
+/// Rooms that may know the engine's words, and nothing of how it is talked to.
+const WORDS_ONLY: [&str; 2] = ["desired", "plan"];
+
+/// Returns what a file imports of this crate: the path below `crate::`.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let path = |text: &str| -> String {
+            text.chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || "_:".contains(*c))
+                .collect()
+        };
+        match rest.strip_prefix('{') {
+            None => {
+                found.insert(path(rest));
+            }
+            Some(group) => {
+                let mut depth = 0_u32;
+                let mut item = String::new();
+                for c in group.chars() {
+                    match c {
+                        '}' if depth == 0 => break,
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => {
+                            found.insert(path(item.trim()));
+                            item.clear();
+                            continue;
+                        }
+                        _ => {}
+                    }
+                    item.push(c);
+                }
+                found.insert(path(item.trim()));
+            }
+        }
+    }
+    found.remove("");
+    found
+}
+
+fn first(path: &str) -> &str {
+    path.split("::").next().unwrap_or(path)
+}
+
+#[test]
+fn imports_are_found_in_groups_too() {
+    let code = "use crate::{plan, record::{A, B}, table};\nuse crate::engine::model::Image;\n";
+    let found = imports(code);
+    let expected = ["engine::model::Image", "plan", "record::", "table"];
+    assert_eq!(found, expected.map(str::to_owned).into());
+}
+
+#[test]
+fn rooms_import_only_from_earlier_ones() {
+    let leaves: BTreeMap<&str, &[&str]> = LEAVES.into();
+    let rooms: BTreeMap<&str, &[&str]> = ROOMS.into();
+    let mut findings = Vec::new();
+    let mut used = BTreeSet::new();
+    for file in files("src") {
+        let Some(room) = file.room() else { continue };
+        for path in imports(&file.code()) {
+            let target = first(&path);
+            let allowed = match (leaves.get(room), rooms.get(room)) {
+                (Some(may), _) => may.contains(&target),
+                (None, Some(may)) => leaves.contains_key(target) || may.contains(&target),
+                (None, None) => {
+                    findings.push(format!("{}: {room} is no room of this test", file.path));
+                    true
+                }
+            };
+            let excepted = EXCEPTIONS
+                .iter()
+                .any(|(from, to, _)| *from == room && *to == target);
+            if excepted {
+                used.insert((room.to_owned(), target.to_owned()));
+            }
+            if target != room && !allowed && !excepted {
+                findings.push(format!("{}: imports crate::{path}", file.path));
+            }
+        }
+    }
+    for (from, to, _) in EXCEPTIONS {
+        if !used.contains(&(from.to_owned(), to.to_owned())) {
+            findings.push(format!(
+                "the exception {from} → {to} is not needed any more"
+            ));
+        }
+    }
+    none(&findings);
+}
+
+/// The table itself must have a direction.
+#[test]
+fn the_rooms_are_in_order() {
+    let mut before = BTreeSet::new();
+    for (room, may) in ROOMS {
+        let later: Vec<&&str> = may.iter().filter(|one| !before.contains(**one)).collect();
+        assert!(later.is_empty(), "{room} comes before {later:?}");
+        before.insert(room);
+    }
+}
+
+#[test]
+fn desired_and_plan_know_only_the_engines_words() {
+    let mut findings = Vec::new();
+    for file in files("src") {
+        if !file.room().is_some_and(|room| WORDS_ONLY.contains(&room)) {
+            continue;
+        }
+        for path in imports(&file.code()) {
+            let words = ["engine::model", "engine::reference"];
+            if first(&path) == "engine" && !words.iter().any(|word| path.starts_with(word)) {
+                findings.push(format!("{}: imports crate::{path}", file.path));
+            }
+        }
+    }
+    none(&findings);
+}
+
+/// Returns the files whose code has `word`, but for those below `home`.
+fn strangers(word: &str, homes: &[&str]) -> Vec<String> {
+    let at_home = |file: &Source| homes.iter().any(|home| file.path.starts_with(home));
+    files("src")
+        .iter()
+        .filter(|file| !at_home(file) && file.code().contains(word))
+        .map(|file| format!("{}: has {word}", file.path))
+        .collect()
+}
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut findings = Vec::new();
+    for (library, home) in [
+        ("bollard::", "src/engine/docker/"),
+        ("git2::", "src/source/"),
+        ("rusqlite::", "src/record/"),
+        ("notify::", "src/source/watch.rs"),
+        ("serde_yaml::", "src/document.rs"),
+        ("granit_parser::", "src/yaml/"),
+        ("clap::", "src/cli/"),
+        ("indicatif::", "src/report/"),
+        ("comfy_table::", "src/table.rs"),
+        ("cap_std::", "src/execute/files.rs"),
+    ] {
+        // The form of a result is an argument of the command line too.
+        let homes: &[&str] = if library == "clap::" {
+            &[home, "src/report/mod.rs"]
+        } else {
+            &[home]
+        };
+        findings.extend(strangers(library, homes));
+        let here = files(home).iter().any(|file| file.code().contains(library));
+        assert!(here, "{library} is not used in {home} any more");
+    }
+    none(&findings);
+}
+
+#[test]
+fn only_cli_and_report_print() {
+    let words = [
+        "println!", "print!(", "eprint", "stdout()", "stderr()", "dbg!",
+    ];
+    let findings: Vec<String> = words
+        .iter()
+        .flat_map(|word| strangers(word, &["src/cli/", "src/report/"]))
+        .collect();
+    none(&findings);
+}
+
+#[test]
+fn no_shell_and_one_child_process() {
+    let mut findings = strangers("Command::new", &["src/source/fetch.rs"]);
+    findings.extend(strangers("process::Command", &["src/source/fetch.rs"]));
+    findings.extend(strangers("process::{Child", &["src/source/fetch.rs"]));
+    for word in ["\"sh\"", "\"bash\"", "\"-c\"", "/bin/sh", "/bin/bash"] {
+        findings.extend(strangers(word, &[]));
+    }
+    none(&findings);
+}
+
+#[test]
+fn planning_is_pure() {
+    let words = [
+        "async ", "tokio", "std::fs", "std::env", "std::net", "Instant", "::now", "fastrand",
+        "random", "HashMap", "HashSet", "Engine>", "dyn ",
+    ];
+    let mut findings = Vec::new();
+    for file in files("src/plan") {
+        let code = file.code();
+        for word in words.iter().filter(|word| code.contains(**word)) {
+            // A closure that the caller gives decides what is public; it has no effect.
+            let closures = *word == "dyn " && !code.replace("dyn Fn", "").contains("dyn ");
+            if !closures {
+                findings.push(format!("{}: has {word}", file.path));
+            }
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn looking_holds_no_write_engine() {
+    let host = read("src/host.rs");
+    let view = host.split("pub struct View {").nth(1).unwrap();
+    let view = view.split("\n}").next().unwrap();
+    assert!(view.contains("dyn ReadEngine"), "{view}");
+    let mut findings = Vec::new();
+    for place in [
+        "src/observe.rs",
+        "src/plan",
+        "src/report",
+        "src/stacks.rs",
+        "src/cli/look.rs",
+    ] {
+        for file in files(place) {
+            if file.code().contains("WriteEngine") || file.code().contains("Docker") {
+                findings.push(format!("{}: can change the engine", file.path));
+            }
+        }
+    }
+    if view.contains("WriteEngine") {
+        findings.push("src/host.rs: a View can change the engine".to_owned());
+    }
+    none(&findings);
+}
+
+#[test]
+fn sensitive_values_cannot_be_printed() {
+    let code = read("src/secret.rs");
+    let before = code.split("pub struct Sensitive").next().unwrap();
+    let derive = before
+        .lines()
+        .rfind(|line| line.contains("derive"))
+        .unwrap();
+    for name in ["Debug", "Display", "Serialize"] {
+        assert!(!derive.contains(name), "{derive}");
+        let by_hand = files("src")
+            .iter()
+            .any(|file| file.text.contains(&format!("{name} for Sensitive")));
+        assert!(!by_hand, "Sensitive has {name}");
+    }
+}
