@@ -1,10 +1,11 @@
 # Moored as a container.
 #
 #   docker build --tag moored .
-#   docker run --detach --name moored --restart unless-stopped \
+#   install --directory --owner 10001 --group 10001 --mode 0700 /var/lib/moored
+#   docker run --detach --name moored --restart unless-stopped --stop-timeout 600 \
 #       --group-add "$(stat -c %g /var/run/docker.sock)" \
 #       --volume /etc/moored:/etc/moored:ro \
-#       --volume moored-state:/var/lib/moored \
+#       --volume /var/lib/moored:/var/lib/moored \
 #       --volume /var/run/docker.sock:/var/run/docker.sock \
 #       --volume /run/lock:/run/lock \
 #       moored
@@ -12,13 +13,14 @@
 # | mount | what for |
 # |---|---|
 # | /etc/moored (read-only) | `config.yaml` and the keys it names, readable by user 10001 |
-# | /var/lib/moored | journal, releases, fetched repository: keep it across upgrades |
+# | /var/lib/moored, at the same path | journal, releases, fetched repository, project directories |
 # | /var/run/docker.sock | the engine; its group is given by --group-add, so root is not needed |
 # | /run/lock | the lock that refuses a second controller on the same engine |
 #
-# A local state repository, `project_directory`, env files and other host paths that a stack names
-# must be mounted at the same path as on the host: the engine resolves them there.
-# For a state directory of the host instead of a named volume: chown it to 10001:10001.
+# The state directory is a directory of the host and no named volume: repository files that
+# services mount are placed below it, and the engine looks for them at that path of the host. A
+# local state repository, `project_directory`, environment files and other host paths that a stack
+# names must be mounted at the same path too. More: docs/operations.md.
 
 ARG RUST_IMAGE=rust:1.95-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
@@ -40,7 +42,6 @@ RUN apt-get update \
     && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/moored
 COPY --from=build /build/target/release/moored /usr/local/bin/moored
 USER 10001:10001
-VOLUME /var/lib/moored
 # Ends the running step safely first.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/moored"]
