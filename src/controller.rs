@@ -15,8 +15,9 @@ use crate::desired::StackName;
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
+use crate::pass::{ByStack, PassError, Passed};
 use crate::plan::Weight;
-use crate::reconcile::{ByStack, PassError, Passed, reconcile};
+use crate::reconcile::reconcile;
 use crate::source::Watch;
 use crate::stacks::LoadError;
 
@@ -34,8 +35,9 @@ const BURST: Duration = Duration::from_millis(50);
 /// The first time between two looks for an engine that is away.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest time between two tries of what keeps failing.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// The longest time between two tries of what keeps failing: long enough to spare a remote that
+/// is down, short enough that nobody waits for us when it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2 * 60);
 
 /// Runs passes until it is asked to stop. `report` is told the result of each.
 pub async fn run(
@@ -210,8 +212,7 @@ mod tests {
         };
         within(Trouble::None, 0, 30.0);
         within(Trouble::Remote, 1, 60.0);
-        within(Trouble::Remote, 3, 240.0);
-        within(Trouble::Remote, 60, 600.0);
+        within(Trouble::Remote, 60, 120.0);
         within(Trouble::Engine, 1, 1.0);
         within(Trouble::Engine, 60, 30.0);
     }

@@ -3,10 +3,11 @@
 //! The modules in the order in which data flows through them:
 //! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
-//! is the only loop, [`cli`] the only place that prints.
+//! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
+//! tells while it works.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`events`], [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
 
 pub mod cli;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod journal;
 pub mod labels;
 pub mod lock;
 pub mod observe;
+pub mod pass;
 pub mod plan;
 pub mod reconcile;
 pub mod record;

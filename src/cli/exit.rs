@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use crate::host::HostError;
 use crate::journal::Outcome;
+use crate::pass::{ByStack, Looked, PassError, Passed};
 use crate::plan::{Plan, Weight};
-use crate::reconcile::{ByStack, Looked, PassError, Passed};
+use crate::source::SourceError;
 use crate::stacks::LoadError;
 
 /// How the program ends. Part of the public interface: `docs/operations.md`.
@@ -111,6 +112,13 @@ fn of_holds(plan: &Plan) -> Exit {
 pub(super) fn of_error(error: &PassError) -> Exit {
     match error {
         PassError::Load(LoadError::State(_) | LoadError::Read(_)) => Exit::BadState,
+        // These are found on use, but it is the settings that are wrong.
+        PassError::Load(LoadError::Source(
+            SourceError::Unsupported { .. }
+            | SourceError::CredentialsInUrl { .. }
+            | SourceError::InvalidBranch { .. }
+            | SourceError::AuthFile { .. },
+        )) => Exit::Usage,
         PassError::Load(LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Engine(_))
         | PassError::Engine(_) => Exit::Unavailable,
         PassError::Load(LoadError::Record(_)) | PassError::Record(_) => Exit::Failed,

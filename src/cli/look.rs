@@ -3,7 +3,8 @@
 
 use super::context::{Cli, Failure};
 use super::{Exit, exit};
-use crate::reconcile::{self, PassError};
+use crate::pass::PassError;
+use crate::reconcile;
 use crate::report::{self, DriftReport, PlanReport};
 
 fn failure(error: &PassError) -> Failure {

@@ -13,7 +13,8 @@ use crate::config::{self, Config};
 use crate::controller::{self, Signals};
 use crate::engine::EngineError;
 use crate::host::{Host, HostError};
-use crate::reconcile::{self, ByStack, PassError, Passed};
+use crate::pass::{ByStack, PassError, Passed};
+use crate::reconcile;
 use crate::report::PassReport;
 
 pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {

@@ -94,6 +94,9 @@ pub trait ReadEngine: Send + Sync {
     /// [`EngineError::Registry`] that it could not be asked.
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError>;
 
+    /// Returns the last lines that a container wrote, at most `lines`.
+    async fn last_words(&self, id: &str, lines: u16) -> Result<String, EngineError>;
+
     /// Lists all networks of the host.
     async fn networks(&self) -> Result<Vec<Network>, EngineError>;
 

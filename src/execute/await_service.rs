@@ -59,13 +59,13 @@ impl<Name: std::fmt::Display> Wait<'_, Name> {
         loop {
             let why = match self.look(engine, &mut seen).await? {
                 Look::Reached => return Ok(()),
-                Look::Never(why) => return Err(self.not_up(why)),
+                Look::Never(why) => return Err(self.not_up(engine, why).await),
                 Look::NotYet(why) => why,
             };
             let waited = seen.began.elapsed();
             if waited > self.within {
                 let within = humantime::format_duration(self.within);
-                return Err(self.not_up(format!("{why} after {within}")));
+                return Err(self.not_up(engine, format!("{why} after {within}")).await);
             }
             if told.elapsed() >= BETWEEN_WORDS {
                 told = Instant::now();
@@ -80,11 +80,15 @@ impl<Name: std::fmt::Display> Wait<'_, Name> {
         }
     }
 
-    fn not_up(&self, why: String) -> StepError {
+    async fn not_up(&self, engine: &dyn ReadEngine, why: String) -> StepError {
+        /// Enough for a stack trace's end, and little enough to be read.
+        const LINES: u16 = 10;
+        // They only help; that the service is not up is known without.
+        let last_words = engine.last_words(self.container, LINES).await;
         StepError::NotUp {
             service: self.service.to_string(),
-            container: self.container.to_owned(),
             why,
+            last_words: last_words.unwrap_or_default(),
         }
     }
 

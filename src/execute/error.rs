@@ -12,14 +12,14 @@ pub enum StepError {
     #[error("{0}")]
     Engine(#[from] EngineError),
     /// A service did not come up.
-    #[error("{service} is not up: {why}\n  hint: see what it says: docker logs {container}")]
+    #[error("{service} is not up: {why}{}", quoted(last_words))]
     NotUp {
         /// Which one.
         service: String,
-        /// Its container.
-        container: String,
         /// What was seen.
         why: String,
+        /// The last lines that its container wrote: it may be gone by the time that anybody asks.
+        last_words: String,
     },
     /// A file could not be placed.
     #[error("failed to place {}: {source}", path.display())]
@@ -42,4 +42,14 @@ impl StepError {
     pub(super) fn is_loss_of_engine(&self) -> bool {
         matches!(self, Self::Engine(EngineError::Unavailable { .. }))
     }
+}
+
+/// Returns the last words of a container as an indented block; nothing for none.
+fn quoted(last_words: &str) -> String {
+    if last_words.trim().is_empty() {
+        return String::new();
+    }
+    let lines = last_words.trim_end().lines();
+    let lines: String = lines.fold(String::new(), |text, line| text + "\n    " + line);
+    format!("\n  its last words:{lines}")
 }

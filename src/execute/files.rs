@@ -113,7 +113,7 @@ fn write_atomically(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Re
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
-        dir.create_dir_all(parent)?;
+        make_directories(dir, parent)?;
     }
     let random = hex::encode(crate::files::random_bytes(6)?);
     let temporary = parent
@@ -126,6 +126,20 @@ fn write_atomically(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Re
         dir.remove_file(&temporary).unwrap_or_default();
     }
     written
+}
+
+/// Makes the directories that are missing, readable for the users that containers run as,
+/// whatever our own file mode creation mask is.
+fn make_directories(dir: &Dir, path: &Path) -> io::Result<()> {
+    let mut so_far = PathBuf::new();
+    for component in path.components() {
+        so_far.push(component);
+        if !dir.is_dir(&so_far) {
+            dir.create_dir(&so_far)?;
+            dir.set_permissions(&so_far, Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_new(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

@@ -5,8 +5,8 @@
 //!   prepare   1  pull     web     shop@sha256:77aa…   image shop:v1 → shop:v2
 //!   converge  2  replace  web     image shop:v1 → shop:v2                       after 1
 //!   verify    3  ready    web     healthy ≤ 1m                                  after 2
-//!   settle    4  remove   web     the one before                                after 3
-//!             5  record   release                                               after 4
+//!   settle    4  record   release                                               after 3
+//!             5  remove   shop-web-1.old  the one before                        after 4
 //!   holds     —  volume shop_data: driver options differ; data would be lost
 //! ```
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, ContainerRef, Phase, Placement};
 use super::diff::Remedy;
+use super::examined::Examined;
 use super::facts::Field;
 use super::order::Planner;
-use super::services::{Examined, Input, reference};
+use super::services::{Input, reference};
 use super::{Hold, Reason};
 use crate::desired::{DriftPolicy, ServiceName, Wanted};
 use crate::engine::model::{Container, Network, Volume};
@@ -18,7 +19,7 @@ use crate::source::RepoPath;
 /// Passes of one revision within an hour after which something is thought to undo our work.
 ///
 /// A poll makes 120 of them in an hour; a person who tries out what drift does makes a dozen.
-const SETTLES_WITHIN: usize = 20;
+pub const SETTLES_WITHIN: usize = 20;
 
 impl<'a> Planner<'a> {
     /// Holds a revision that failed, or that is put in place over and over.

@@ -143,8 +143,9 @@ impl fmt::Display for Hold {
         match self {
             Self::FailedRevision { attempt, error } => write!(
                 f,
-                "this revision failed in attempt {attempt}: {error}; commit a change, revert it, \
-                 or run: moored retry"
+                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
+                 moored retry",
+                error.lines().next().unwrap_or_default()
             ),
             Self::DoesNotSettle { times } => write!(
                 f,

@@ -8,6 +8,7 @@
 mod action;
 mod diff;
 mod display;
+mod examined;
 pub mod facts;
 mod ground;
 mod history;
@@ -15,6 +16,7 @@ mod hold;
 mod order;
 mod services;
 mod settle;
+mod spec;
 
 use serde::Serialize;
 
@@ -23,6 +25,7 @@ pub use action::{
     incoming, is_aside, is_incoming,
 };
 pub use diff::{Origin, Reason, value};
+pub use ground::SETTLES_WITHIN;
 pub use history::{Failure, History, PastAttempt, Release, ReleaseId, ReleasedImage};
 pub use hold::{Hold, Weight};
 pub use order::plan;

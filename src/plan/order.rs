@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
+use super::examined::Examined;
 use super::facts::{Fact, Field};
-use super::services::{Examined, Input, reference};
+use super::services::{Input, reference};
 use super::{Context, Difference, History, Hold, Plan, Reason, Weight};
 use crate::desired::{Condition, DesiredState, ServiceName};
 use crate::engine::model::{ContainerState, Health};
@@ -164,6 +165,12 @@ impl<'a> Planner<'a> {
         let mut removed = Vec::new();
         for container in one.half_made.iter().cloned() {
             let why = RemoveReason::HalfMade;
+            let action = Action::Remove { container, why };
+            removed.push(self.push(Phase::Converge, action, &[], Vec::new()));
+        }
+        // One that a recorded release has left over has the name that a replace needs for the next.
+        if let (Some(Remedy::Replace), Some(container)) = (one.remedy, one.set_aside.clone()) {
+            let why = RemoveReason::Replaced;
             let action = Action::Remove { container, why };
             removed.push(self.push(Phase::Converge, action, &[], Vec::new()));
         }

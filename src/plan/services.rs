@@ -2,16 +2,14 @@
 //! to be done about it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
+use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
 use super::{Context, History, Hold, Origin, PastAttempt};
 use crate::desired::{Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName};
-use crate::engine::model::{
-    Container, ContainerSpec, ContainerState, Health, Image, MountSource, Restart,
-};
+use crate::engine::model::{Container, ContainerState, Health, Image, Restart};
 use crate::labels;
 use crate::observe::{ImageState, ObservedState, content_digest};
 use crate::secret::DigestKey;
@@ -23,49 +21,6 @@ pub(super) struct Input<'a> {
     pub(super) observed: &'a ObservedState,
     pub(super) history: &'a History,
     pub(super) context: &'a Context<'a>,
-}
-
-/// What was found out about one service.
-pub(super) struct Examined<'a> {
-    pub(super) name: &'a ServiceName,
-    pub(super) service: &'a Service,
-    /// Name that its container has or gets.
-    pub(super) container_name: String,
-    /// The container that serves now, if any.
-    pub(super) holder: Option<&'a Container>,
-    /// The serving container was set aside by an interrupted replace and needs its name back.
-    pub(super) rename_back: bool,
-    /// Half-made containers of an interrupted pass.
-    pub(super) half_made: Vec<ContainerRef>,
-    /// The container before, still kept aside.
-    pub(super) set_aside: Option<ContainerRef>,
-    /// Fields in which it differs.
-    pub(super) reasons: Vec<Reason>,
-    /// The least action that takes them away; `None` = nothing to do.
-    pub(super) remedy: Option<Remedy>,
-    /// What is left as it is.
-    pub(super) holds: Vec<Hold>,
-}
-
-impl Examined<'_> {
-    /// Returns what the serving container is called in a network.
-    pub(super) fn aliases_in(&self, network: &str) -> Vec<String> {
-        let endpoint = self
-            .holder
-            .and_then(|holder| holder.spec.networks.get(network));
-        let aliases = endpoint.map(|endpoint| &endpoint.aliases);
-        aliases.into_iter().flatten().cloned().collect()
-    }
-
-    /// Returns whether an interrupted pass left it as it is: nobody changed it by hand then.
-    fn is_left_by_a_pass(&self) -> bool {
-        self.rename_back
-            || self.set_aside.is_some()
-            || !self.half_made.is_empty()
-            || self
-                .holder
-                .is_some_and(|holder| holder.state == ContainerState::Created)
-    }
 }
 
 impl<'a> Input<'a> {
@@ -80,7 +35,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn veil(&self) -> Veil<'a> {
+    pub(super) fn veil(&self) -> Veil<'a> {
         Veil {
             key: self.context.key,
             secrets: &self.desired.secrets,
@@ -149,6 +104,9 @@ impl<'a> Input<'a> {
     /// Takes the container that is kept aside for the serving one, and the one in its place for
     /// half made; returns whether there was one.
     fn go_back_to_set_aside(&self, examined: &mut Examined<'a>) -> bool {
+        if !examined.is_unverified(self.history) {
+            return false;
+        }
         let Some(aside) = examined.set_aside.take() else {
             return false;
         };
@@ -379,62 +337,6 @@ impl<'a> Input<'a> {
         self.history.past.iter().filter(move |past| {
             past.revision == *revision && now.saturating_sub(past.ended_at) < AN_HOUR
         })
-    }
-
-    /// Returns what the container of a service is made from, labels of ours included.
-    pub(super) fn container_spec(&self, one: &Examined<'_>) -> ContainerSpec {
-        let (name, service) = (one.name, one.service);
-        let mut spec = service.spec.clone();
-        let attempt = self.history.next_attempt;
-        if let Some(holder) = one.holder {
-            carry_over_anonymous(&mut spec, holder, self.image(service));
-        }
-        // Without the image, so that the digest says what Git says and nothing else.
-        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
-        let said: Vec<(&Field, &Fact)> = said.iter().collect();
-        let bytes = serde_json::to_vec(&said).unwrap_or_default();
-        let digest = self.context.key.digest(&bytes).to_string();
-        let revision = self.desired.commit.revision.clone();
-        let release = super::ReleaseId { attempt, revision }.to_string();
-        let working_dir: &Path = &self.desired.project_directory;
-        spec.labels.extend(
-            [
-                (labels::PROJECT, self.desired.stack.to_string()),
-                (labels::SERVICE, name.to_string()),
-                (labels::NUMBER, "1".to_owned()),
-                (labels::ONEOFF, "False".to_owned()),
-                (labels::CONFIG_HASH, digest.clone()),
-                (labels::WORKING_DIR, working_dir.display().to_string()),
-                (labels::STACK, self.desired.stack.to_string()),
-                (labels::INSTANCE, self.context.instance.to_owned()),
-                (labels::DIGEST, digest),
-                (labels::RELEASE, release),
-                (labels::ATTEMPT, attempt.to_string()),
-            ]
-            .map(|(label, value)| (label.to_owned(), value)),
-        );
-        spec
-    }
-}
-
-/// Takes over the nameless volumes of the container before: an image that declares a volume keeps
-/// its data there, and a new one would be empty.
-fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container, image: Option<&Image>) {
-    for (target, mount) in &holder.spec.mounts {
-        // One that neither Git nor the image wants any more would stay for ever. What an image
-        // that is not here yet wants is not known, and losing data is worse than a mount too many.
-        let wanted = spec.mounts.contains_key(target)
-            || image.is_none_or(|image| image.volumes.contains(target));
-        if !wanted || !matches!(mount.source, MountSource::Anonymous(Some(_))) {
-            continue;
-        }
-        let wanted = spec
-            .mounts
-            .entry(target.clone())
-            .or_insert_with(|| mount.clone());
-        if wanted.source == MountSource::Anonymous(None) {
-            wanted.source = mount.source.clone();
-        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ReleaseId;
-use super::action::{Action, Await, ContainerRef, Phase, ReleaseDraft, RemoveReason, aside};
+use super::action::{Action, Await, Phase, ReleaseDraft, RemoveReason};
 use super::diff::{Remedy, compare};
+use super::examined::Examined;
 use super::order::Planner;
-use super::services::{Examined, Input};
+use super::services::Input;
 use crate::desired::{Condition, ServiceName};
 use crate::engine::model::Healthcheck;
 use crate::observe::content_digest;
@@ -17,8 +18,7 @@ impl<'a> Planner<'a> {
     pub(super) fn verify(&mut self, one: &Examined<'a>) {
         let step = self.step_of.get(one.name).copied();
         let started = step.is_some() && one.remedy > Some(Remedy::Reconnect);
-        // The one before is still there: an interrupted pass did not get as far as this look.
-        let owed = one.remedy.is_none() && one.set_aside.is_some();
+        let owed = !started && one.is_unverified(self.input.history);
         let waited = [Condition::Healthy, Condition::Completed]
             .iter()
             .any(|condition| self.awaits.contains_key(&(one.name, *condition)));
@@ -89,44 +89,26 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Takes away what the new state no longer needs, and records the release.
+    /// Records the release, then takes away what it no longer needs: what is left over after a
+    /// crash in between is known to be so.
     pub(super) fn settle(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
-        let before: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
-        let gates: Vec<u32> = self.leaves(&before);
-        for one in examined.values() {
-            let replaced = match (one.remedy, &one.holder) {
-                (Some(Remedy::Replace), Some(holder)) => {
-                    let back = one.rename_back.then_some(&one.container_name);
-                    Some(ContainerRef {
-                        id: holder.id.clone(),
-                        name: aside(back.unwrap_or(&holder.name)),
-                    })
-                }
-                _ => one.set_aside.clone(),
-            };
-            if let Some(container) = replaced {
-                let action = Action::Remove {
-                    container,
-                    why: RemoveReason::Replaced,
-                };
-                self.push(Phase::Settle, action, &[], gates.clone());
-            }
+        let work: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+        let mut gates = self.leaves(&work);
+        if !work.is_empty() || self.unrecorded(examined) {
+            let draft = Box::new(self.release(examined));
+            gates = vec![self.push(Phase::Settle, Action::Record(draft), &[], gates)];
+        }
+        for container in examined.values().filter_map(Examined::goes) {
+            let why = RemoveReason::Replaced;
+            let action = Action::Remove { container, why };
+            self.push(Phase::Settle, action, &[], gates.clone());
         }
         if self.input.desired.prune {
             for container in self.orphans() {
-                let action = Action::Remove {
-                    container,
-                    why: RemoveReason::Orphan,
-                };
+                let why = RemoveReason::Orphan;
+                let action = Action::Remove { container, why };
                 self.push(Phase::Settle, action, &[], gates.clone());
             }
-        }
-        let unrecorded = self.unrecorded(examined);
-        if !self.steps.is_empty() || unrecorded {
-            let all: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
-            let after = self.leaves(&all);
-            let draft = Box::new(self.release(examined));
-            self.push(Phase::Settle, Action::Record(draft), &[], after);
         }
     }
 

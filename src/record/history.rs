@@ -60,7 +60,7 @@ impl Record {
                 .prepare_cached(
                     "SELECT attempt, revision, subject, author, began_at,
                             (SELECT max(at) FROM entries e WHERE e.stack = a.stack AND e.attempt = a.attempt
-                             AND e.entry NOT LIKE '%forgiven%'),
+                             AND e.entry <> '{\"entry\":\"forgiven\"}'),
                             plan, touched
                      FROM attempts a WHERE stack = ?1 ORDER BY attempt DESC LIMIT ?2",
                 )?

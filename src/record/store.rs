@@ -11,7 +11,7 @@ use super::writer::Journal;
 use super::{Attempt, RecordError, history, schema};
 use crate::desired::{ServiceName, StackName};
 use crate::journal::{self, Entry, Outcome, Status};
-use crate::plan::{Plan, Release, ReleasedImage};
+use crate::plan::{Plan, Release, ReleasedImage, SETTLES_WITHIN};
 
 /// The database of one state directory. Cloning is cheap; clones share the connection.
 #[derive(Clone)]
@@ -273,15 +273,20 @@ impl Record {
     /// # Errors
     /// The record can't be read or written.
     pub fn forgive(&self, stack: &StackName, now: Timestamp) -> Result<bool, RecordError> {
-        let mut forgiven = false;
+        let history = self.history(stack)?;
+        let last = history.past.last().map(|past| &past.revision);
+        let as_last = history
+            .past
+            .iter()
+            .filter(|past| Some(&past.revision) == last);
+        let held = history.failed.is_some() || as_last.count() >= SETTLES_WITHIN;
         for attempt in self.attempts(stack, history::LOOK_BACK)? {
-            if attempt.status.outcome.is_some() && !attempt.status.forgiven {
+            if held && attempt.status.outcome.is_some() && !attempt.status.forgiven {
                 self.journal(stack, attempt.number)?
                     .append(&Entry::Forgiven, now)?;
-                forgiven = true;
             }
         }
-        Ok(forgiven)
+        Ok(held)
     }
 
     /// Ends the attempts that a killed controller left open, and returns them.

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::Report;
+use crate::pass::{ByStack, Looked};
 use crate::plan::{Difference, Hold, ReleaseId, value};
-use crate::reconcile::{ByStack, Looked};
 use crate::source::Revision;
 use crate::table;
 

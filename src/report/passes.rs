@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::Report;
 use crate::diagnostic::Diagnostics;
 use crate::journal::Outcome;
+use crate::pass::{ByStack, Looked, PassError, Passed};
 use crate::plan::{Plan, Weight};
-use crate::reconcile::{ByStack, Looked, PassError, Passed};
 use crate::stacks::LoadError;
 
 /// What one stack came to.

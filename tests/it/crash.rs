@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use moored::desired::DesiredState;
 use moored::journal::Outcome;
 use moored::labels;
+use moored::pass::Passed;
 use moored::plan::Hold;
-use moored::reconcile::Passed;
 use moored::source::RepoPath;
 
 use crate::support::bench::{Bench, Files, files_below};

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 
 use moored::desired::DesiredState;
 use moored::journal::Outcome;
+use moored::pass::{ByStack, Looked, Passed};
 use moored::plan::{Plan, Weight};
-use moored::reconcile::{ByStack, Looked, Passed};
 use moored::report::{DriftReport, Report as _};
 
 use crate::support::bench::{Bench, files_below};

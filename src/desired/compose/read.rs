@@ -81,6 +81,16 @@ pub(in crate::desired) fn compose(
         .map_or_nothing(tree, "a Compose file")
         .unwrap_or(&empty);
     fields.keys(top, "Compose file", &keys::TOP, &keys::TOP_LATER);
+    if let Some(name) = top.get("name")
+        && name
+            .as_str()
+            .is_some_and(|name| name != project.stack.as_str())
+    {
+        project.warn(
+            name,
+            "name is left out: the stack's name in moored.yaml counts",
+        );
+    }
     project.networks = resources::networks(top.get("networks"), project.stack, &mut fields);
     project.volumes = resources::volumes(top.get("volumes"), project.stack, &mut fields);
     let services = services(tree, top, &project, &mut fields);
@@ -131,8 +141,8 @@ fn services(
         .and_then(|node| fields.map(node, "services"))
     else {
         if fields.findings.is_empty() {
-            let hint = "a stack that runs nothing is refused; suspend it or remove its containers \
-                        by hand";
+            let hint = "a stack that runs nothing is refused; to end one, take its directory out of \
+                        the repository and remove its containers by hand";
             fields.refuse_with_hint(tree, "there are no services", hint);
         }
         return services;

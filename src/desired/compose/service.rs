@@ -28,6 +28,9 @@ pub(super) fn read(
         &keys::SERVICE,
         &keys::SERVICE_LATER,
     );
+    if let Some(node) = map.get("pull_policy") {
+        pull_policy(node, fields);
+    }
     let container_name = map
         .get("container_name")
         .and_then(|node| container_name(node, fields));
@@ -95,6 +98,20 @@ pub(super) fn read(
         on_file_change: project.manifest.on_file_change(name),
         mounted_files,
     })
+}
+
+/// Refuses a pull policy that this version can't honour.
+fn pull_policy(node: &Node, fields: &mut Fields<'_>) {
+    let Some(policy) = fields.string(node, "pull_policy") else {
+        return;
+    };
+    if policy != "missing" && policy != "if_not_present" {
+        let policy = policy.escape_default();
+        let message =
+            format!("pull_policy \"{policy}\" is not supported by this version of moored");
+        let hint = "take it out: an image is pulled when it is not on the host";
+        fields.refuse_with_hint(node, message, hint);
+    }
 }
 
 fn string(map: &Map, key: &str, fields: &mut Fields<'_>) -> Option<String> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+    LogsOptionsBuilder,
 };
+use futures_util::TryStreamExt;
 
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::from_engine::{self, SwapLimit};
@@ -17,6 +19,9 @@ use crate::engine::{EngineError, ReadEngine};
 /// Time for the name of a container that an error message should carry. Only the message gets
 /// poorer without it.
 const NAME_LIMIT: Duration = Duration::from_secs(2);
+
+/// Characters of a log that an error message has room for.
+const LONGEST_WORDS: usize = 2000;
 
 /// Digits of an id that are shown where the name can't be had, as the Docker CLI does.
 const SHORT_ID: usize = 12;
@@ -79,6 +84,29 @@ impl ReadEngine for Docker {
             doing,
             cause: "its answer names no digest".to_owned(),
         })
+    }
+
+    async fn last_words(&self, id: &str, lines: u16) -> Result<String, EngineError> {
+        let doing = format!("read the log of container {}", short(id));
+        let client = self.client(&doing).await?;
+        let id = connection::in_path(&doing, id)?;
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .tail(&lines.to_string())
+            .build();
+        let log =
+            client
+                .logs(id, Some(options))
+                .try_fold(String::new(), |mut text, part| async move {
+                    // A line may be as long as its writer likes.
+                    if text.len() < LONGEST_WORDS {
+                        text.push_str(&part.to_string());
+                    }
+                    Ok(text)
+                });
+        let text = self.call(&doing, NAME_LIMIT, log).await?;
+        Ok(text.chars().take(LONGEST_WORDS).collect())
     }
 
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {

@@ -90,6 +90,12 @@ impl ReadEngine for FakeEngine {
         self.read("ask the registry", |world| world.digest_of(reference))?
     }
 
+    async fn last_words(&self, id: &str, _lines: u16) -> Result<String, EngineError> {
+        self.read("read the log", |world| {
+            world.inspect(id).map(|_| String::new()).unwrap_or_default()
+        })
+    }
+
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {
         self.read("list networks", |world| {
             world.networks.values().cloned().collect()

@@ -1,0 +1,48 @@
+//! What a pass comes to: the results that the reports are made of.
+
+use std::collections::BTreeMap;
+
+use crate::desired::DesiredState;
+use crate::engine::EngineError;
+use crate::journal::Outcome;
+use crate::observe::ObservedState;
+use crate::plan::{History, Plan};
+use crate::record::RecordError;
+use crate::stacks::LoadError;
+
+/// Why a stack could not be looked at or worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// What Git wants could not be found out.
+    #[error("{0}")]
+    Load(#[from] LoadError),
+    /// The engine could not be asked.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The record could not be read or written.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+}
+
+/// A stack that was looked at: everything that the plan was made from, and the plan.
+pub struct Looked {
+    /// What Git wants.
+    pub desired: DesiredState,
+    /// What is on the host.
+    pub observed: ObservedState,
+    /// What was.
+    pub history: History,
+    /// What a pass does about it.
+    pub plan: Plan,
+}
+
+/// What a pass did to a stack.
+pub struct Passed {
+    /// What it was made from.
+    pub looked: Looked,
+    /// How the attempt ended; `None` when there was nothing to do or something holds it.
+    pub outcome: Option<Outcome>,
+}
+
+/// One result for each stack, by the directory of its manifest.
+pub type ByStack<T> = BTreeMap<String, Result<T, PassError>>;

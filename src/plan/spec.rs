@@ -1,0 +1,69 @@
+//! Says what the container of a service is made from: what Git says, what the container before
+//! leaves to it, and the labels by which it is known again.
+
+use std::path::Path;
+
+use super::ReleaseId;
+use super::examined::Examined;
+use super::facts::{self, Fact, Field};
+use super::services::Input;
+use crate::engine::model::{Container, ContainerSpec, Image, MountSource};
+use crate::labels;
+
+impl Input<'_> {
+    /// Returns what the container of a service is made from, labels of ours included.
+    pub(super) fn container_spec(&self, one: &Examined<'_>) -> ContainerSpec {
+        let (name, service) = (one.name, one.service);
+        let mut spec = service.spec.clone();
+        let attempt = self.history.next_attempt;
+        if let Some(holder) = one.holder {
+            carry_over_anonymous(&mut spec, holder, self.image(service));
+        }
+        // Without the image, so that the digest says what Git says and nothing else.
+        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
+        let said: Vec<(&Field, &Fact)> = said.iter().collect();
+        let bytes = serde_json::to_vec(&said).unwrap_or_default();
+        let digest = self.context.key.digest(&bytes).to_string();
+        let revision = self.desired.commit.revision.clone();
+        let release = ReleaseId { attempt, revision }.to_string();
+        let working_dir: &Path = &self.desired.project_directory;
+        spec.labels.extend(
+            [
+                (labels::PROJECT, self.desired.stack.to_string()),
+                (labels::SERVICE, name.to_string()),
+                (labels::NUMBER, "1".to_owned()),
+                (labels::ONEOFF, "False".to_owned()),
+                (labels::CONFIG_HASH, digest.clone()),
+                (labels::WORKING_DIR, working_dir.display().to_string()),
+                (labels::STACK, self.desired.stack.to_string()),
+                (labels::INSTANCE, self.context.instance.to_owned()),
+                (labels::DIGEST, digest),
+                (labels::RELEASE, release),
+                (labels::ATTEMPT, attempt.to_string()),
+            ]
+            .map(|(label, value)| (label.to_owned(), value)),
+        );
+        spec
+    }
+}
+
+/// Takes over the nameless volumes of the container before: an image that declares a volume keeps
+/// its data there, and a new one would be empty.
+fn carry_over_anonymous(spec: &mut ContainerSpec, holder: &Container, image: Option<&Image>) {
+    for (target, mount) in &holder.spec.mounts {
+        // One that neither Git nor the image wants any more would stay for ever. What an image
+        // that is not here yet wants is not known, and losing data is worse than a mount too many.
+        let wanted = spec.mounts.contains_key(target)
+            || image.is_none_or(|image| image.volumes.contains(target));
+        if !wanted || !matches!(mount.source, MountSource::Anonymous(Some(_))) {
+            continue;
+        }
+        let wanted = spec
+            .mounts
+            .entry(target.clone())
+            .or_insert_with(|| mount.clone());
+        if wanted.source == MountSource::Anonymous(None) {
+            wanted.source = mount.source.clone();
+        }
+    }
+}
