@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
-use crate::desired::StackName;
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
@@ -156,7 +155,7 @@ fn pause(poll: Duration, trouble: Trouble, in_a_row: u32) -> Duration {
 /// host that a stack reads.
 struct Watched {
     watch: Option<Watch>,
-    files: std::collections::BTreeMap<StackName, BTreeSet<PathBuf>>,
+    files: BTreeSet<PathBuf>,
 }
 
 impl Watched {
@@ -173,24 +172,20 @@ impl Watched {
         };
         Self {
             watch,
-            files: [].into(),
+            files: BTreeSet::new(),
         }
     }
 
     fn follow(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
-        for passed in result
-            .iter()
-            .flatten()
-            .filter_map(|(_, passed)| passed.as_ref().ok())
-        {
-            let desired = &passed.looked.desired;
-            self.files
-                .insert(desired.stack.clone(), desired.host_files.clone());
+        // A pass that could not even fetch has read none.
+        if result.is_ok() {
+            self.files.clone_from(&host.view.host_files());
         }
-        let Some(watch) = &mut self.watch else { return };
-        let files = self.files.values().flatten().cloned().collect();
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
         let repository = local_repository(&host.view.config);
-        if let Err(error) = watch.set_paths(repository.as_deref(), &files) {
+        if let Err(error) = watch.set_paths(repository.as_deref(), &self.files) {
             host.view.events.tell(Event::NotWatching {
                 error: error.to_string(),
             });

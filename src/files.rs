@@ -4,6 +4,8 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
+
 /// Writes a file by temporary file, `fsync`, rename and `fsync` of the directory.
 ///
 /// # Errors
@@ -21,6 +23,55 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> std::io::Resu
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     std::fs::File::open(dir)?.sync_all()
+}
+
+/// Whether a file may be executed: the one bit of its mode that Git keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It may not.
+    Plain,
+    /// It may.
+    Executable,
+}
+
+impl Mode {
+    /// Returns the mode that a file's permission bits stand for.
+    pub fn of(bits: u32) -> Self {
+        if bits & 0o100 == 0 {
+            Self::Plain
+        } else {
+            Self::Executable
+        }
+    }
+
+    /// Returns the permission bits that a file of ours gets.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+        }
+    }
+}
+
+/// Ends the digest of a file that may be executed.
+const EXECUTABLE: &str = "+x";
+
+/// Returns the SHA-256 of a file's content in hexadecimal, with `+x` if it may be executed.
+pub fn digest(content: &[u8], mode: Mode) -> String {
+    let content = hex::encode(Sha256::digest(content));
+    match mode {
+        Mode::Plain => content,
+        Mode::Executable => content + EXECUTABLE,
+    }
+}
+
+/// Returns the mode of the file that has this digest.
+pub fn mode_of_digest(digest: &str) -> Mode {
+    if digest.ends_with(EXECUTABLE) {
+        Mode::Executable
+    } else {
+        Mode::Plain
+    }
 }
 
 /// Returns `len` random bytes from the kernel.

@@ -4,10 +4,11 @@
 //! drift and status can't change anything is a fact of the types. [`Host`] adds the engine's
 //! other half and the locks that make this the only controller.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -41,6 +42,8 @@ pub struct View {
     pub clock: Arc<dyn Clock>,
     /// This program, to run the fetch in a child of its own.
     pub program: PathBuf,
+    /// Files of the host that the stacks read, or would have read, when they were loaded last.
+    pub host_files: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What it takes to change a host: the only controller of its state directory and engine.
@@ -114,7 +117,25 @@ impl View {
             events,
             clock,
             program,
+            host_files: Mutex::default(),
         })
+    }
+
+    /// Notes that a stack reads a file of the host, whether or not it is there.
+    pub fn saw_host_file(&self, path: &Path) {
+        self.host_files().insert(path.to_owned());
+    }
+
+    /// Forgets which files of the host are read.
+    pub fn forget_host_files(&self) {
+        self.host_files().clear();
+    }
+
+    /// Returns the files of the host that are read.
+    pub fn host_files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.host_files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the id of this installation; empty before its first pass.
@@ -188,12 +209,22 @@ fn state_dir_error(path: &Path) -> impl Fn(io::Error) -> HostError + use<> {
     }
 }
 
+/// Makes the state directory private to us, or makes it. A directory of somebody else is refused:
+/// taking the access to it away could break the host.
 fn make_private(dir: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
-    // One that was there with wider permissions is narrowed: it holds the key and old files.
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir)?;
+    let others = std::fs::metadata(dir)?.permissions().mode() & 0o077;
+    if others == 0 {
+        return Ok(());
+    }
+    let empty = std::fs::read_dir(dir)?.next().is_none();
+    let ours = ["moored.db", "mirror.git", "lock", "mirror.lock"];
+    if !empty && !ours.iter().any(|name| dir.join(name).exists()) {
+        let message = "it exists, has something else in it, and others may read it";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    // It holds the key and old files.
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
 }
 

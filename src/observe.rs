@@ -1,13 +1,15 @@
 //! Looks at the host: one snapshot of everything that planning needs, always possibly stale.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 
 use futures_util::stream::{StreamExt, TryStreamExt};
-use sha2::{Digest as _, Sha256};
 
 use crate::desired::{DesiredState, StackName};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
+use crate::files::{self, Mode};
 use crate::labels;
 use crate::source::RepoPath;
 
@@ -85,7 +87,7 @@ pub async fn observe<'a>(
             .into_iter()
             .map(|volume| (volume.name.clone(), volume))
             .collect(),
-        files: files(desired, released),
+        files: placed(desired, released),
     })
 }
 
@@ -152,7 +154,7 @@ async fn image(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, E
     }
 }
 
-fn files<'a>(
+fn placed<'a>(
     desired: &'a DesiredState,
     released: impl Iterator<Item = &'a RepoPath>,
 ) -> BTreeMap<RepoPath, String> {
@@ -160,13 +162,12 @@ fn files<'a>(
     paths
         .into_iter()
         .filter_map(|path| {
-            let content = std::fs::read(desired.project_directory.join(path.as_str())).ok()?;
-            Some((path.clone(), content_digest(&content)))
+            let mut file =
+                std::fs::File::open(desired.project_directory.join(path.as_str())).ok()?;
+            let mode = Mode::of(file.metadata().ok()?.permissions().mode());
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).ok()?;
+            Some((path.clone(), files::digest(&content, mode)))
         })
         .collect()
-}
-
-/// Returns the SHA-256 of a file's content in hexadecimal.
-pub fn content_digest(content: &[u8]) -> String {
-    hex::encode(Sha256::digest(content))
 }

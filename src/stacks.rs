@@ -51,9 +51,21 @@ pub type Loaded = BTreeMap<String, Result<DesiredState, LoadError>>;
 /// # Errors
 /// The state repository can't be fetched or read at all.
 pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> {
+    view.forget_host_files();
     let mut loaded = Loaded::new();
-    for (branch, wanted) in by_branch(view) {
-        let tree = fetch(view, &branch).await?;
+    let by_branch = by_branch(view);
+    let branches = by_branch.len();
+    for (branch, wanted) in by_branch {
+        let tree = match (fetch(view, &branch).await, &wanted) {
+            (Ok(tree), _) => tree,
+            // Other branches have nothing to do with it.
+            (Err(LoadError::Source(error)), Some(dirs)) if branches > 1 => {
+                let refuse = |dir: &String| (dir.clone(), Err(LoadError::Source(error.clone())));
+                loaded.extend(dirs.iter().map(refuse));
+                continue;
+            }
+            (Err(error), _) => return Err(error),
+        };
         let dirs = match wanted {
             Some(dirs) => dirs,
             None => every_stack(&tree)?,
@@ -153,7 +165,7 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         commit,
         default_directory: &default_directory,
     };
-    Ok(desired::load(tree, &place, &FilesOfThisHost)?)
+    Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
 }
 
 /// Two directories that claim the same stack would undo one another's work for ever.
@@ -240,13 +252,14 @@ fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {
 }
 
 /// The files of this host: regular ones, of bounded size.
-struct FilesOfThisHost;
+struct FilesOfThisHost<'a>(&'a View);
 
 /// A thousand times a large environment file.
 const MAX_HOST_FILE: u64 = 4 * 1024 * 1024;
 
-impl HostFiles for FilesOfThisHost {
+impl HostFiles for FilesOfThisHost<'_> {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        self.0.saw_host_file(path);
         let opened = std::fs::OpenOptions::new()
             .read(true)
             // A named pipe that nobody writes to must not hang the controller.

@@ -8,7 +8,7 @@ use super::{Exit, exit};
 use crate::config::{self, Config};
 use crate::events::Events;
 use crate::host::{HostError, View};
-use crate::report::{Report, render};
+use crate::report::{Format, Report, render};
 use crate::secret::Redactor;
 
 /// What every subcommand has at hand.
@@ -42,6 +42,15 @@ impl Cli {
                 Err((Exit::Failed, format!("failed to print the result: {error}")))
             }
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Prints a failure on stdout for programs that read JSON there.
+    pub(super) fn print_failure(&self, error: &str) {
+        if self.arguments.format == Format::Json {
+            let failure = serde_json::json!({ "error": self.redactor.clean(error) });
+            // It is said on stderr as well, and the exit code tells it too.
+            writeln!(std::io::stdout(), "{failure}").unwrap_or_default();
         }
     }
 

@@ -74,7 +74,10 @@ fn work(arguments: Arguments) -> Exit {
     });
     match done {
         Ok(exit) => exit,
-        Err((exit, error)) => cli.fail(exit, &error),
+        Err((exit, error)) => {
+            cli.print_failure(&error);
+            cli.fail(exit, &error)
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::model::{ContainerSpec, Network, Volume};
+use crate::files::{self, Mode};
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
 
@@ -108,9 +109,16 @@ pub enum Condition {
 pub struct PlacedFile {
     /// Its content.
     pub content: Vec<u8>,
-    /// Whether it is executable.
-    pub executable: bool,
+    /// Whether it may be executed.
+    pub mode: Mode,
     /// Whether a service mounts this very file: it is then changed in place, because the mount
     /// pins its inode.
     pub mounted_singly: bool,
+}
+
+impl PlacedFile {
+    /// Returns the digest of its content and mode.
+    pub fn digest(&self) -> String {
+        files::digest(&self.content, self.mode)
+    }
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StepError;
+use super::error::LAST_LINES;
 use crate::engine::model::{Container, ContainerState, Health, Restart};
 use crate::engine::{EngineError, ReadEngine};
 use crate::plan::Await;
@@ -81,10 +82,8 @@ impl<Name: std::fmt::Display> Wait<'_, Name> {
     }
 
     async fn not_up(&self, engine: &dyn ReadEngine, why: String) -> StepError {
-        /// Enough for a stack trace's end, and little enough to be read.
-        const LINES: u16 = 10;
         // They only help; that the service is not up is known without.
-        let last_words = engine.last_words(self.container, LINES).await;
+        let last_words = engine.last_words(self.container, LAST_LINES).await;
         StepError::NotUp {
             service: self.service.to_string(),
             why,

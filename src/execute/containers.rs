@@ -24,7 +24,7 @@ pub(super) async fn create(
 /// Makes the new container beside the old one, then lets it take its place. The old one is kept
 /// aside, stopped, under another name.
 ///
-/// If the new one can't be started, the old one has its place back before this returns.
+/// If it fails on the way, the old one gets its place back by [`put_back`].
 pub(super) async fn replace(
     engine: &dyn WriteEngine,
     old: &ContainerRef,

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use crate::engine::EngineError;
 use crate::record::RecordError;
 
+/// Lines of a container's log that are told: enough for a stack trace's end, and little enough to
+/// be read.
+pub(super) const LAST_LINES: u16 = 10;
+
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {

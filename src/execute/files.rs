@@ -10,28 +10,23 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 
 use super::StepError;
-use crate::observe::content_digest;
+use crate::files::{Mode, digest, mode_of_digest};
 use crate::plan::Placement;
 
 /// Writes and removes files, keeping what was there in `store`. Repeatable.
 pub(super) fn place(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
     let dir = open(root)?;
-    for placement in files {
-        let path = Path::new(placement.path.as_str());
+    for (placement, path) in removals_first(files, |placement| placement.file.is_none()) {
         let failed = |source| StepError::Place {
             path: root.join(path),
             source,
         };
         keep(&dir, path, store).map_err(failed)?;
         match &placement.file {
-            Some(file) => {
-                let mode = if file.executable { 0o755 } else { 0o644 };
-                if file.mounted_singly && dir.is_file(path) {
-                    write_in_place(&dir, path, &file.content, mode).map_err(failed)?;
-                } else {
-                    write_atomically(&dir, path, &file.content, mode).map_err(failed)?;
-                }
+            Some(file) if file.mounted_singly && dir.is_file(path) => {
+                write_in_place(&dir, path, &file.content, file.mode).map_err(failed)?;
             }
+            Some(file) => write_atomically(&dir, path, &file.content, file.mode).map_err(failed)?,
             None => remove(&dir, path).map_err(failed)?,
         }
     }
@@ -41,8 +36,7 @@ pub(super) fn place(root: &Path, files: &[Placement], store: &Path) -> Result<()
 /// Puts back what was there before. Repeatable.
 pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
     let dir = open(root)?;
-    for placement in files {
-        let path = Path::new(placement.path.as_str());
+    for (placement, path) in removals_first(files, |placement| placement.before.is_none()) {
         let failed = |source| StepError::Place {
             path: root.join(path),
             source,
@@ -53,11 +47,13 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
         match &placement.before {
             Some(digest) => {
                 let content = std::fs::read(store.join(digest)).map_err(failed)?;
-                let mode = dir
-                    .metadata(path)
-                    .map_or(0o644, |there| there.permissions().mode());
-                // On the same inode, because a container may mount this very file.
-                write_in_place(&dir, path, &content, mode & 0o777).map_err(failed)?;
+                let mode = mode_of_digest(digest);
+                // On the inode that it has, because a container may mount this very file.
+                if dir.is_file(path) {
+                    write_in_place(&dir, path, &content, mode).map_err(failed)?;
+                } else {
+                    write_atomically(&dir, path, &content, mode).map_err(failed)?;
+                }
             }
             None => remove(&dir, path).map_err(failed)?,
         }
@@ -65,20 +61,40 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
     Ok(())
 }
 
-/// Returns the digest of what is at a path, if anything is.
+/// Returns the placements with those first that take a file away: a directory may come where one
+/// was, or the other way round.
+fn removals_first(
+    files: &[Placement],
+    removes: impl Fn(&Placement) -> bool,
+) -> impl Iterator<Item = (&Placement, &Path)> {
+    let (first, then): (Vec<_>, Vec<_>) = files.iter().partition(|one| removes(one));
+    let all = first.into_iter().chain(then);
+    all.map(|placement| (placement, Path::new(placement.path.as_str())))
+}
+
+/// Returns the digest of the file at a path, if there is one.
 fn present(dir: &Dir, path: &Path) -> io::Result<Option<String>> {
-    match dir.read(path) {
-        Ok(content) => Ok(Some(content_digest(&content))),
+    match read(dir, path) {
+        Ok((content, mode)) => Ok(Some(digest(&content, mode))),
         Err(error) if is_nothing_there(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Something else may stand where a directory of the path should be.
+fn read(dir: &Dir, path: &Path) -> io::Result<(Vec<u8>, Mode)> {
+    let mut file = dir.open(path)?;
+    let mode = Mode::of(file.metadata()?.permissions().mode());
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok((content, mode))
+}
+
+/// A directory may stand where the file should be, or something else where a directory of its
+/// path should be.
 fn is_nothing_there(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
     )
 }
 
@@ -91,15 +107,14 @@ fn open(root: &Path) -> Result<Dir, StepError> {
     Dir::open_ambient_dir(root, ambient_authority()).map_err(failed)
 }
 
-/// Keeps the present content of a file in the store, under its digest.
+/// Keeps what a file is now in the store, under its digest.
 fn keep(dir: &Dir, path: &Path, store: &Path) -> io::Result<()> {
-    let mut content = Vec::new();
-    match dir.open(path) {
-        Ok(mut file) => file.read_to_end(&mut content)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    let (content, mode) = match read(dir, path) {
+        Ok(there) => there,
+        Err(error) if is_nothing_there(&error) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let kept = store.join(content_digest(&content));
+    let kept = store.join(digest(&content, mode));
     if kept.exists() {
         return Ok(());
     }
@@ -108,12 +123,17 @@ fn keep(dir: &Dir, path: &Path, store: &Path) -> io::Result<()> {
     crate::files::write_atomically(&kept, &content, 0o600)
 }
 
-fn write_atomically(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn write_atomically(dir: &Dir, path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
         make_directories(dir, parent)?;
+    }
+    // An empty directory: what is left of one that Git had, or what the engine makes where it
+    // finds no file to mount. One with something in it is not ours to remove.
+    if dir.is_dir(path) {
+        dir.remove_dir(path)?;
     }
     let random = hex::encode(crate::files::random_bytes(6)?);
     let temporary = parent
@@ -142,22 +162,22 @@ fn make_directories(dir: &Dir, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn write_new(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn write_new(dir: &Dir, path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(mode);
+    options.write(true).create_new(true).mode(mode.bits());
     let mut file = dir.open_with(path, &options)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
     file.write_all(content)?;
     file.sync_all()
 }
 
 /// Writes a file on the inode that it has: a container that mounts this very file sees the new
 /// content, which it would not after a rename.
-fn write_in_place(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn write_in_place(dir: &Dir, path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(mode);
+    options.write(true).create(true).mode(mode.bits());
     let mut file = dir.open_with(path, &options)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
     file.write_all(content)?;
     // After the write: a reader in between sees a mix, never an empty file.
     file.set_len(content.len() as u64)?;
@@ -166,7 +186,7 @@ fn write_in_place(dir: &Dir, path: &Path, content: &[u8], mode: u32) -> io::Resu
 
 fn remove(dir: &Dir, path: &Path) -> io::Result<()> {
     match dir.remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if is_nothing_there(&error) => Ok(()),
         other => other,
     }
 }

@@ -2,8 +2,10 @@
 
 use tokio::sync::watch;
 
+use super::error::LAST_LINES;
 use super::{Hands, StepError, await_service, containers, files};
-use crate::desired::StackName;
+use crate::desired::{ServiceName, StackName};
+use crate::engine::model::{Container, ContainerState, Restart};
 use crate::events::Event;
 use crate::plan::facts::{Fact, Field, Veil};
 use crate::plan::{Action, Release, ReleaseDraft, ReleasedImage, Step, observed_facts};
@@ -83,6 +85,35 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Returns the container of a service unless it went down after it had been seen up: what is
+/// recorded as released must run.
+async fn still_up(
+    service: &ServiceName,
+    name: &str,
+    hands: &Hands,
+) -> Result<Container, StepError> {
+    let why = match hands.engine.container(name).await? {
+        None => "its container is gone".to_owned(),
+        Some(container) => match &container.state {
+            ContainerState::Running | ContainerState::Restarting => return Ok(container),
+            ContainerState::Exited { code: 0, .. } if container.spec.restart == Restart::No => {
+                return Ok(container);
+            }
+            ContainerState::Created
+            | ContainerState::Paused
+            | ContainerState::Exited { .. }
+            | ContainerState::Removing
+            | ContainerState::Dead => format!("it was up and is {} now", container.state),
+        },
+    };
+    let last_words = hands.engine.last_words(name, LAST_LINES).await;
+    Err(StepError::NotUp {
+        service: service.to_string(),
+        why,
+        last_words: last_words.unwrap_or_default(),
+    })
+}
+
 /// Looks at every container of the release once more and records what is there.
 async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Result<(), StepError> {
     let mut release = Release {
@@ -97,10 +128,7 @@ async fn record(stack: &StackName, draft: &ReleaseDraft, hands: &Hands) -> Resul
         secrets: &[],
     };
     for (service, (name, git)) in &draft.services {
-        // One that is gone again already is left out: the next pass sees it missing.
-        let Some(container) = hands.engine.container(name).await? else {
-            continue;
-        };
+        let container = still_up(service, name, hands).await?;
         let image = hands.engine.image(&container.image_id).await?;
         let mut git = git.clone();
         // Of an image that was pulled by this very plan, planning could not know these.

@@ -9,18 +9,11 @@ use crate::journal::{Entry, Outcome};
 use crate::plan::{Action, Step};
 use crate::record::RecordError;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Puts back what was replaced, and says how the attempt ended.
     pub(super) async fn put_back(&mut self, error: String) -> Result<Outcome, RecordError> {
-        let mut back = false;
-        // Restarts last: a service that was restarted for new files must see the old ones again.
-        let (restarts, others): (Vec<&Step>, Vec<&Step>) = self
-            .begun
-            .iter()
-            .rev()
-            .filter(|step| self.can_be_undone(step))
-            .partition(|step| matches!(step.action, Action::Restart { .. }));
-        for step in others.into_iter().chain(restarts) {
+        let (mut back, mut failures) = (false, Vec::new());
+        for step in self.in_order_of_undoing() {
             self.note(&Entry::UndoIntent { step: step.number })?;
             let stack = self.plan.stack.clone();
             self.hands.events.tell(Event::Undoing {
@@ -36,24 +29,58 @@ impl Walk<'_> {
                 Err(cause) if cause.is_loss_of_engine() => {
                     return Ok(Outcome::Postponed { error });
                 }
+                // The others are taken back all the same.
                 Err(cause) => {
                     let cause = self.hands.redactor.clean(&cause.to_string());
-                    let error = format!(
-                        "{error}; and step {} could not be taken back: {cause}; what was before \
-                         is kept aside, see: docker ps -a --filter label={}={}",
-                        step.number,
-                        crate::labels::STACK,
-                        self.plan.stack,
-                    );
-                    return Ok(Outcome::Failed { error });
+                    failures.push(format!(
+                        "step {} could not be taken back: {cause}",
+                        step.number
+                    ));
                 }
             }
+        }
+        if !failures.is_empty() {
+            let (stack, label) = (&self.plan.stack, crate::labels::STACK);
+            let error = format!(
+                "{error}\n  {}\n  hint: a container that was replaced is kept aside, see: docker \
+                 ps -a --filter label={label}={stack}",
+                failures.join("\n  "),
+            );
+            return Ok(Outcome::Failed { error });
         }
         Ok(if back {
             Outcome::RolledBack { error }
         } else {
             Outcome::Failed { error }
         })
+    }
+
+    /// Files first, because a container that starts again mounts them; then the others, newest
+    /// first; restarts last, because a service that was restarted for new files must see the old.
+    fn in_order_of_undoing(&self) -> Vec<&'a Step> {
+        let undoable = self
+            .begun
+            .iter()
+            .rev()
+            .filter(|step| self.can_be_undone(step));
+        let mut steps: Vec<&'a Step> = undoable.copied().collect();
+        steps.sort_by_key(|step| match step.action {
+            Action::Place { .. } => 0,
+            Action::Restart { .. } => 2,
+            Action::Pull { .. }
+            | Action::CreateNetwork(_)
+            | Action::CreateVolume(_)
+            | Action::Rename { .. }
+            | Action::Create { .. }
+            | Action::Replace { .. }
+            | Action::Start { .. }
+            | Action::Connect { .. }
+            | Action::Disconnect { .. }
+            | Action::Await { .. }
+            | Action::Remove { .. }
+            | Action::Record(_) => 1,
+        });
+        steps
     }
 
     /// Takes one step back; returns whether something is as it was before.

@@ -175,8 +175,16 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let (verb, subject) = (step.action.verb(), step.action.subject());
+        // A service that went down just before it would have been recorded was not up after all.
+        let phase = match error {
+            StepError::NotUp { .. } => Phase::Verify,
+            StepError::Engine(_)
+            | StepError::Place { .. }
+            | StepError::Record(_)
+            | StepError::GivenUp => step.phase,
+        };
         self.trouble.get_or_insert(Trouble {
-            phase: step.phase,
+            phase,
             error: format!("step {}, {verb} {subject}: {text}", step.number),
             passing: may_pass(error, step.phase),
         });

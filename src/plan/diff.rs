@@ -182,6 +182,7 @@ pub fn value(field: &Field, fact: Option<&Fact>) -> String {
         (Some(Fact::Plain(text)), _) if text.is_empty() => "\"\"".to_owned(),
         (Some(Fact::Plain(text)), _) => text.clone(),
         (None, Field::Network(_)) => "not connected".to_owned(),
+        (None, Field::File(_)) => "missing".to_owned(),
         (None, Field::Mount(_) | Field::Port(_) | Field::Healthcheck) => "none".to_owned(),
         (None, Field::Env(_) | Field::Label(_)) => "unset".to_owned(),
         (None, _) => "default".to_owned(),

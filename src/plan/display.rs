@@ -114,7 +114,7 @@ impl Action {
             Self::Remove {
                 why: RemoveReason::HalfMade,
                 ..
-            } => "left half made by an interrupted pass".to_owned(),
+            } => "left by an interrupted pass".to_owned(),
             Self::Remove {
                 why: RemoveReason::Orphan,
                 ..

@@ -13,13 +13,14 @@ use super::{Hold, Reason};
 use crate::desired::{DriftPolicy, ServiceName, Wanted};
 use crate::engine::model::{Container, Network, Volume};
 use crate::labels;
-use crate::observe::{ImageState, content_digest};
+use crate::observe::ImageState;
 use crate::source::RepoPath;
 
 /// Passes of one revision within an hour after which something is thought to undo our work.
 ///
-/// A poll makes 120 of them in an hour; a person who tries out what drift does makes a dozen.
-pub const SETTLES_WITHIN: usize = 20;
+/// A poll makes 120 of them in an hour; a person who tries out what drift does, or a script of
+/// theirs, makes some dozens.
+pub const SETTLES_WITHIN: usize = 60;
 
 impl<'a> Planner<'a> {
     /// Holds a revision that failed, or that is put in place over and over.
@@ -278,7 +279,7 @@ impl<'a> Planner<'a> {
         let before = |path: &RepoPath| observed.files.get(path).cloned();
         let release = history.release.as_ref();
         let written = desired.files.iter().filter(|(path, file)| {
-            let git = content_digest(&file.content);
+            let git = file.digest();
             // Changed by hand since the last release, and that is only to be told.
             let left = desired.drift == DriftPolicy::Report
                 && release.is_some_and(|release| release.files.get(*path) == Some(&git));

@@ -88,6 +88,13 @@ pub enum Hold {
         /// Its name.
         container: String,
     },
+    /// A second container carries the labels of a service.
+    Duplicate {
+        /// Which service.
+        service: ServiceName,
+        /// Its name.
+        container: String,
+    },
     /// A container runs and its health check fails; making it again would not mend that.
     Unhealthy {
         /// Which service.
@@ -131,6 +138,7 @@ impl Hold {
             Self::Differs { .. }
             | Self::DriftReported { .. }
             | Self::Orphan { .. }
+            | Self::Duplicate { .. }
             | Self::Unhealthy { .. }
             | Self::Ended { .. }
             | Self::Restarting { .. } => Weight::Notice,
@@ -206,6 +214,11 @@ impl fmt::Display for Hold {
             Self::Orphan { container } => write!(
                 f,
                 "container {container} belongs to no service any more; prune: true removes it"
+            ),
+            Self::Duplicate { service, container } => write!(
+                f,
+                "container {container} carries the labels of {service} and is not the one that \
+                 serves; remove it: docker rm -f {container}"
             ),
             Self::Unhealthy { service } => {
                 write!(f, "{service}: runs as Git says and its health check fails")

@@ -10,8 +10,9 @@ use super::facts::{self, Fact, Facts, Field, Veil};
 use super::{Context, History, Hold, Origin, PastAttempt};
 use crate::desired::{Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName};
 use crate::engine::model::{Container, ContainerState, Health, Image, Restart};
+use crate::files::{Mode, mode_of_digest};
 use crate::labels;
-use crate::observe::{ImageState, ObservedState, content_digest};
+use crate::observe::{ImageState, ObservedState};
 use crate::secret::DigestKey;
 
 /// Everything that planning looks at.
@@ -146,15 +147,22 @@ impl<'a> Input<'a> {
         let mut kept_aside = None;
         for container in self.containers(name) {
             // First, because a name that Git gives may look like one of ours.
-            if container.name == examined.container_name {
-                examined.holder = Some(container);
+            let place = if container.name == examined.container_name {
+                examined.holder.replace(container)
             } else if is_incoming(&container.name) {
                 examined.half_made.push(reference(container));
+                None
             } else if is_aside(&container.name) {
-                kept_aside = Some(container);
+                kept_aside.replace(container)
             } else if examined.holder.is_none() {
-                examined.holder = Some(container);
-            }
+                examined.holder.replace(container)
+            } else {
+                Some(container)
+            };
+            examined.holds.extend(place.map(|other| Hold::Duplicate {
+                service: name.clone(),
+                container: other.name.clone(),
+            }));
         }
         match (examined.holder, kept_aside) {
             (None, Some(container)) => {
@@ -241,7 +249,7 @@ impl<'a> Input<'a> {
             .mounted_files
             .iter()
             .filter_map(|path| {
-                let git = content_digest(&self.desired.files.get(path)?.content);
+                let git = self.desired.files.get(path)?.digest();
                 let live = self.observed.files.get(path);
                 let before = released.and_then(|files| files.get(path));
                 let pending = released.is_some() && before != Some(&git);
@@ -435,5 +443,9 @@ fn dependency_reasons(
 }
 
 fn short(digest: &str) -> Fact {
-    Fact::Plain(digest.get(..12).unwrap_or(digest).to_owned())
+    let mode = match mode_of_digest(digest) {
+        Mode::Plain => "",
+        Mode::Executable => " +x",
+    };
+    Fact::Plain(format!("{}{mode}", digest.get(..12).unwrap_or(digest)))
 }

@@ -11,7 +11,6 @@ use super::order::Planner;
 use super::services::Input;
 use crate::desired::{Condition, ServiceName};
 use crate::engine::model::Healthcheck;
-use crate::observe::content_digest;
 
 impl<'a> Planner<'a> {
     /// Plans the look at a service that was started: is it up, and does it stay up?
@@ -128,7 +127,7 @@ impl<'a> Planner<'a> {
             },
             services: services.collect(),
             files: files
-                .map(|(path, file)| (path.clone(), content_digest(&file.content)))
+                .map(|(path, file)| (path.clone(), file.digest()))
                 .collect(),
         }
     }
@@ -165,7 +164,7 @@ impl<'a> Planner<'a> {
             .files
             .iter()
             .map(|(path, digest)| (path, digest.clone()))
-            .eq(files.map(|(path, file)| (path, content_digest(&file.content))));
+            .eq(files.map(|(path, file)| (path, file.digest())));
         let same_facts = examined.values().all(|one| {
             let known = self.input.image(one.service).is_some();
             let git = self.input.wanted(one);

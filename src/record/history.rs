@@ -14,7 +14,7 @@ use crate::plan::{Action, Failure, History, PastAttempt, Step};
 use crate::source::Revision;
 
 /// How many attempts planning looks back over: more than any rule of it counts.
-pub(super) const LOOK_BACK: usize = 32;
+pub(super) const LOOK_BACK: usize = 64;
 
 /// One attempt as it is told to people.
 #[derive(Clone, Debug)]

@@ -96,7 +96,8 @@ impl StackDrift {
             .map_or_else(|| "none".to_owned(), ToString::to_string);
         let count: usize = self.differences.iter().map(|one| one.reasons.len()).sum();
         let verdict = match count {
-            0 => "the host is as Git says".to_owned(),
+            0 if self.notes.is_empty() => "the host is as Git says".to_owned(),
+            0 => "no field differs, and something is to be noted".to_owned(),
             1 => "1 difference".to_owned(),
             count => format!("{count} differences"),
         };

@@ -175,7 +175,7 @@ fn check(bench: &Bench, case: &str, volumes_before: &[String]) {
         let path: &RepoPath = path;
         let content = std::fs::read(bench.project().join(path.as_str())).unwrap();
         assert_eq!(
-            &moored::observe::content_digest(&content),
+            &moored::files::digest(&content, moored::files::Mode::Plain),
             digest,
             "{case}: {path}"
         );

@@ -11,6 +11,7 @@ use crate::desired::manifest::Manifest;
 use crate::desired::{PlacedFile, StackName, Wanted};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
+use crate::files::Mode;
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{EntryKind, ReadError, RepoPath, Tree};
 use crate::yaml::Node;
@@ -124,9 +125,14 @@ impl Project<'_> {
                 ));
             };
             let mounted_singly = file == path;
+            let mode = if executable {
+                Mode::Executable
+            } else {
+                Mode::Plain
+            };
             let file = PlacedFile {
                 content,
-                executable,
+                mode,
                 mounted_singly,
             };
             let mut found = self.found.borrow_mut();

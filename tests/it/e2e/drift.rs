@@ -203,3 +203,28 @@ fn drift_that_is_only_to_be_reported_stays() {
     stage.moored(&["drift"]).exits(2).says(&["exited"]);
     stage.unchanged(&before);
 }
+
+#[test]
+fn a_second_container_with_the_labels_of_a_service_is_told() {
+    let stage = Stage::new("copy");
+    let v1 = stage.app("v1");
+    stage.commit_web("v1", &v1, "");
+    stage.reconcile();
+    let labels = stage.inspect(
+        "web",
+        "{{range $k, $v := .Config.Labels}}--label {{$k}}={{$v}}\n{{end}}",
+    );
+    let copy = format!("{}-copy", stage.container("web"));
+    let mut arguments = vec!["run", "-d", "--name", &copy];
+    arguments.extend(labels.split_whitespace());
+    arguments.push(&v1);
+    docker(&arguments);
+    stage
+        .moored(&["drift"])
+        .exits(2)
+        .says(&[&copy, "docker rm -f"]);
+    stage.moored(&["reconcile"]).exits(0);
+    assert!(stage.names().contains(&copy), "it is told, not touched");
+    docker(&["rm", "-f", &copy]);
+    stage.moored(&["drift"]).exits(0);
+}

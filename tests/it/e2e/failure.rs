@@ -51,7 +51,11 @@ fn held_until_reverted(stage: &Stage) {
 fn an_image_that_ends_at_once_is_taken_back_held_and_reverted() {
     let stage = Stage::new("exits");
     let bad = stage.app_with("bad", &["ENV EXIT_AFTER_MS=1"]);
-    rolled_back(&stage, |_| drop(stage.commit_web("bad", &bad, ""))).says(&["web", "docker logs"]);
+    rolled_back(&stage, |_| drop(stage.commit_web("bad", &bad, ""))).says(&[
+        "web is not up",
+        "its last words",
+        "standin bad listens",
+    ]);
     held_until_reverted(&stage);
 }
 
@@ -168,4 +172,96 @@ fn a_revision_that_is_pushed_after_a_held_one_is_tried() {
     stage.commit_web("good", &v2, "");
     stage.reconcile();
     stage.serves("v2");
+}
+
+#[test]
+fn a_mounted_file_that_the_failed_revision_removed_is_back_before_its_container() {
+    let stage = Stage::new("unmount");
+    let v1 = stage.app("v1");
+    let manifest = stage.manifest(&[("web", &v1)], "");
+    let with = stage.web("    volumes: ['./greeting.txt:/greeting.txt:ro']\n");
+    let without = stage.web("    command: [exit, '4']\n");
+    let files = [
+        ("moored.yaml", manifest.as_str()),
+        ("compose.yaml", &with),
+        ("greeting.txt", "one\n"),
+    ];
+    stage.commit("one", &files);
+    stage.reconcile();
+    let id = stage.id("web");
+    stage.git(&["rm", "-q", "greeting.txt"]);
+    stage.commit("two", &[("compose.yaml", &without)]);
+    stage.moored(&["reconcile"]).exits(1).says(&["rolled back"]);
+    assert_eq!(stage.id("web"), id);
+    stage.serves("v1");
+    let read = [
+        "exec",
+        &stage.container("web"),
+        "/standin",
+        "cat",
+        "/greeting.txt",
+    ];
+    assert_eq!(docker(&read), "one");
+    stage.revert();
+    stage.reconcile();
+    stage.moored(&["plan"]).exits(0);
+}
+
+#[test]
+fn a_file_may_become_a_directory_and_a_directory_a_file() {
+    let stage = Stage::new("filedir");
+    let v1 = stage.app("v1");
+    let manifest = stage.manifest(&[("web", &v1)], "");
+    let compose = stage.web("    volumes: ['./conf:/conf:ro']\n");
+    let commit = |paths: &[(&str, &str)]| {
+        let mut files = vec![
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &compose),
+        ];
+        files.extend(paths);
+        stage.commit("conf", &files);
+        stage.reconcile();
+        stage.moored(&["plan"]).exits(0);
+    };
+    commit(&[("conf/a", "one\n")]);
+    stage.git(&["rm", "-q", "-r", "conf"]);
+    commit(&[("conf/a/b", "two\n")]);
+    stage.git(&["rm", "-q", "-r", "conf"]);
+    commit(&[("conf/a", "three\n")]);
+    let read = [
+        "exec",
+        &stage.container("web"),
+        "/standin",
+        "cat",
+        "/conf/a",
+    ];
+    assert_eq!(docker(&read), "three");
+}
+
+#[test]
+fn a_service_that_goes_down_while_another_is_waited_for_is_not_released() {
+    let stage = Stage::new("late");
+    let v1 = stage.app("v1");
+    let late = stage.app_with("late", &["ENV EXIT_AFTER_MS=1500", "ENV EXIT_CODE=3"]);
+    let slow = "  slow:\n    image: app\n    environment: {READY_AFTER_MS: '4000'}\n    \
+                healthcheck: {test: [CMD, /standin, check, /health], interval: 1s, retries: 20}\n";
+    let compose = stage
+        .web(slow)
+        .replace("healthcheck", "x-healthcheck-of-web");
+    let compose = compose.replacen("slow:\n", "slow:\n    init: true\n", 1);
+    let (head, tail) = compose.split_at(compose.find("  slow:").unwrap());
+    let compose = format!(
+        "{head}{}",
+        tail.replace("x-healthcheck-of-web", "healthcheck")
+    );
+    let manifest = stage.manifest(&[("web", &late), ("slow", &v1)], "");
+    stage.commit(
+        "late",
+        &[("moored.yaml", &manifest), ("compose.yaml", &compose)],
+    );
+    stage
+        .moored(&["reconcile"])
+        .exits(1)
+        .says(&["web is not up", "exited (3)"]);
+    stage.moored(&["status"]).exits(0).says(&["release none"]);
 }

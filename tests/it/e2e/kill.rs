@@ -183,3 +183,35 @@ fn a_second_bad_commit_after_a_kill_still_goes_back_to_what_was_good() {
     assert_eq!(stage.id("web"), id);
     assert_eq!(stage.names(), [stage.container("web")]);
 }
+
+#[test]
+fn a_new_service_that_nobody_saw_up_is_not_released_after_a_kill() {
+    let stage = Stage::new("killnew");
+    let (v1, bad) = (
+        stage.app("v1"),
+        stage.app_with("bad", &["ENV NEVER_READY=1"]),
+    );
+    stage.commit_web("v1", &v1, "");
+    stage.reconcile();
+    let compose = stage.web(
+        "  extra:\n    image: app\n    healthcheck: {test: [CMD, /standin, check, /health], \
+         interval: 1s, retries: 3}\n",
+    );
+    let manifest = stage.manifest(&[("web", &v1), ("extra", &bad)], "");
+    stage.commit(
+        "extra",
+        &[("moored.yaml", &manifest), ("compose.yaml", &compose)],
+    );
+    let mut pass = stage.start(&["reconcile"]);
+    let extra = stage.container("extra");
+    eventually("the new service is there", || {
+        stage.names().contains(&extra)
+    });
+    pass.kill();
+    stage.moored(&["plan"]).exits(2).says(&["ready", "extra"]);
+    stage
+        .moored(&["reconcile"])
+        .exits(1)
+        .says(&["extra is not up"]);
+    stage.moored(&["reconcile"]).exits(75);
+}

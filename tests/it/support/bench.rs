@@ -163,6 +163,7 @@ impl Bench {
     /// What looking takes, as a process that has just started has it.
     pub(crate) fn view(&self) -> View {
         View {
+            host_files: std::sync::Mutex::default(),
             config: Config {
                 repository: Repository {
                     url: "/nowhere".to_owned(),

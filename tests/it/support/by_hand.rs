@@ -11,8 +11,8 @@ use moored::diagnostic::Diagnostics;
 use moored::engine::model::{
     ContainerSpec, ContainerState, Health, Healthcheck, Image, Network, Restart, Volume,
 };
+use moored::files::{Mode, digest};
 use moored::labels;
-use moored::observe::content_digest;
 use moored::secret::Sensitive;
 use serde::Deserialize;
 
@@ -72,7 +72,7 @@ struct ImageYaml {
 impl ImageYaml {
     fn image(&self, reference: &str) -> (Image, Fate) {
         let image = Image {
-            id: format!("sha256:{}", content_digest(reference.as_bytes())),
+            id: format!("sha256:{}", digest(reference.as_bytes(), Mode::Plain)),
             env: self.env.clone(),
             labels: self.labels.clone(),
             command: if self.command.is_empty() {
@@ -138,7 +138,7 @@ impl HostYaml {
                 .insert(reference.clone(), image.image(reference));
         }
         for (reference, image) in &self.registry {
-            let digest = format!("sha256:{}", content_digest(reference.as_bytes()));
+            let digest = format!("sha256:{}", digest(reference.as_bytes(), Mode::Plain));
             world
                 .registry
                 .tags
@@ -318,7 +318,7 @@ fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
         ("unset-env", [name]) => drop(shown.spec.env.remove(*name)),
         ("set-image", [image]) => {
             shown.spec.image = (*image).to_owned();
-            shown.image_id = format!("sha256:{}", content_digest(image.as_bytes()));
+            shown.image_id = format!("sha256:{}", digest(image.as_bytes(), Mode::Plain));
         }
         ("set-memory", [bytes]) => shown.spec.resources.memory = bytes.parse().unwrap(),
         ("set-restart", ["always"]) => shown.spec.restart = Restart::Always,

@@ -8,8 +8,8 @@ use moored::engine::model::{
     Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
     Network, Restart, Volume,
 };
+use moored::files::{Mode, digest};
 use moored::labels;
-use moored::observe::content_digest;
 
 use super::inspect;
 
@@ -96,7 +96,7 @@ impl World {
     /// Returns 64 hexadecimal digits that nothing has had before, the same ones in every run.
     pub(crate) fn new_id(&mut self) -> String {
         self.made += 1;
-        content_digest(format!("thing {}", self.made).as_bytes())
+        digest(format!("thing {}", self.made).as_bytes(), Mode::Plain)
     }
 
     pub(super) fn describe(&self, verb: &str, subject: &str) -> Call {
