@@ -252,6 +252,7 @@ remove_network() {
     for endpoint in $(docker network inspect --format '{{range .Containers}}{{.Name}} {{end}}' "$1" 2>/dev/null); do
         docker network disconnect --force "$1" "$endpoint" 2>/dev/null || true
     done
-    docker network rm "$1" >/dev/null ||
-        die "The network $1 can't be removed." "See: docker network inspect $1"
+    docker network rm "$1" >/dev/null 2>&1 ||
+        remark "The engine keeps the network $1, which nothing uses any more (moby/moby#42119);" \
+            "a restart of the engine lets it go."
 }

@@ -14,9 +14,9 @@ headline() {
     printf '\n%s%s%s\n' "$bold" "$1" "$plain"
 }
 
-# remark TEXT: one line of talk.
+# remark TEXT…: talk, on one line.
 remark() {
-    printf '%s%s%s\n' "$dim" "$1" "$plain"
+    printf '%s%s%s\n' "$dim" "$*" "$plain"
 }
 
 # die TEXT…: says what went wrong and what to do, one argument a line, and ends the script.
