@@ -8,6 +8,7 @@ mod containers;
 mod error;
 mod files;
 mod hands;
+mod release;
 mod step;
 mod undo;
 mod walk;

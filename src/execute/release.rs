@@ -1,0 +1,109 @@
+//! Records a release: looks at every container of it once more, and writes down what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{StreamExt, TryStreamExt};
+
+use super::error::LAST_LINES;
+use super::{Hands, StepError};
+use crate::desired::{ServiceName, StackName};
+use crate::engine::model::{Container, ContainerState, Image, Restart};
+use crate::plan::facts::{Fact, Facts, Field, Veil};
+use crate::plan::{Release, ReleaseDraft, ReleasedImage, observed_facts};
+
+/// Questions to the engine at once, as when observing.
+const AT_ONCE: usize = 8;
+
+/// Records a release as it is observed now. Repeatable.
+pub(super) async fn record(
+    stack: &StackName,
+    draft: &ReleaseDraft,
+    hands: &Hands,
+) -> Result<(), StepError> {
+    let containers: Vec<(&ServiceName, &Facts, Container)> =
+        futures_util::stream::iter(&draft.services)
+            .map(|(service, (name, git))| async move {
+                Ok::<_, StepError>((service, git, still_up(service, name, hands).await?))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+    let images = images(&containers, hands).await?;
+    let mut release = Release {
+        id: draft.id.clone(),
+        services: BTreeMap::new(),
+        images: BTreeMap::new(),
+        files: draft.files.clone(),
+    };
+    // What Git hides is hidden by its field; nothing else can differ from Git by now.
+    let veil = Veil {
+        key: &hands.key,
+        secrets: &[],
+    };
+    for (service, git, container) in containers {
+        let image = images.get(&container.image_id);
+        let mut git = git.clone();
+        // Of an image that was pulled by this very plan, planning could not know these.
+        for name in image.iter().flat_map(|image| image.env.keys()) {
+            let public = || Fact::Plain(String::new());
+            git.entry(Field::Env(name.clone())).or_insert_with(public);
+        }
+        let facts = observed_facts(&container, &git, veil);
+        let released = ReleasedImage {
+            reference: container.spec.image,
+            id: container.image_id,
+            digest: image.and_then(|image| image.repo_digests.first().cloned()),
+        };
+        release.images.insert(service.clone(), released);
+        release.services.insert(service.clone(), facts);
+    }
+    hands.record.release(stack, &release, hands.clock.now())?;
+    Ok(())
+}
+
+/// Returns the images that the containers run, each asked for once.
+async fn images(
+    containers: &[(&ServiceName, &Facts, Container)],
+    hands: &Hands,
+) -> Result<BTreeMap<String, Image>, StepError> {
+    let ids: BTreeSet<&String> = containers
+        .iter()
+        .map(|(_, _, container)| &container.image_id)
+        .collect();
+    let mut images = BTreeMap::new();
+    for id in ids {
+        if let Some(image) = hands.engine.image(id).await? {
+            images.insert(id.clone(), image);
+        }
+    }
+    Ok(images)
+}
+
+/// Returns the container of a service unless it went down after it had been seen up: what is
+/// recorded as released must run.
+async fn still_up(
+    service: &ServiceName,
+    name: &str,
+    hands: &Hands,
+) -> Result<Container, StepError> {
+    let why = match hands.engine.container(name).await? {
+        None => "its container is gone".to_owned(),
+        Some(container) => match &container.state {
+            ContainerState::Running | ContainerState::Restarting => return Ok(container),
+            ContainerState::Exited { code: 0, .. } if container.spec.restart == Restart::No => {
+                return Ok(container);
+            }
+            ContainerState::Created
+            | ContainerState::Paused
+            | ContainerState::Exited { .. }
+            | ContainerState::Removing
+            | ContainerState::Dead => format!("it was up and is {} now", container.state),
+        },
+    };
+    let last_words = hands.engine.last_words(name, LAST_LINES).await;
+    Err(StepError::NotUp {
+        service: service.to_string(),
+        why,
+        last_words: last_words.unwrap_or_default(),
+    })
+}
