@@ -47,6 +47,8 @@ pub async fn run(
 ) {
     let wake = Arc::new(Notify::new());
     let mut watched = Watched::new(&host, &wake);
+    // Before the first pass: a commit that comes while it runs must not wait for the poll.
+    watched.follow(&host);
     let mut in_a_row = 0;
     loop {
         let result = tokio::select! {
@@ -55,7 +57,11 @@ pub async fn run(
             () = stopped_while_idle(&host, &mut signals.stop) => return,
         };
         report(&result);
-        watched.follow(&host, &result);
+        if result.is_ok() {
+            // A pass that could not even fetch has read none.
+            watched.files.clone_from(&host.view.host_files());
+        }
+        watched.follow(&host);
         let trouble = trouble(&result);
         in_a_row = if trouble == Trouble::None {
             0
@@ -176,11 +182,7 @@ impl Watched {
         }
     }
 
-    fn follow(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
-        // A pass that could not even fetch has read none.
-        if result.is_ok() {
-            self.files.clone_from(&host.view.host_files());
-        }
+    fn follow(&mut self, host: &Host) {
         let Some(watch) = &mut self.watch else {
             return;
         };
