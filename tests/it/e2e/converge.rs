@@ -1,5 +1,7 @@
 //! Converge, do nothing, promote, revert: and what the commands that look say about it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -262,4 +264,43 @@ fn a_container_gets_the_name_that_it_is_given() {
     stage.reconcile();
     assert_eq!(stage.names(), [stage.container("web")]);
     stage.serves("v1");
+}
+
+/// The example of the documentation, but for the names and the port that a shared engine needs.
+#[test]
+fn the_hello_example_runs_as_its_users_keep_it() {
+    let stage = Stage::new("hello");
+    let (v1, v2) = (stage.app("v1"), stage.app("v2"));
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("desired-state-examples/hello");
+    let read = |name: &str| std::fs::read_to_string(example.join(name)).unwrap();
+    let manifest = read("moored.yaml")
+        .replace("stack: hello", &format!("stack: {}", stage.stack))
+        .replace("WEB_PORT: 8080", &format!("WEB_PORT: {}", stage.port()))
+        .replace("hello:v1", &v1);
+    let (compose, page) = (read("compose.yaml"), read("site/index.html"));
+    let files = [
+        ("moored.yaml", manifest.as_str()),
+        ("compose.yaml", &compose),
+        ("site/index.html", &page),
+    ];
+    stage.commit("hello", &files);
+    stage.reconcile();
+    let worker = stage.id("worker");
+    let url = "http://127.0.0.1:8080/index.html";
+    let get = || docker(&["exec", &stage.container("web"), "/standin", "get", url]);
+    assert_eq!(get().trim(), page.trim());
+    let promoted = manifest.replace(&format!("web: {v1}"), &format!("web: {v2}"));
+    stage.commit("promote web", &[("moored.yaml", &promoted)]);
+    stage.reconcile();
+    assert_eq!((stage.image("web"), stage.id("worker")), (v2, worker));
+    let web = stage.id("web");
+    stage.commit("page", &[("site/index.html", "<p>changed</p>\n")]);
+    stage.reconcile();
+    assert_eq!(get(), "<p>changed</p>");
+    assert_eq!(stage.id("web"), web, "a changed page needs no restart");
+    stage.revert();
+    stage.reconcile();
+    assert_eq!(get().trim(), page.trim());
+    stage.moored(&["plan"]).exits(0);
+    stage.moored(&["drift"]).exits(0);
 }

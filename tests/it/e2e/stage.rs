@@ -334,6 +334,11 @@ impl Stage {
         assert!(changed.is_empty(), "{changed:#?}");
     }
 
+    /// Returns the port of the host that this test may publish.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Asks the published port who answers.
     pub(super) fn answer(&self) -> Option<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
