@@ -121,6 +121,7 @@ async fn fetch(view: &View, branch: &str) -> Result<Tree, LoadError> {
         ..view.config.repository.clone()
     };
     let fetched = source::fetch(&repository, &view.mirror(), &view.program).await?;
+    tracing::debug!(branch, revision = fetched.revision.as_str(), "fetched");
     if fetched.rewound {
         let (branch, revision) = (branch.to_owned(), fetched.revision.clone());
         view.events.tell(Event::Rewound { branch, revision });

@@ -116,6 +116,11 @@ pub struct PlacedFile {
     pub mounted_singly: bool,
 }
 
+/// Returns the name of a service's container when the Compose file gives none: Compose's own.
+pub fn default_container_name(stack: &StackName, service: &ServiceName) -> String {
+    format!("{stack}-{service}-1")
+}
+
 impl PlacedFile {
     /// Returns the digest of its content and mode.
     pub fn digest(&self) -> String {

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StepError;
-use super::error::LAST_LINES;
+use crate::desired::ServiceName;
 use crate::engine::model::{Container, ContainerState, Health, Restart};
 use crate::engine::{EngineError, ReadEngine};
 use crate::plan::Await;
 
 /// What is waited for, and how long.
-pub(super) struct Wait<'a, Name> {
-    pub(super) service: &'a Name,
+pub(super) struct Wait<'a> {
+    pub(super) service: &'a ServiceName,
     pub(super) container: &'a str,
     pub(super) until: Await,
     pub(super) within: Duration,
@@ -38,7 +38,7 @@ struct Seen {
     restarts: Option<i64>,
 }
 
-impl<Name: std::fmt::Display> Wait<'_, Name> {
+impl Wait<'_> {
     /// Returns when the service is as wanted.
     ///
     /// # Errors
@@ -82,13 +82,7 @@ impl<Name: std::fmt::Display> Wait<'_, Name> {
     }
 
     async fn not_up(&self, engine: &dyn ReadEngine, why: String) -> StepError {
-        // They only help; that the service is not up is known without.
-        let last_words = engine.last_words(self.container, LAST_LINES).await;
-        StepError::NotUp {
-            service: self.service.to_string(),
-            why,
-            last_words: last_words.unwrap_or_default(),
-        }
+        StepError::not_up(engine, self.service, self.container, why).await
     }
 
     async fn look(&self, engine: &dyn ReadEngine, seen: &mut Seen) -> Result<Look, EngineError> {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::engine::EngineError;
+use crate::desired::ServiceName;
+use crate::engine::{EngineError, ReadEngine};
 use crate::record::RecordError;
 
 /// Lines of a container's log that are told: enough for a stack trace's end, and little enough to
 /// be read.
-pub(super) const LAST_LINES: u16 = 10;
+const LAST_LINES: u16 = 10;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,22 @@ pub enum StepError {
 }
 
 impl StepError {
+    /// Makes the error of a service that is not up, with the last words of its container.
+    pub(super) async fn not_up(
+        engine: &dyn ReadEngine,
+        service: &ServiceName,
+        container: &str,
+        why: String,
+    ) -> Self {
+        // They only help; that the service is not up is known without.
+        let last_words = engine.last_words(container, LAST_LINES).await;
+        Self::NotUp {
+            service: service.to_string(),
+            why,
+            last_words: last_words.unwrap_or_default(),
+        }
+    }
+
     /// Returns whether the engine can't be reached any more.
     pub(super) fn is_loss_of_engine(&self) -> bool {
         matches!(self, Self::Engine(EngineError::Unavailable { .. }))

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 
-use super::error::LAST_LINES;
 use super::{Hands, StepError};
 use crate::desired::{ServiceName, StackName};
 use crate::engine::model::{Container, ContainerState, Image, Restart};
@@ -100,10 +99,5 @@ async fn still_up(
             | ContainerState::Dead => format!("it was up and is {} now", container.state),
         },
     };
-    let last_words = hands.engine.last_words(name, LAST_LINES).await;
-    Err(StepError::NotUp {
-        service: service.to_string(),
-        why,
-        last_words: last_words.unwrap_or_default(),
-    })
+    Err(StepError::not_up(hands.engine.as_ref(), service, name, why).await)
 }

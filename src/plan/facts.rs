@@ -191,13 +191,21 @@ pub fn live(container: &Container, shown: &Facts, veil: Veil<'_>) -> Facts {
         )
     };
     let mut facts = of_spec(&container.spec, &public, veil);
-    for (field, fact) in &mut facts {
-        if matches!(shown.get(field), Some(Fact::Hidden(_))) {
-            fact.hide(veil.key);
-        }
-    }
+    hide_as(&mut facts, Some(shown), veil.key);
     facts.insert(Field::ImageId, Fact::Plain(container.image_id.clone()));
     facts
+}
+
+/// Hides what `other` hides: the value there is a secret, so this one may be the one before it.
+pub(super) fn hide_as(facts: &mut Facts, other: Option<&Facts>, key: &DigestKey) {
+    for (field, fact) in facts {
+        if matches!(
+            other.and_then(|other| other.get(field)),
+            Some(Fact::Hidden(_))
+        ) {
+            fact.hide(key);
+        }
+    }
 }
 
 /// Returns `spec` with everything that it leaves open as the engine fills it in from `image`.

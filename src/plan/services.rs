@@ -8,12 +8,14 @@ use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
 use super::{Context, History, Hold, Origin, PastAttempt};
-use crate::desired::{Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName};
+use crate::desired::{
+    Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
+    default_container_name,
+};
 use crate::engine::model::{Container, ContainerState, Health, Image, Restart};
 use crate::files::{Mode, mode_of_digest};
 use crate::labels;
 use crate::observe::{ImageState, ObservedState};
-use crate::secret::DigestKey;
 
 /// Everything that planning looks at.
 #[derive(Clone, Copy)]
@@ -83,7 +85,7 @@ impl<'a> Input<'a> {
             Some(holder) => {
                 let mut live = live_facts(holder, examined, &git, self.veil());
                 // What was a secret when it was released is one still.
-                hide_as(&mut live, released, self.context.key);
+                facts::hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(service));
@@ -374,18 +376,6 @@ pub fn observed_facts(container: &Container, git: &Facts, veil: Veil<'_>) -> Fac
     live
 }
 
-/// Hides what `other` hides: the value there is a secret, so this one may be the one before it.
-fn hide_as(facts: &mut Facts, other: Option<&Facts>, key: &DigestKey) {
-    for (field, fact) in facts {
-        if matches!(
-            other.and_then(|other| other.get(field)),
-            Some(Fact::Hidden(_))
-        ) {
-            fact.hide(key);
-        }
-    }
-}
-
 /// Returns the name of a service's container: its own, or Compose's `STACK-SERVICE-1`.
 pub(super) fn container_name(
     stack: &crate::desired::StackName,
@@ -395,7 +385,7 @@ pub(super) fn container_name(
     service
         .container_name
         .clone()
-        .unwrap_or_else(|| format!("{stack}-{name}-1"))
+        .unwrap_or_else(|| default_container_name(stack, name))
 }
 
 pub(super) fn reference(container: &Container) -> ContainerRef {

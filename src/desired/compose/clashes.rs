@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fields::Fields;
 use crate::yaml::{Map, Node};
 
-use crate::desired::{Service, ServiceName, StackName};
+use crate::desired::{Service, ServiceName, StackName, default_container_name};
 
 /// Refuses names and ports that an earlier service has already.
 pub(super) fn check(
@@ -18,7 +18,7 @@ pub(super) fn check(
     let mut ports: BTreeMap<(&str, &str, &str), &ServiceName> = BTreeMap::new();
     for (name, service) in services {
         let own = service.container_name.clone();
-        let own = own.unwrap_or_else(|| format!("{stack}-{name}-1"));
+        let own = own.unwrap_or_else(|| default_container_name(stack, name));
         if let Some(other) = names.get(&own) {
             let message = format!("the container name {own} is that of service {other} already");
             refuse(top, name, "container_name", message, fields);

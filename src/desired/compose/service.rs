@@ -8,7 +8,7 @@ use super::keys;
 use super::mounts;
 use super::project::Project;
 use super::short;
-use crate::desired::{Condition, Dependency, Service, ServiceName};
+use crate::desired::{Condition, Dependency, Service, ServiceName, default_container_name};
 use crate::diagnostic::suggestion;
 use crate::engine::model::{ContainerSpec, Endpoint, Healthcheck, Port, Restart};
 use crate::engine::reference::Reference;
@@ -41,7 +41,7 @@ pub(super) fn read(
     };
     let own_name = container_name
         .clone()
-        .unwrap_or_else(|| format!("{}-{name}-1", project.stack));
+        .unwrap_or_else(|| default_container_name(project.stack, name));
     let networks = networks(name, &own_name, map, project, fields);
     let network_mode = first_network(&networks, project);
     let ports = map

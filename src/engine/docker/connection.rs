@@ -69,6 +69,7 @@ impl Docker {
         limit: Duration,
         request: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
+        tracing::debug!(doing, "asking the engine");
         match tokio::time::timeout(limit, request).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(error::translate(&self.address(), doing, &error)),
