@@ -59,6 +59,9 @@ pub struct Repository {
     /// How to log in, if the remote wants it.
     #[serde(default)]
     pub auth: Auth,
+    /// Whether `moored rollback` pushes the revert commit that it makes.
+    #[serde(default = "yes")]
+    pub push: bool,
 }
 
 /// How to log in to the remote.
@@ -151,6 +154,30 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// Returns who runs the program: the person behind `sudo` (`SUDO_USER`), else `USER`. For people
+/// to read, and proof of nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
+pub fn person() -> Option<String> {
+    ["SUDO_USER", "USER"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().and_then(|text| plain_name(&text)))
+}
+
+/// Returns a name as it may stand in a line of text; none when nothing is left of it.
+fn plain_name(text: &str) -> Option<String> {
+    const LONGEST: usize = 64;
+    let name: String = text
+        .chars()
+        .filter(|c| !c.is_control() && !"<>".contains(*c))
+        .take(LONGEST)
+        .collect();
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Reads and checks the settings.
 ///
 /// # Errors
@@ -214,6 +241,10 @@ fn default_branch() -> String {
     "main".to_owned()
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn default_poll() -> Duration {
     Duration::from_secs(30)
 }
@@ -241,6 +272,15 @@ mod tests {
         assert_eq!(config.engine, "unix:///var/run/docker.sock");
         assert!(config.stacks.is_none());
         assert!(matches!(config.repository.auth, Auth::None));
+        assert!(config.repository.push);
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(plain_name("ada").as_deref(), Some("ada"));
+        assert_eq!(plain_name(" a\nb<c>\u{1b}[2J ").as_deref(), Some("abc[2J"));
+        assert_eq!(plain_name(" \n"), None);
+        assert_eq!(plain_name(&"x".repeat(100)).unwrap().len(), 64);
     }
 
     #[test]

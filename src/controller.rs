@@ -120,8 +120,11 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
         PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) => Trouble::Remote,
         // Only a commit mends these, or a person at the host.
         PassError::Load(LoadError::State(_) | LoadError::Read(_) | LoadError::Record(_))
-        | PassError::Record(_) => Trouble::None,
-        PassError::Load(LoadError::Engine(_)) | PassError::Engine(_) => Trouble::Engine,
+        | PassError::Record(_)
+        | PassError::Maintenance(_) => Trouble::None,
+        PassError::Load(LoadError::Engine(_)) | PassError::Engine(_) | PassError::Busy(_) => {
+            Trouble::Engine
+        }
     };
     let of_stack = |passed: &Result<Passed, PassError>| match passed {
         Err(error) => of_error(error),
@@ -134,6 +137,8 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
                 Outcome::Succeeded
                 | Outcome::RolledBack { .. }
                 | Outcome::Failed { .. }
+                | Outcome::Held { .. }
+                | Outcome::Stuck { .. }
                 | Outcome::Stopped
                 | Outcome::Interrupted,
             ) => Trouble::None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::desired::StackName;
+use crate::desired::backups::BackupName;
 use crate::diagnostic::Diagnostic;
 use crate::engine::model::PullProgress;
 use crate::plan::{Plan, Step};
@@ -41,6 +42,34 @@ pub enum Event {
         stack: StackName,
         step: u32,
         what: String,
+    },
+    /// A person's command waits for what is at work on a stack.
+    WaitingForOther { stack: StackName, holder: String },
+    /// A backup outside a plan goes on, in bytes.
+    BackingUp {
+        stack: StackName,
+        name: BackupName,
+        done: u64,
+        total: Option<u64>,
+    },
+    /// A backup outside a plan was taken and verified.
+    BackedUp {
+        stack: StackName,
+        name: BackupName,
+        file: String,
+        size: u64,
+    },
+    /// A backup or drill that a schedule wants failed.
+    BackupFailed {
+        stack: StackName,
+        name: BackupName,
+        error: String,
+    },
+    /// A backup was restored into a scratch place and found good.
+    Drilled {
+        stack: StackName,
+        name: BackupName,
+        file: String,
     },
     /// A step is done.
     StepDone { stack: StackName, step: u32 },

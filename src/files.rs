@@ -1,28 +1,93 @@
 //! Writes files so that a crash leaves the old content or the new one, never a half.
 
-use std::io::Write;
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 
 /// Writes a file by temporary file, `fsync`, rename and `fsync` of the directory.
 ///
 /// # Errors
 /// What the system says; the old file is then as it was.
-pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or_else(|| Path::new("/"));
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let file = temporary(path, content, mode)?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_parent(path)
+}
+
+/// Writes a file like [`write_atomically`], where there is none yet.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when there is one, which stays as it is, a link too.
+pub fn create_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let file = temporary(path, content, mode)?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_parent(path)
+}
+
+/// Removes a file, and `fsync`s its directory. Repeatable.
+///
+/// # Errors
+/// What the system says, other than that it is not there.
+pub fn remove_durably(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    sync_parent(path)
+}
+
+/// Removes the temporary files that writers of this file left beside it when they were killed.
+/// Nobody may be writing it.
+///
+/// # Errors
+/// The directory can't be read, or one of them not removed.
+pub fn sweep(path: &Path) -> io::Result<()> {
+    let prefix = prefix(path);
+    for entry in std::fs::read_dir(parent(path))? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn temporary(path: &Path, content: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let mut file = tempfile::Builder::new()
-        .prefix(".moored-")
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(dir)?;
+        .prefix(&prefix(path))
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(parent(path))?;
     // The file mode creation mask may have taken bits away.
     file.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+        .set_permissions(Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(dir)?.sync_all()
+    Ok(file)
+}
+
+/// Returns how the names of a file's temporary files begin: with what tells whose they are, and
+/// a digest of its name, which itself may be as long as a name can be.
+fn prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    let digest = hex::encode(Sha256::digest(name));
+    let short: String = digest.chars().take(12).collect();
+    format!(".moored-{short}-")
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("/"))
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(parent(path))?.sync_all()
 }
 
 /// Whether a file may be executed: the one bit of its mode that Git keeps.
@@ -78,11 +143,22 @@ pub fn mode_of_digest(digest: &str) -> Mode {
 ///
 /// # Errors
 /// The kernel's source can't be read.
-pub fn random_bytes(len: usize) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
+pub fn random_bytes(len: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; len];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Leaves beside a file what a writer leaves that is killed before its rename.
+#[cfg(test)]
+pub(crate) fn left_by_a_kill(path: &Path) -> std::path::PathBuf {
+    temporary(path, b"half", 0o644).unwrap().keep().unwrap().1
+}
+
+/// Returns a size for people: in MB, to a tenth.
+pub fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -98,6 +174,34 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("f"), dir.path().join("l"));
+        create_atomically(&path, b"one", 0o644).unwrap();
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        for there in [&path, &link] {
+            let error = create_atomically(there, b"two", 0o644).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        remove_durably(&path).unwrap();
+        remove_durably(&path).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn only_its_own_leftovers_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let names = ["f", "g"].map(path);
+        let left = names.each_ref().map(|path| left_by_a_kill(path));
+        sweep(&names[0]).unwrap();
+        assert_eq!(left.map(|path| path.exists()), [false, true]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, SystemClock};
@@ -40,6 +41,8 @@ pub struct View {
     pub events: Events,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Time zone of this host.
+    pub time_zone: TimeZone,
     /// This program, to run the fetch in a child of its own.
     pub program: PathBuf,
     /// Files of the host that the stacks read, or would have read, when they were loaded last.
@@ -52,7 +55,7 @@ pub struct Host {
     pub view: View,
     /// Everything that doing takes.
     pub hands: Hands,
-    _locks: [Lock; 2],
+    _locks: Vec<Lock>,
 }
 
 /// Why a host can't be worked on.
@@ -116,6 +119,7 @@ impl View {
             redactor,
             events,
             clock,
+            time_zone: TimeZone::system(),
             program,
             host_files: Mutex::default(),
         })
@@ -173,19 +177,37 @@ impl Host {
         make_private(&dir).map_err(state_dir_error(&dir))?;
         let holder = holder(&dir);
         let on_dir = Lock::take(&dir.join("lock"), "this state directory", &holder)?;
+        let mut host = Self::open_beside(config, events, redactor, stop).await?;
+        let id = host.view.engine.info().await?.id;
+        let on_engine = Lock::take(&engine_lock(&id), "this engine", &holder)?;
+        host._locks = vec![on_dir, on_engine];
+        Ok(host)
+    }
+
+    /// Opens a host for a person's command, beside a controller that may run: what they must not
+    /// do at once is kept apart by the lock of the stack.
+    ///
+    /// # Errors
+    /// Something can't be used.
+    pub async fn open_beside(
+        config: Config,
+        events: Events,
+        redactor: Redactor,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, HostError> {
+        let dir = config.state_dir.clone();
+        make_private(&dir).map_err(state_dir_error(&dir))?;
         let record = Record::open(&dir)?;
         let key = match read_key(&dir)? {
             Some(key) => key,
             None => store_new_key(&dir).map_err(state_dir_error(&dir))?,
         };
         let engine = Arc::new(Docker::connect(&config.engine)?);
-        let id = engine.info().await?.id;
-        let on_engine = Lock::take(&engine_lock(&id), "this engine", &holder)?;
         let hands = Hands {
             engine: Arc::clone(&engine) as Arc<dyn WriteEngine>,
             record: record.clone(),
             key: key.clone(),
-            store: dir.join("store"),
+            state_dir: dir.clone(),
             clock: Arc::new(SystemClock),
             events: events.clone(),
             redactor: redactor.clone(),
@@ -196,7 +218,7 @@ impl Host {
         Ok(Self {
             view,
             hands,
-            _locks: [on_dir, on_engine],
+            _locks: Vec::new(),
         })
     }
 }

@@ -20,6 +20,8 @@ pub enum Entry {
     Done { step: u32 },
     /// A step failed; what it did is in doubt.
     Failed { step: u32, error: String },
+    /// A step that has begun found out, or left behind, something that later passes want to know.
+    Noted { step: u32, note: Note },
     /// What a step did is about to be taken back.
     UndoIntent { step: u32 },
     /// What a step did has been taken back.
@@ -28,6 +30,21 @@ pub enum Entry {
     Ended { outcome: Outcome },
     /// A person asks for another try of what failed.
     Forgiven,
+}
+
+/// What a step found out or left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the fields are the things of their names")]
+pub enum Note {
+    /// The end of what a one-off command wrote.
+    Output { text: String },
+    /// A backup was taken and verified.
+    Backup { name: String, file: String },
+    /// The version of the data's form before a migration, as its status command tells it.
+    SchemaBefore { version: String },
+    /// A migration has left the form of the data as it was.
+    SchemaUnchanged,
 }
 
 /// How an attempt ended.
@@ -41,8 +58,21 @@ pub enum Outcome {
         /// With what.
         error: String,
     },
-    /// A step failed, and there was nothing to put back, or it could not be put back.
+    /// A step failed, and there was nothing to put back.
     Failed {
+        /// With what.
+        error: String,
+    },
+    /// A step failed, and going back by itself could lose data or is not wanted: everything stays
+    /// as it is, the maintenance page too, until a person decides.
+    Held {
+        /// With what.
+        error: String,
+        /// What that person can do.
+        way_out: String,
+    },
+    /// A step failed, and taking back what was done failed too: nothing more is done by itself.
+    Stuck {
         /// With what.
         error: String,
     },
@@ -69,6 +99,8 @@ impl Outcome {
             Self::Succeeded => "succeeded",
             Self::RolledBack { .. } => "rolled back",
             Self::Failed { .. } => "failed",
+            Self::Held { .. } => "held",
+            Self::Stuck { .. } => "stuck",
             Self::Postponed { .. } => "postponed",
             Self::Unsettled { .. } => "unsettled",
             Self::Stopped => "stopped",
@@ -81,6 +113,8 @@ impl Outcome {
         match self {
             Self::RolledBack { error }
             | Self::Failed { error }
+            | Self::Held { error, .. }
+            | Self::Stuck { error }
             | Self::Postponed { error }
             | Self::Unsettled { error } => Some(error),
             Self::Succeeded | Self::Stopped | Self::Interrupted => None,
@@ -99,6 +133,8 @@ pub struct Status {
     pub in_doubt: BTreeSet<u32>,
     /// Steps that were taken back.
     pub undone: BTreeSet<u32>,
+    /// What the steps noted, in order.
+    pub notes: Vec<(u32, Note)>,
     /// How it ended; `None` while it runs, or after a crash.
     pub outcome: Option<Outcome>,
     /// A person asked for another try.
@@ -124,7 +160,7 @@ pub fn next(mut status: Status, entry: &Entry) -> Result<Status, IllegalEntry> {
     let legal = match entry {
         Entry::Began { .. } => status.steps.is_none(),
         Entry::Intent { step } => running && known(step) && !begun(step),
-        Entry::Done { step } | Entry::Failed { step, .. } => {
+        Entry::Done { step } | Entry::Failed { step, .. } | Entry::Noted { step, .. } => {
             running && status.in_doubt.contains(step)
         }
         Entry::UndoIntent { step } => running && begun(step),
@@ -149,6 +185,7 @@ pub fn next(mut status: Status, entry: &Entry) -> Result<Status, IllegalEntry> {
         }
         // What a failed step did stays in doubt: only looking at the world tells.
         Entry::Failed { .. } => {}
+        Entry::Noted { step, note } => status.notes.push((*step, note.clone())),
         Entry::UndoIntent { step } => {
             status.done.remove(step);
             status.in_doubt.insert(*step);

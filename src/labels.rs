@@ -32,6 +32,8 @@ pub const DIGEST: &str = "dev.moored.digest";
 pub const RELEASE: &str = "dev.moored.release";
 /// Attempt that made it.
 pub const ATTEMPT: &str = "dev.moored.attempt";
+/// What a one-off container is for: a migration or a job, by the name that the plan gives it.
+pub const JOB: &str = "dev.moored.job";
 
 /// Returns whether a label is written by a tool and not by a person.
 pub fn is_reserved(label: &str) -> bool {

@@ -9,6 +9,8 @@
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
 
+pub mod backup;
+pub mod by_hand;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -24,9 +26,11 @@ pub mod host;
 pub mod journal;
 pub mod labels;
 pub mod lock;
+pub mod maintenance;
 pub mod observe;
 pub mod pass;
 pub mod plan;
+pub mod probe;
 pub mod reconcile;
 pub mod record;
 pub mod report;
@@ -35,3 +39,7 @@ pub mod source;
 pub mod stacks;
 pub mod table;
 pub mod yaml;
+
+// The engine in memory, which unit tests share with those in `tests/it`, names this crate.
+#[cfg(test)]
+extern crate self as moored;

@@ -6,11 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 
+use crate::desired::backups::{BackupName, Source};
 use crate::desired::{DesiredState, StackName};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
 use crate::labels;
+use crate::maintenance::{self, Flag, MaintenanceError};
 use crate::source::RepoPath;
 
 /// What was found on the host, as far as one stack is concerned.
@@ -29,6 +31,10 @@ pub struct ObservedState {
     /// Files below the project directory that Git or the last release names, with the SHA-256 of
     /// their content; a file that is not there is left out.
     pub files: BTreeMap<RepoPath, String>,
+    /// The maintenance page's flag, if it is there.
+    pub maintenance: Option<Flag>,
+    /// Backups whose data is there, as far as that can be seen in the file system.
+    pub sources: BTreeSet<BackupName>,
 }
 
 /// Where an image is.
@@ -53,21 +59,33 @@ pub enum ImageState {
     },
 }
 
+/// Why the host could not be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The engine can't be asked.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The maintenance flag can't be looked at.
+    #[error("{0}")]
+    Maintenance(#[from] MaintenanceError),
+}
+
 /// How many questions are put to the engine at once: more than a few gain nothing on a small
 /// host, see `docs/performance.md`.
 const AT_ONCE: usize = 8;
 
 /// Observes the host for `desired`.
 ///
-/// `released` names files that the last release had placed.
+/// `released` names files that the last release had placed, `instance` is this installation.
 ///
 /// # Errors
-/// The engine can't be asked.
+/// The engine can't be asked, or the maintenance flag can't be looked at.
 pub async fn observe<'a>(
     engine: &dyn ReadEngine,
     desired: &'a DesiredState,
     released: impl Iterator<Item = &'a RepoPath>,
-) -> Result<ObservedState, EngineError> {
+    instance: &str,
+) -> Result<ObservedState, ObserveError> {
     let (containers, networks, volumes) = tokio::try_join!(
         containers(engine, &desired.stack),
         engine.networks(),
@@ -88,6 +106,8 @@ pub async fn observe<'a>(
             .map(|volume| (volume.name.clone(), volume))
             .collect(),
         files: placed(desired, released),
+        maintenance: flag(desired, instance)?,
+        sources: sources(desired),
     })
 }
 
@@ -152,6 +172,27 @@ async fn image(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, E
         }),
         Err(error @ EngineError::Unavailable { .. }) => Err(error),
     }
+}
+
+fn flag(desired: &DesiredState, instance: &str) -> Result<Option<Flag>, ObserveError> {
+    let Some(maintenance) = &desired.maintenance else {
+        return Ok(None);
+    };
+    let path = maintenance.flag.clone();
+    maintenance::observe(&maintenance.flag, instance)
+        .map_err(|source| ObserveError::Maintenance(MaintenanceError::Look { path, source }))
+}
+
+fn sources(desired: &DesiredState) -> BTreeSet<BackupName> {
+    let there = desired.backups.iter().filter(|(_, backup)| {
+        let paths = match &backup.source {
+            Source::Sqlite(path) => std::slice::from_ref(path),
+            Source::Files(paths) => paths.as_slice(),
+            Source::Postgres(_) | Source::Command(_) => &[],
+        };
+        paths.iter().any(|path| path.exists())
+    });
+    there.map(|(name, _)| name.clone()).collect()
 }
 
 fn placed<'a>(

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::desired::DesiredState;
 use crate::engine::EngineError;
 use crate::journal::Outcome;
-use crate::observe::ObservedState;
+use crate::lock::LockError;
+use crate::maintenance::MaintenanceError;
+use crate::observe::{ObserveError, ObservedState};
 use crate::plan::{History, Plan};
 use crate::record::RecordError;
 use crate::stacks::LoadError;
@@ -19,9 +21,24 @@ pub enum PassError {
     /// The engine could not be asked.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// The maintenance flag could not be looked at.
+    #[error("{0}")]
+    Maintenance(#[from] MaintenanceError),
+    /// Somebody's command is at work on the stack.
+    #[error("{0}")]
+    Busy(#[from] LockError),
     /// The record could not be read or written.
     #[error("{0}")]
     Record(#[from] RecordError),
+}
+
+impl From<ObserveError> for PassError {
+    fn from(error: ObserveError) -> Self {
+        match error {
+            ObserveError::Engine(error) => Self::Engine(error),
+            ObserveError::Maintenance(error) => Self::Maintenance(error),
+        }
+    }
 }
 
 /// A stack that was looked at: everything that the plan was made from, and the plan.

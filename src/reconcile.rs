@@ -4,6 +4,7 @@
 //! it: it reads everything afresh.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -50,11 +51,15 @@ async fn each<T>(
     join_all(results).await.into_iter().collect()
 }
 
+/// Time for somebody's command on a stack to end; after it the stack waits for the next pass.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
 /// Does one pass over one stack.
 ///
 /// # Errors
 /// The engine could not be asked, or the record could not be written.
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
+    let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     hands
         .record
         .end_interrupted(&desired.stack, hands.clock.now())?;
@@ -89,7 +94,8 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         .release
         .iter()
         .flat_map(|release| release.files.keys());
-    let observed = observe::observe(view.engine.as_ref(), &desired, released).await?;
+    let observed =
+        observe::observe(view.engine.as_ref(), &desired, released, view.instance()).await?;
     let now = view.clock.now().as_second();
     let context = Context {
         instance: view.instance(),

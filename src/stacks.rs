@@ -165,6 +165,7 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         dir: &path,
         commit,
         default_directory: &default_directory,
+        time_zone: &view.time_zone,
     };
     Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
 }

@@ -6,13 +6,13 @@
 
 # build_standin: compiles the program once, into target/standin. A new source compiles it again.
 build_standin() {
-    local source=$root/tests/standin/main.rs directory=$root/target/standin
+    local source=$root/tests/standin directory=$root/target/standin
     local program=$directory/standin
-    [[ -x $program && $program -nt $source ]] && return
+    [[ -x $program && -z $(find "$source" -newer "$program") ]] && return
     mkdir -p "$directory"
     # Under another name first: two scripts at once must not see half a program.
     quietly 'rustc' rustc --edition 2024 -O -C target-feature=+crt-static -C panic=abort \
-        -C strip=symbols -o "$program.$$" "$source"
+        -C strip=symbols -o "$program.$$" "$source/main.rs"
     mv "$program.$$" "$program"
 }
 

@@ -84,11 +84,103 @@ pub(super) enum Command {
         stack: Option<String>,
     },
 
+    /// Take, list, verify, restore and drill the backups of the manifest
+    #[command(subcommand)]
+    Backup(BackupCommand),
+
+    /// Switch the maintenance page of the manifest on or off by hand
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+
+    /// Run a job of the manifest once, in a container of its own
+    Job {
+        /// Its name in the manifest
+        name: String,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+
     /// Print a completion script for a shell
     Completions {
         /// Which shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Subcommand)]
+pub(super) enum BackupCommand {
+    /// Take a backup now and verify it
+    Now {
+        /// Only this one, by its name in the manifest
+        name: Option<String>,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+    /// Show the backups that there are, newest first
+    List {
+        /// Only this one, by its name in the manifest
+        name: Option<String>,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+    /// Check that a backup is what was written, and holds what it must
+    Verify {
+        /// Only this one, by its name in the manifest
+        name: Option<String>,
+        /// Its file [default: the newest]
+        file: Option<String>,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+    /// Put a backup in the place of the data
+    ///
+    /// The services that write are stopped, the data of now is backed up, the backup is restored,
+    /// the services are started and checked. If any of it fails, the data of now is put back.
+    Restore {
+        /// Its name in the manifest
+        name: String,
+        /// Its file [default: the newest]
+        file: Option<String>,
+        /// Do not back up the data of now: it can't be read any more
+        #[arg(long)]
+        no_safety_backup: bool,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+    /// Restore a backup into a scratch place and ask it the manifest's query
+    Drill {
+        /// Only this one, by its name in the manifest
+        name: Option<String>,
+        /// Its file [default: the newest]
+        file: Option<String>,
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+    },
+}
+
+#[derive(Clone, Subcommand)]
+pub(super) enum MaintenanceCommand {
+    /// Show visitors the page; it stays until it is switched off by hand
+    On {
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
+        /// Why, in one line
+        #[arg(long, default_value = "switched on by hand")]
+        reason: String,
+    },
+    /// Let visitors in again, whoever switched the page on
+    Off {
+        /// Of which stack, by its name or directory; needed where there are several
+        #[arg(long)]
+        stack: Option<String>,
     },
 }
 

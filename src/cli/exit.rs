@@ -72,6 +72,8 @@ pub(super) fn of_pass(passed: &ByStack<Passed>) -> Exit {
             Some(
                 Outcome::RolledBack { .. }
                 | Outcome::Failed { .. }
+                | Outcome::Held { .. }
+                | Outcome::Stuck { .. }
                 | Outcome::Unsettled { .. }
                 | Outcome::Stopped
                 | Outcome::Interrupted,
@@ -120,8 +122,11 @@ pub(super) fn of_error(error: &PassError) -> Exit {
             | SourceError::AuthFile { .. },
         )) => Exit::Usage,
         PassError::Load(LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Engine(_))
-        | PassError::Engine(_) => Exit::Unavailable,
-        PassError::Load(LoadError::Record(_)) | PassError::Record(_) => Exit::Failed,
+        | PassError::Engine(_)
+        | PassError::Busy(_) => Exit::Unavailable,
+        PassError::Load(LoadError::Record(_))
+        | PassError::Record(_)
+        | PassError::Maintenance(_) => Exit::Failed,
     }
 }
 

@@ -1,6 +1,9 @@
 //! How a person asks: arguments in, text and exit code out. The only place that prints results.
 
 mod args;
+mod backup;
+mod beside;
+mod by_hand;
 mod context;
 mod exit;
 mod look;

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, look, pass, retry};
+use super::{Exit, backup, by_hand, look, pass, retry};
 use crate::config::{self};
 use crate::events::Events;
 use crate::report::Console;
@@ -69,6 +69,9 @@ fn work(arguments: Arguments) -> Exit {
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
             Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),
             Command::Retry { stack } => retry::retry(&cli, stack.as_deref()),
+            Command::Backup(command) => backup::backup(&cli, command).await,
+            Command::Maintenance(command) => by_hand::maintenance(&cli, command).await,
+            Command::Job { name, stack } => by_hand::job(&cli, stack.as_deref(), &name).await,
             Command::Completions { shell } => Ok(completions(shell)),
         }
     });

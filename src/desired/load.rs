@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
 
 use super::DesiredState;
 use super::compose::project::{Found, Project, Variables};
 use super::compose::{env_file, read};
 use super::host_files::HostFiles;
 use super::manifest::{self, Manifest};
+use super::transaction;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
@@ -22,6 +26,8 @@ pub struct Place<'a> {
     pub commit: &'a CommitInfo,
     /// Returns the project directory of a stack that names none.
     pub default_directory: &'a dyn Fn(&str) -> PathBuf,
+    /// Time zone of a stack that names none.
+    pub time_zone: &'a TimeZone,
 }
 
 /// Compose files that are looked for when the manifest names none, and what is put over each, as
@@ -50,6 +56,9 @@ const COMPOSE_NAMES: [(&str, [&str; 2]); 4] = [
         ],
     ),
 ];
+
+/// Long enough to catch a process that ends at once, short enough not to be felt.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// Loads the desired state of one stack.
 ///
@@ -93,6 +102,14 @@ pub fn load(
         found: RefCell::new(found),
     };
     let composed = read::compose(&composed, project)?;
+    transaction::check(path.as_str(), &manifest, manifest_node.as_ref(), &composed.services)?;
+    let beside = |name: &str| read_beside(tree, place, name);
+    let page = manifest.maintenance.as_ref().and_then(|one| one.page.as_deref());
+    let page = page.map(beside).transpose()?.map(|(_, content)| content);
+    let checklist = manifest.checklist.iter().map(|name| beside(name));
+    let checklist = checklist.map(|read| {
+        read.map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned()))
+    });
     Ok(DesiredState {
         stack: manifest.stack,
         commit: place.commit.clone(),
@@ -101,13 +118,39 @@ pub fn load(
         volumes: composed.volumes,
         project_directory: directory,
         files: composed.found.files,
-        soak: manifest.soak,
+        soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
+        soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),
+        time_zone: manifest.time_zone.unwrap_or_else(|| place.time_zone.clone()),
+        maintenance: manifest.maintenance,
+        maintenance_page: page,
+        backups: manifest.backups,
+        migrations: manifest.migrations,
+        jobs: manifest.jobs,
+        ready: manifest.ready,
+        smoke: manifest.smoke,
+        on_failure: manifest.on_failure,
+        accept_schema: manifest.accept_schema.map(|accepted| accepted.to_string()),
+        checklist: checklist.collect::<Result<_, _>>()?,
         drift: manifest.drift,
         prune: manifest.prune,
         secrets: composed.found.secrets,
         host_files: composed.found.host_files,
         warnings: composed.found.warnings,
     })
+}
+
+/// Reads a file that the manifest names relative to itself.
+fn read_beside(
+    tree: &Tree,
+    place: &Place<'_>,
+    name: &str,
+) -> Result<(RepoPath, Vec<u8>), Diagnostics> {
+    let path = place
+        .dir
+        .join(name)
+        .map_err(|error| Diagnostic::file(place.dir.as_str(), error.to_string()))?;
+    let content = read_file(tree, &path, place.commit)?;
+    Ok((path, content))
 }
 
 fn read_file(tree: &Tree, path: &RepoPath, commit: &CommitInfo) -> Result<Vec<u8>, Diagnostics> {

@@ -5,8 +5,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::backups::{Backup, BackupName};
+use super::checks::{Ready, Smoke};
+use super::maintenance::Maintenance;
+use super::migrations::{Job, Migration, OnFailure};
 use crate::diagnostic::Diagnostic;
 use crate::document;
 
@@ -14,20 +19,8 @@ use crate::document;
 pub const FILE_NAME: &str = "moored.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 13] = [
-    "files",
-    "proxy",
-    "maintenance",
-    "backups",
-    "migrations",
-    "jobs",
-    "ready",
-    "smoke",
-    "strategy",
-    "on_failure",
-    "checklist",
-    "secrets",
-    "require",
+const LATER: [&str; 6] = [
+    "files", "proxy", "strategy", "secrets", "require", "offsite",
 ];
 
 /// `moored.yaml`. Format: `docs/manifest.md`.
@@ -57,9 +50,38 @@ pub struct Manifest {
     /// What happens to a service when a repository file that it mounts has changed.
     #[serde(default)]
     pub on_file_change: BTreeMap<String, OnFileChange>,
-    /// How long a service without a health check must run before it counts as started.
-    #[serde(default = "default_soak", deserialize_with = "document::duration")]
-    pub soak: Duration,
+    /// How long what was started must run, without ending or restarting, before it counts as up.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub soak: Option<Duration>,
+    /// Time zone of schedules and of the names of backups; left out = the host's.
+    #[serde(default, deserialize_with = "time_zone")]
+    pub time_zone: Option<TimeZone>,
+    /// The page that visitors see while the stack is worked on.
+    pub maintenance: Option<Maintenance>,
+    /// Backups by name.
+    #[serde(default)]
+    pub backups: BTreeMap<BackupName, Backup>,
+    /// Commands that bring the data to the form that new code wants, in order.
+    #[serde(default)]
+    pub migrations: Vec<Migration>,
+    /// One-off commands by name.
+    #[serde(default)]
+    pub jobs: BTreeMap<String, Job>,
+    /// Checks of services after they were started.
+    #[serde(default)]
+    pub ready: Vec<Ready>,
+    /// Checks of the whole stack after all services are ready.
+    #[serde(default)]
+    pub smoke: Vec<Smoke>,
+    /// What happens when a new release is not up.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Says that the code works on data which another release has migrated: that release, or the
+    /// attempt that migrated.
+    pub accept_schema: Option<Scalar>,
+    /// Files of the repository that are shown after a deploy.
+    #[serde(default)]
+    pub checklist: Vec<String>,
     /// What happens to a container that was changed by hand.
     #[serde(default)]
     pub drift: DriftPolicy,
@@ -244,9 +266,20 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Manifest, Diagnostic> {
     Ok(manifest)
 }
 
-/// Long enough to catch a process that ends at once, short enough not to be felt.
-fn default_soak() -> Duration {
-    Duration::from_secs(1)
+fn optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    document::duration(deserializer).map(Some)
+}
+
+fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = |_| {
+        let name = name.escape_default();
+        let message = format!("\"{name}\" is not a time zone such as Europe/Berlin or UTC");
+        serde::de::Error::custom(message)
+    };
+    TimeZone::get(&name).map(Some).map_err(unknown)
 }
 
 #[cfg(test)]
@@ -290,8 +323,8 @@ mod tests {
         moored.yaml:2:1: unknown key "imags"
           hint: did you mean "images"?
         "#);
-        insta::assert_snapshot!(refused("stack: a\nbackups: {}\n"), @r#"
-        moored.yaml:2:1: "backups" is not supported by this version of moored
+        insta::assert_snapshot!(refused("stack: a\nproxy: {}\n"), @r#"
+        moored.yaml:2:1: "proxy" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
         insta::assert_snapshot!(refused("stack: a\nstack: b\n"), @"moored.yaml:1:1: duplicate field `stack`");

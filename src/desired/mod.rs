@@ -3,20 +3,33 @@
 //! [`load`] is pure: it sees the tree and a [`HostFiles`], and returns either the whole desired
 //! state or everything that is wrong, each finding with file, line and column.
 
+pub mod backups;
+pub mod checks;
 pub mod compose;
 mod host_files;
 mod load;
+pub mod maintenance;
 pub mod manifest;
+pub mod migrations;
+mod schedule;
+mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
+
+use backups::{Backup, BackupName};
+use checks::{Ready, Smoke};
+use maintenance::Maintenance;
+use migrations::{Job, Migration, OnFailure};
 
 pub use host_files::HostFiles;
 pub use load::{Place, load};
 pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
+pub use schedule::Schedule;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::model::{ContainerSpec, Network, Volume};
@@ -43,6 +56,30 @@ pub struct DesiredState {
     pub files: BTreeMap<RepoPath, PlacedFile>,
     /// How long a service without a health check must run before it counts as started.
     pub soak: Duration,
+    /// How long everything that was started is watched before it counts as up; `None` = not.
+    pub soak_after: Option<Duration>,
+    /// Time zone of schedules and of the names of backups.
+    pub time_zone: TimeZone,
+    /// The page that visitors see while the stack is worked on.
+    pub maintenance: Option<Maintenance>,
+    /// What stands on that page.
+    pub maintenance_page: Option<Vec<u8>>,
+    /// Backups by name.
+    pub backups: BTreeMap<BackupName, Backup>,
+    /// Commands that bring the data to the form that new code wants, in order.
+    pub migrations: Vec<Migration>,
+    /// One-off commands by name.
+    pub jobs: BTreeMap<String, Job>,
+    /// Checks of services after they were started.
+    pub ready: Vec<Ready>,
+    /// Checks of the whole stack after all services are ready.
+    pub smoke: Vec<Smoke>,
+    /// What happens when a new release is not up.
+    pub on_failure: OnFailure,
+    /// The release or attempt whose data the code is said to work with.
+    pub accept_schema: Option<String>,
+    /// What is shown after a deploy, by the file that it stands in.
+    pub checklist: Vec<(RepoPath, String)>,
     /// What happens to a container that was changed by hand.
     pub drift: DriftPolicy,
     /// Whether containers of services that Git no longer names are removed.

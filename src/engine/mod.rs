@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Container, ContainerSpec, ContainerSummary, EngineInfo, Image, Network, PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, EngineInfo, Exec, Executed, Image, Network,
+    PullProgress, Volume,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Why a call to the engine failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,8 +96,12 @@ pub trait ReadEngine: Send + Sync {
     /// [`EngineError::Registry`] that it could not be asked.
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError>;
 
-    /// Returns the last lines that a container wrote, at most `lines`.
-    async fn last_words(&self, id: &str, lines: u16) -> Result<String, EngineError>;
+    /// Returns the end of what a container wrote to both its streams, in the order in which the
+    /// engine got it: at most so many bytes, whole lines where one of them fits.
+    ///
+    /// However much it wrote, little of it is read. Not every logging driver can be read, which
+    /// is [`EngineError::Refused`].
+    async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError>;
 
     /// Lists all networks of the host.
     async fn networks(&self) -> Result<Vec<Network>, EngineError>;
@@ -131,6 +137,29 @@ pub trait WriteEngine: ReadEngine {
     /// Stops a container, killing it after its own stop timeout. Repeatable: a stopped or
     /// missing one is success.
     async fn stop_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Kills a container and waits for its end. Repeatable: a stopped or missing one is success.
+    async fn kill_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Runs a command in a running container until it ends: `input` goes to its standard input,
+    /// which is closed at the end of `input`, and its standard output goes to `output`. Both are
+    /// streamed, with memory for a few MiB.
+    ///
+    /// There is no deadline: the caller has it. Dropping the future closes the connection and
+    /// does not end the process; a program that still reads sees the end of its input there,
+    /// and can't tell it from the real one.
+    ///
+    /// A connection that breaks before the exit code is known is [`EngineError::Unavailable`],
+    /// and so is a command that says success though it can't have seen all of `input`. An
+    /// `input` or `output` that fails, and a program that can't be run, are
+    /// [`EngineError::Refused`]; a container that does not run is [`EngineError::Conflict`].
+    async fn exec(
+        &self,
+        id: &str,
+        exec: &Exec<'_>,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Executed, EngineError>;
 
     /// Restarts a container, with its own stop timeout.
     async fn restart_container(&self, id: &str) -> Result<(), EngineError>;

@@ -75,6 +75,14 @@ pub struct Healthcheck {
 }
 
 impl Healthcheck {
+    /// Returns the one that switches an image's own off.
+    pub fn none() -> Self {
+        Self {
+            test: vec!["NONE".to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// Returns this check with what it leaves open taken from `base`.
     #[must_use]
     pub fn over(&self, base: &Self) -> Self {
@@ -258,6 +266,30 @@ pub struct Container {
     pub restart_count: i64,
     /// RFC 3339 time of the last start, as the engine gives it.
     pub started_at: String,
+    /// Whether the kernel killed a process of it for want of memory; also said of one that the
+    /// engine is starting again.
+    pub oom_killed: bool,
+    /// IP address by network, while it runs; networks that gave it none are left out.
+    pub addresses: BTreeMap<String, String>,
+}
+
+/// A command to run inside a running container, with the container's own working directory.
+pub struct Exec<'a> {
+    /// Program and arguments.
+    pub command: &'a [String],
+    /// Environment beyond the container's own.
+    pub env: &'a BTreeMap<String, Sensitive>,
+    /// User and group; `None` = the container's own.
+    pub user: Option<&'a str>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Exit code; 128 + the number of the signal that killed it.
+    pub code: i64,
+    /// The end of what it wrote to its standard error: at most 16 KiB, in whole lines.
+    pub errors: String,
 }
 
 /// One line of the engine's container list.

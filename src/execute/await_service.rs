@@ -6,9 +6,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::StepError;
+use super::pace::{BETWEEN_LOOKS, Pace};
+use super::tries::Tries;
 use crate::desired::ServiceName;
 use crate::engine::model::{Container, ContainerState, Health, Restart};
-use crate::engine::{EngineError, ReadEngine};
+use crate::engine::{EngineError, WriteEngine};
 use crate::plan::Await;
 
 /// What is waited for, and how long.
@@ -19,12 +21,6 @@ pub(super) struct Wait<'a> {
     pub(super) within: Duration,
 }
 
-/// Time between two looks: a look costs the engine 0.2 ms.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-
-/// Time between two words to the person who waits.
-const BETWEEN_WORDS: Duration = Duration::from_secs(2);
-
 /// What one look says.
 enum Look {
     Reached,
@@ -33,9 +29,10 @@ enum Look {
 }
 
 /// What has been seen since the wait began.
-struct Seen {
-    began: Instant,
+struct Seen<'a> {
+    pace: Pace,
     restarts: Option<i64>,
+    tries: Tries<'a>,
 }
 
 impl Wait<'_> {
@@ -45,7 +42,7 @@ impl Wait<'_> {
     /// It can't get there, it took too long, or the wait was given up.
     pub(super) async fn run(
         &self,
-        engine: &dyn ReadEngine,
+        engine: &dyn WriteEngine,
         mut given_up: watch::Receiver<bool>,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), StepError> {
@@ -53,39 +50,39 @@ impl Wait<'_> {
         let restarts =
             matches!(self.until, Await::Ready { .. } | Await::Running { .. }).then_some(0);
         let mut seen = Seen {
-            began: Instant::now(),
+            pace: Pace::new(self.within),
             restarts,
+            tries: Tries::new(engine),
         };
-        let mut told = Instant::now();
         loop {
             let why = match self.look(engine, &mut seen).await? {
                 Look::Reached => return Ok(()),
                 Look::Never(why) => return Err(self.not_up(engine, why).await),
                 Look::NotYet(why) => why,
             };
-            let waited = seen.began.elapsed();
-            if waited > self.within {
+            if seen.pace.is_over() {
                 let within = humantime::format_duration(self.within);
                 return Err(self.not_up(engine, format!("{why} after {within}")).await);
             }
-            if told.elapsed() >= BETWEEN_WORDS {
-                told = Instant::now();
-                let left = Duration::from_secs((self.within.saturating_sub(waited)).as_secs());
-                let left = humantime::format_duration(left);
-                tell(format!("{}: {why}, {left} left", self.service));
+            if seen.pace.is_time_for_a_word() {
+                tell(format!("{}: {why}, {}", self.service, seen.pace.left()));
             }
             tokio::select! {
-                () = tokio::time::sleep(BETWEEN_LOOKS) => {}
+                () = seen.tries.go_on_until(Instant::now() + BETWEEN_LOOKS) => {}
                 _changed = given_up.wait_for(|given_up| *given_up) => return Err(StepError::GivenUp),
             }
         }
     }
 
-    async fn not_up(&self, engine: &dyn ReadEngine, why: String) -> StepError {
+    async fn not_up(&self, engine: &dyn WriteEngine, why: String) -> StepError {
         StepError::not_up(engine, self.service, self.container, why).await
     }
 
-    async fn look(&self, engine: &dyn ReadEngine, seen: &mut Seen) -> Result<Look, EngineError> {
+    async fn look(
+        &self,
+        engine: &dyn WriteEngine,
+        seen: &mut Seen<'_>,
+    ) -> Result<Look, EngineError> {
         let Some(container) = engine.container(self.container).await? else {
             return Ok(Look::Never("its container is gone".to_owned()));
         };
@@ -94,19 +91,42 @@ impl Wait<'_> {
             container.restart_count > restarts || container.state == ContainerState::Restarting;
         // A job may have a policy that starts it again until it succeeds.
         if again && self.until != Await::Completed {
-            return Ok(Look::Never(
-                "it ended and was started again by the engine".to_owned(),
-            ));
+            let ended = if container.oom_killed {
+                "was killed for lack of memory"
+            } else {
+                "ended"
+            };
+            let why = format!("it {ended} and was started again by the engine");
+            return Ok(Look::Never(why));
         }
         Ok(match self.until {
             Await::Completed => completed(&container),
             // Without a health check there is no verdict.
             Await::Ready { soak } if container.health.is_none() => {
-                running(&container, soak, seen.began.elapsed())
+                running(&container, soak, seen.pace.waited())
             }
-            Await::Healthy | Await::Ready { .. } => healthy(&container),
-            Await::Running { soak } => running(&container, soak, seen.began.elapsed()),
+            Await::Healthy | Await::Ready { .. } => {
+                seen.tries.begin_if_due(&container);
+                healthy(&container, seen.tries.have_passed())
+            }
+            Await::Running { soak } => running(&container, soak, seen.pace.waited()),
         })
+    }
+}
+
+/// Says of a container that is not up what it is instead.
+pub(super) fn down(container: &Container) -> String {
+    match &container.state {
+        ContainerState::Exited {
+            oom_killed: true, ..
+        } => "it was killed for lack of memory".to_owned(),
+        ContainerState::Created
+        | ContainerState::Running
+        | ContainerState::Paused
+        | ContainerState::Restarting
+        | ContainerState::Exited { .. }
+        | ContainerState::Removing
+        | ContainerState::Dead => format!("it is {}", container.state),
     }
 }
 
@@ -122,13 +142,18 @@ fn running(container: &Container, soak: Duration, seen_for: Duration) -> Look {
         | ContainerState::Restarting
         | ContainerState::Exited { .. }
         | ContainerState::Removing
-        | ContainerState::Dead => not_running(&container.state),
+        | ContainerState::Dead => not_running(container),
     }
 }
 
-fn healthy(container: &Container) -> Look {
+/// `tried` is whether a try of our own has passed.
+fn healthy(container: &Container, tried: bool) -> Look {
     match (&container.state, container.health) {
         (ContainerState::Running, Some(Health::Healthy)) => Look::Reached,
+        (ContainerState::Running, Some(Health::Starting)) if tried => Look::Reached,
+        (ContainerState::Running, Some(Health::Unhealthy)) if container.oom_killed => Look::Never(
+            "its health check fails; something in it was killed for lack of memory".to_owned(),
+        ),
         (ContainerState::Running, Some(Health::Unhealthy)) => {
             Look::Never("its health check fails".to_owned())
         }
@@ -136,19 +161,27 @@ fn healthy(container: &Container) -> Look {
             Look::NotYet("its health check has not passed yet".to_owned())
         }
         (ContainerState::Running, None) => Look::Never("it has no health check".to_owned()),
-        (other, _) => not_running(other),
+        (
+            ContainerState::Created
+            | ContainerState::Paused
+            | ContainerState::Restarting
+            | ContainerState::Exited { .. }
+            | ContainerState::Removing
+            | ContainerState::Dead,
+            _,
+        ) => not_running(container),
     }
 }
 
-fn not_running(state: &ContainerState) -> Look {
-    match state {
+fn not_running(container: &Container) -> Look {
+    match &container.state {
         ContainerState::Created => Look::NotYet("it has not started yet".to_owned()),
         ContainerState::Running
         | ContainerState::Paused
         | ContainerState::Restarting
         | ContainerState::Exited { .. }
         | ContainerState::Removing
-        | ContainerState::Dead => Look::Never(format!("it is {state}")),
+        | ContainerState::Dead => Look::Never(down(container)),
     }
 }
 
@@ -161,6 +194,6 @@ fn completed(container: &Container) -> Look {
         ContainerState::Paused
         | ContainerState::Exited { .. }
         | ContainerState::Removing
-        | ContainerState::Dead => Look::Never(format!("it is {}", container.state)),
+        | ContainerState::Dead => Look::Never(down(container)),
     }
 }

@@ -1,14 +1,23 @@
 //! Why a step failed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::backup::BackupError;
 use crate::desired::ServiceName;
 use crate::engine::{EngineError, ReadEngine};
+use crate::maintenance::MaintenanceError;
 use crate::record::RecordError;
 
 /// Lines of a container's log that are told: enough for a stack trace's end, and little enough to
 /// be read.
-const LAST_LINES: u16 = 10;
+const LAST_LINES: usize = 10;
+
+/// Bytes of a container's log that a message has room for.
+const LONGEST_WORDS: usize = 2000;
+
+/// Time for the last words. That the service is not up is known without them.
+const WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +35,14 @@ pub enum StepError {
         /// The last lines that its container wrote: it may be gone by the time that anybody asks.
         last_words: String,
     },
+    /// A check of the whole stack does not pass.
+    #[error("smoke check {what} does not pass: {why}")]
+    Smoke {
+        /// What was asked.
+        what: String,
+        /// What was seen.
+        why: String,
+    },
     /// A file could not be placed.
     #[error("failed to place {}: {source}", path.display())]
     Place {
@@ -37,6 +54,22 @@ pub enum StepError {
     /// The release could not be recorded.
     #[error("{0}")]
     Record(#[from] RecordError),
+    /// A one-off command did not end with success.
+    #[error("{what} {how}{}", quoted(output))]
+    Command {
+        /// The command.
+        what: String,
+        /// How it ended.
+        how: String,
+        /// The end of what it wrote.
+        output: String,
+    },
+    /// The maintenance page could not be switched, or visitors do not see what they should.
+    #[error("{0}")]
+    Maintenance(#[from] MaintenanceError),
+    /// A backup could not be taken, verified or restored.
+    #[error("{0}")]
+    Backup(#[from] BackupError),
     /// The wait was given up because another step failed or a stop was asked for.
     #[error("given up")]
     GivenUp,
@@ -50,19 +83,43 @@ impl StepError {
         container: &str,
         why: String,
     ) -> Self {
-        // They only help; that the service is not up is known without.
-        let last_words = engine.last_words(container, LAST_LINES).await;
+        let log = engine.output(container, LONGEST_WORDS);
+        let last_words = match tokio::time::timeout(WORDS_LIMIT, log).await {
+            Ok(Ok(text)) => last_lines(&text).to_owned(),
+            Ok(Err(_)) | Err(_) => String::new(),
+        };
         Self::NotUp {
             service: service.to_string(),
             why,
-            last_words: last_words.unwrap_or_default(),
+            last_words,
         }
     }
 
     /// Returns whether the engine can't be reached any more.
     pub(super) fn is_loss_of_engine(&self) -> bool {
-        matches!(self, Self::Engine(EngineError::Unavailable { .. }))
+        let engine = match self {
+            Self::Engine(error) => Some(error),
+            Self::Backup(error) => error.engine(),
+            Self::NotUp { .. }
+            | Self::Smoke { .. }
+            | Self::Place { .. }
+            | Self::Record(_)
+            | Self::Command { .. }
+            | Self::Maintenance(_)
+            | Self::GivenUp => None,
+        };
+        matches!(engine, Some(EngineError::Unavailable { .. }))
     }
+}
+
+/// Cuts a text to its last lines.
+fn last_lines(text: &str) -> &str {
+    let text = text.trim_end();
+    let mut starts = text.rmatch_indices('\n').map(|(at, _)| at + 1);
+    starts
+        .nth(LAST_LINES - 1)
+        .and_then(|at| text.get(at..))
+        .unwrap_or(text)
 }
 
 /// Returns the last words of a container as an indented block; nothing for none.

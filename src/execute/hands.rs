@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable};
 
 use tokio::sync::watch;
 
@@ -10,6 +13,7 @@ use crate::clock::Clock;
 use crate::desired::StackName;
 use crate::engine::WriteEngine;
 use crate::events::Events;
+use crate::lock::{Lock, LockError};
 use crate::record::Record;
 use crate::secret::{DigestKey, Redactor};
 
@@ -21,8 +25,8 @@ pub struct Hands {
     pub record: Record,
     /// Key of the digests in a release.
     pub key: DigestKey,
-    /// Where placed files' previous content is kept.
-    pub store: PathBuf,
+    /// The state directory.
+    pub state_dir: PathBuf,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Where it is told what happens.
@@ -38,7 +42,40 @@ pub struct Hands {
 impl Hands {
     /// Returns where the former content of a stack's files is kept.
     pub(super) fn store_of(&self, stack: &StackName) -> PathBuf {
-        self.store.join(stack.as_str())
+        self.state_dir.join("store").join(stack.as_str())
+    }
+
+    /// Returns where what people and scripts read about a stack's releases is.
+    pub(super) fn releases_of(&self, stack: &StackName) -> PathBuf {
+        self.state_dir.join("stacks").join(stack.as_str())
+    }
+
+    /// Makes sure that only one process works on a stack: a pass of the controller, or a person's
+    /// command beside it. Waits for the other one as long as `patience`.
+    ///
+    /// # Errors
+    /// The other one does not come to an end within that time, or the lock can't be used.
+    pub async fn lock_stack(&self, stack: &StackName, patience: Duration) -> Result<Lock, LockError> {
+        const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+        let dir = self.releases_of(stack);
+        let path = dir.join("lock");
+        let what = format!("the stack {stack}");
+        let made = std::fs::create_dir_all(&dir);
+        made.map_err(|source| LockError::Io {
+            what: what.clone(),
+            path: path.clone(),
+            source,
+        })?;
+        let holder = format!("process {}", std::process::id());
+        let tries = patience.as_millis() / BETWEEN_TRIES.as_millis();
+        (|| async { Lock::take(&path, &what, &holder) })
+            .retry(
+                ConstantBuilder::default()
+                    .with_delay(BETWEEN_TRIES)
+                    .with_max_times(usize::try_from(tries).unwrap_or(usize::MAX)),
+            )
+            .when(|error| matches!(error, LockError::Taken { .. }))
+            .await
     }
 
     /// Returns whether an attempt is open.

@@ -4,14 +4,26 @@
 //! nothing new begins, what runs is let finish, and what was replaced is put back.
 
 mod await_service;
+pub mod checks;
 mod containers;
+mod data;
 mod error;
 mod files;
 mod hands;
+mod latency;
+mod maintain;
+mod migrate;
+mod one_off;
+mod pace;
 mod release;
+mod release_files;
+mod scene;
+mod soak;
 mod step;
+mod tries;
 mod undo;
 mod walk;
+mod way_back;
 
 pub use error::StepError;
 pub use hands::Hands;

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 
-use super::{Hands, StepError};
-use crate::desired::{ServiceName, StackName};
+use super::scene::Scene;
+use super::{Hands, StepError, release_files, way_back};
+use crate::desired::ServiceName;
 use crate::engine::model::{Container, ContainerState, Image, Restart};
+use crate::journal::Note;
 use crate::plan::facts::{Fact, Facts, Field, Veil};
 use crate::plan::{Release, ReleaseDraft, ReleasedImage, observed_facts};
 
@@ -15,10 +17,11 @@ const AT_ONCE: usize = 8;
 
 /// Records a release as it is observed now. Repeatable.
 pub(super) async fn record(
-    stack: &StackName,
     draft: &ReleaseDraft,
-    hands: &Hands,
+    scene: &Scene<'_>,
 ) -> Result<(), StepError> {
+    let (stack, hands) = (&scene.plan.stack, scene.hands);
+    let status = scene.book.status();
     let containers: Vec<(&ServiceName, &Facts, Container)> =
         futures_util::stream::iter(&draft.services)
             .map(|(service, (name, git))| async move {
@@ -33,7 +36,15 @@ pub(super) async fn record(
         services: BTreeMap::new(),
         images: BTreeMap::new(),
         files: draft.files.clone(),
+        schema: draft.schema.clone(),
+        backups: way_back::backups(&status),
+        jobs: draft.jobs.clone(),
     };
+    // That a migration has changed nothing was not known when it was planned.
+    let unchanged = |step: &u32| status.notes.contains(&(*step, Note::SchemaUnchanged));
+    if draft.migrations.iter().all(unchanged) {
+        release.schema.attempt = draft.schema_unchanged;
+    }
     // What Git hides is hidden by its field; nothing else can differ from Git by now.
     let veil = Veil {
         key: &hands.key,
@@ -56,8 +67,10 @@ pub(super) async fn record(
         release.images.insert(service.clone(), released);
         release.services.insert(service.clone(), facts);
     }
-    hands.record.release(stack, &release, hands.clock.now())?;
-    Ok(())
+    hands
+        .record
+        .record_release(stack, &release, hands.clock.now())?;
+    release_files::write(stack, hands)
 }
 
 /// Returns the images that the containers run, each asked for once.

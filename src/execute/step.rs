@@ -2,31 +2,47 @@
 
 use tokio::sync::watch;
 
-use super::{Hands, StepError, await_service, containers, files, release};
-use crate::desired::StackName;
+use super::scene::Scene;
+use super::checks::Checks;
+use super::{StepError, await_service, containers, data, files, maintain, migrate, one_off};
+use super::{latency, release, soak};
 use crate::events::Event;
 use crate::plan::{Action, Step};
 
 /// Has the effect of a step.
 pub(super) async fn run(
     step: &Step,
-    stack: &StackName,
-    hands: &Hands,
+    scene: &Scene<'_>,
     given_up: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
+    let hands = scene.hands;
     let engine = hands.engine.as_ref();
+    let stack = &scene.plan.stack;
+    let number = step.number;
+    let told = scene.told(number);
     match &step.action {
         Action::Pull { image, digest, .. } => {
             let told = |progress| {
                 let (stack, image) = (stack.clone(), image.clone());
                 hands.events.tell(Event::Pulling {
                     stack,
-                    step: step.number,
+                    step: number,
                     image,
                     progress,
                 });
             };
             engine.pull(image, digest, &told).await?;
+        }
+        Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
+        Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
+        Action::MaintainOff(lower) => maintain::lower(lower, scene, &told).await?,
+        Action::Stop { container, .. } => engine.stop_container(&container.id).await?,
+        Action::Backup(draft) => data::back_up(draft, number, scene, &told).await?,
+        Action::Migrate(draft) => migrate::migrate(draft, number, scene, given_up, &told).await?,
+        Action::Job(draft) => migrate::job(draft, number, scene, given_up, &told).await?,
+        Action::Restore(draft) => data::restore(draft, &draft.file, scene, &told).await?,
+        Action::PutBack { old, name, .. } => {
+            containers::bring_back(engine, old, name).await?;
         }
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
@@ -45,14 +61,10 @@ pub(super) async fn run(
             network,
             aliases,
             ..
-        } => {
-            engine.connect(&container.id, network, aliases).await?;
-        }
+        } => engine.connect(&container.id, network, aliases).await?,
         Action::Disconnect {
             container, network, ..
-        } => {
-            engine.disconnect(&container.id, network).await?;
-        }
+        } => engine.disconnect(&container.id, network).await?,
         Action::Await {
             service,
             container,
@@ -60,14 +72,6 @@ pub(super) async fn run(
             within,
             ..
         } => {
-            let told = |what: String| {
-                let stack = stack.clone();
-                hands.events.tell(Event::Waiting {
-                    stack,
-                    step: step.number,
-                    what,
-                });
-            };
             let wait = await_service::Wait {
                 service,
                 container,
@@ -76,8 +80,59 @@ pub(super) async fn run(
             };
             wait.run(engine, given_up, &told).await?;
         }
+        Action::Ready(draft) => {
+            let checks = Checks::new(engine, given_up, &told);
+            checks.ready(&draft.ready, &draft.container).await?;
+        }
+        Action::Soak { containers, during } => {
+            soak::soak(engine, containers, *during, given_up, &told).await?;
+        }
+        Action::Smoke(draft) => {
+            let before = scene.measured().get(&draft.index).copied();
+            let checks = Checks::new(engine, given_up, &told);
+            let container = draft.container.as_deref();
+            let smoke = checks.smoke(&draft.smoke, container, before).await;
+            smoke.map_err(|error| maintain::hint(error, scene))?;
+        }
         Action::Remove { container, .. } => engine.remove_container(&container.id).await?,
-        Action::Record(draft) => release::record(stack, draft, hands).await?,
+        Action::Record(draft) => release::record(draft, scene).await?,
     }
     Ok(())
+}
+
+/// Clears a one-off container away once what it did is in the journal.
+pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
+    let one_offs = match &step.action {
+        Action::Migrate(draft) => draft.status.iter().chain([&draft.one_off]).collect(),
+        Action::Job(draft) => vec![&draft.one_off],
+        Action::Pull { .. }
+        | Action::Measure(_)
+        | Action::MaintainOn(_)
+        | Action::MaintainOff(_)
+        | Action::Stop { .. }
+        | Action::Backup(_)
+        | Action::Restore(_)
+        | Action::PutBack { .. }
+        | Action::CreateNetwork(_)
+        | Action::CreateVolume(_)
+        | Action::Place { .. }
+        | Action::Rename { .. }
+        | Action::Create { .. }
+        | Action::Replace { .. }
+        | Action::Start { .. }
+        | Action::Restart { .. }
+        | Action::Connect { .. }
+        | Action::Disconnect { .. }
+        | Action::Await { .. }
+        | Action::Ready(_)
+        | Action::Soak { .. }
+        | Action::Smoke(_)
+        | Action::Remove { .. }
+        | Action::Record(_) => Vec::new(),
+    };
+    for one in one_offs {
+        // The next plan removes what is left; a failure here must not become the attempt's.
+        let removed = one_off::remove(scene.hands.engine.as_ref(), &one.name, &one.spec).await;
+        tracing::debug!(name = one.name, removed = removed.is_ok(), "one-off container");
+    }
 }

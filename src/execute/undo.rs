@@ -1,26 +1,87 @@
-//! Takes back what an attempt did when one of its steps failed: old containers, old networks and
-//! old files return, newest step first. Networks, volumes and images that were made stay; they
-//! harm nobody.
+//! Takes back what an attempt did when one of its steps failed: the old containers, networks,
+//! files, the data where a migration has moved it, and the maintenance page as it was. Networks,
+//! volumes and images that were made stay; they harm nobody.
+
+use std::path::Path;
 
 use super::walk::Walk;
-use super::{StepError, containers, files};
+use super::{StepError, containers, data, files, maintain, way_back};
+use crate::engine::model::ContainerSpec;
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
-use crate::plan::{Action, Step};
+use crate::plan::{
+    Action, ContainerRef, Lower, MigrationDraft, Placement, Raise, RestoreDraft, Step,
+};
 use crate::record::RecordError;
+
+/// How one step is taken back.
+pub(super) enum Undo<'a> {
+    /// The files that were there before return.
+    Files(&'a Path, &'a [Placement]),
+    /// A container that was made goes.
+    Unmake(&'a str, &'a ContainerSpec),
+    /// The container before gets its place back from the one that was made, and serves if it did.
+    PutBack {
+        old: &'a ContainerRef,
+        name: &'a str,
+        spec: &'a ContainerSpec,
+        serves: bool,
+    },
+    /// The container before, kept aside by an interrupted pass, comes back.
+    BringBack(&'a ContainerRef, &'a str),
+    /// The data returns from the backups of this attempt.
+    Data(&'a MigrationDraft),
+    /// The data returns from the backup that was taken before another one was restored.
+    Safety(&'a RestoreDraft),
+    /// A container that was stopped runs again.
+    Start(&'a ContainerRef),
+    /// A container is connected to a network.
+    Connect(&'a ContainerRef, &'a str, &'a [String]),
+    /// A container is disconnected from a network.
+    Disconnect(&'a ContainerRef, &'a str),
+    /// A container is restarted, because it is to see the old files.
+    Restart(&'a ContainerRef),
+    /// The maintenance page goes.
+    Lower(&'a Raise),
+}
+
+impl Undo<'_> {
+    /// Files first, because a container that starts again mounts them; then the others, newest
+    /// first; restarts after them, because a service that was restarted for new files must see
+    /// the old; and the visitors are let in last of all.
+    fn order(&self) -> u8 {
+        match self {
+            Self::Files(..) => 0,
+            Self::Unmake(..)
+            | Self::PutBack { .. }
+            | Self::BringBack(..)
+            | Self::Data(_)
+            | Self::Safety(_)
+            | Self::Start(_)
+            | Self::Connect(..)
+            | Self::Disconnect(..) => 1,
+            Self::Restart(_) => 2,
+            Self::Lower(_) => 3,
+        }
+    }
+}
 
 impl<'a> Walk<'a> {
     /// Puts back what was replaced, and says how the attempt ended.
     pub(super) async fn put_back(&mut self, error: String) -> Result<Outcome, RecordError> {
         let (mut back, mut failures) = (false, Vec::new());
-        for step in self.in_order_of_undoing() {
+        for (step, undo) in self.in_order_of_undoing() {
+            // Visitors are not let in to something that could not be put back.
+            if matches!(undo, Undo::Lower(_)) && !failures.is_empty() {
+                continue;
+            }
             self.note(&Entry::UndoIntent { step: step.number })?;
             let stack = self.plan.stack.clone();
-            self.hands.events.tell(Event::Undoing {
+            self.scene.hands.events.tell(Event::Undoing {
                 stack,
                 step: step.number,
             });
-            match self.undo(step).await {
+            match self.undo(step, &undo).await {
                 Ok(undone) => {
                     back |= undone;
                     self.note(&Entry::Undone { step: step.number })?;
@@ -31,7 +92,7 @@ impl<'a> Walk<'a> {
                 }
                 // The others are taken back all the same.
                 Err(cause) => {
-                    let cause = self.hands.redactor.clean(&cause.to_string());
+                    let cause = self.scene.hands.redactor.clean(&cause.to_string());
                     failures.push(format!(
                         "step {} could not be taken back: {cause}",
                         step.number
@@ -42,11 +103,12 @@ impl<'a> Walk<'a> {
         if !failures.is_empty() {
             let (stack, label) = (&self.plan.stack, crate::labels::STACK);
             let error = format!(
-                "{error}\n  {}\n  hint: a container that was replaced is kept aside, see: docker \
-                 ps -a --filter label={label}={stack}",
+                "{error}\n  {}\n  hint: nothing more is done by itself; a container that was \
+                 replaced is kept aside, see: docker ps -a --filter label={label}={stack}; when \
+                 the host is well again: moored retry --stack {stack}",
                 failures.join("\n  "),
             );
-            return Ok(Outcome::Failed { error });
+            return Ok(Outcome::Stuck { error });
         }
         Ok(if back {
             Outcome::RolledBack { error }
@@ -55,110 +117,136 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Files first, because a container that starts again mounts them; then the others, newest
-    /// first; restarts last, because a service that was restarted for new files must see the old.
-    fn in_order_of_undoing(&self) -> Vec<&'a Step> {
-        let undoable = self
-            .begun
-            .iter()
-            .rev()
-            .filter(|step| self.can_be_undone(step));
-        let mut steps: Vec<&'a Step> = undoable.copied().collect();
-        steps.sort_by_key(|step| match step.action {
-            Action::Place { .. } => 0,
-            Action::Restart { .. } => 2,
-            Action::Pull { .. }
-            | Action::CreateNetwork(_)
-            | Action::CreateVolume(_)
-            | Action::Rename { .. }
-            | Action::Create { .. }
-            | Action::Replace { .. }
-            | Action::Start { .. }
-            | Action::Connect { .. }
-            | Action::Disconnect { .. }
-            | Action::Await { .. }
-            | Action::Remove { .. }
-            | Action::Record(_) => 1,
-        });
+    fn in_order_of_undoing(&self) -> Vec<(&'a Step, Undo<'a>)> {
+        let begun = self.begun.iter().rev();
+        let mut steps: Vec<(&'a Step, Undo<'a>)> = begun
+            .filter_map(|step| Some((*step, self.undo_of(step)?)))
+            .collect();
+        steps.sort_by_key(|(_, undo)| undo.order());
         steps
     }
 
-    /// Takes one step back; returns whether something is as it was before.
-    async fn undo(&self, step: &Step) -> Result<bool, StepError> {
-        let engine = self.hands.engine.as_ref();
+    /// Returns how a step is taken back; `None` = it is not.
+    fn undo_of(&self, step: &'a Step) -> Option<Undo<'a>> {
         match &step.action {
+            Action::Place { root, files } => Some(Undo::Files(root, files)),
+            // A service that the release before did not have. In a first release there is nothing
+            // to go back to, and what failed is left for a person to look at; one that somebody
+            // had removed by hand was to be there anyway.
+            Action::Create { name, spec, .. } => {
+                let new = step.reasons.iter().all(|reason| reason.release.is_none());
+                (new && self.plan.from.is_some()).then_some(Undo::Unmake(name, spec))
+            }
             Action::Replace {
                 old,
                 old_serves,
                 name,
                 spec,
                 ..
-            } => {
-                let there = containers::put_back(engine, old, name, spec).await?;
-                if there && *old_serves {
-                    containers::run_again(engine, old).await?;
-                }
-                return Ok(there);
-            }
+            } => Some(Undo::PutBack {
+                old,
+                name,
+                spec,
+                serves: *old_serves,
+            }),
             Action::Await {
                 container,
                 instead: Some(old),
                 ..
-            } => return Ok(containers::bring_back(engine, old, container).await?),
-            Action::Create { name, spec, .. } => {
-                containers::unmake(engine, name, spec).await?;
-                return Ok(false);
+            } => Some(Undo::BringBack(old, container)),
+            Action::Migrate(draft) => {
+                let moved = way_back::moved(self.plan, &self.scene.book.status());
+                let moved = moved.iter().any(|moved| moved.step == step.number);
+                moved.then_some(Undo::Data(draft))
             }
-            Action::Place { root, files } => {
-                files::put_back(root, files, &self.hands.store_of(&self.plan.stack))?;
-            }
-            Action::Restart { container, .. } => engine.restart_container(&container.id).await?,
+            Action::Restore(draft) => Some(Undo::Safety(draft)),
+            Action::Stop { container, .. } => Some(Undo::Start(container)),
+            Action::Restart { container, .. } => Some(Undo::Restart(container)),
             Action::Connect {
                 container, network, ..
-            } => engine.disconnect(&container.id, network).await?,
+            } => Some(Undo::Disconnect(container, network)),
             Action::Disconnect {
                 container,
                 network,
                 aliases,
                 ..
-            } => engine.connect(&container.id, network, aliases).await?,
+            } => Some(Undo::Connect(container, network, aliases)),
+            Action::MaintainOn(raise) => Some(Undo::Lower(raise)),
             Action::Pull { .. }
             | Action::CreateNetwork(_)
             | Action::CreateVolume(_)
             | Action::Rename { .. }
             | Action::Start { .. }
             | Action::Await { instead: None, .. }
+            | Action::Measure(_)
+            | Action::MaintainOff(_)
+            | Action::Backup(_)
+            | Action::Job(_)
+            | Action::PutBack { .. }
+            | Action::Ready(_)
+            | Action::Soak { .. }
+            | Action::Smoke(_)
             | Action::Remove { .. }
-            | Action::Record(_) => return Ok(false),
+            | Action::Record(_) => None,
+        }
+    }
+
+    /// Takes one step back; returns whether something is as it was before.
+    async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
+        let hands = self.scene.hands;
+        let engine = hands.engine.as_ref();
+        let tell = self.scene.told(step.number);
+        match undo {
+            Undo::Files(root, placed) => {
+                files::put_back(root, placed, &hands.store_of(&self.plan.stack))?;
+            }
+            Undo::Unmake(name, spec) => {
+                containers::unmake(engine, name, spec).await?;
+                return Ok(false);
+            }
+            Undo::PutBack {
+                old,
+                name,
+                spec,
+                serves,
+            } => {
+                let there = containers::put_back(engine, old, name, spec).await?;
+                if there && *serves {
+                    containers::run_again(engine, old).await?;
+                }
+                return Ok(there);
+            }
+            Undo::BringBack(old, name) => {
+                return Ok(containers::bring_back(engine, old, name).await?);
+            }
+            Undo::Data(draft) => {
+                let files = way_back::backups(&self.scene.book.status());
+                data::restore_all(&draft.backups, &files, &self.scene, &tell).await?;
+            }
+            Undo::Safety(draft) => {
+                let files = way_back::backups(&self.scene.book.status());
+                let Some(file) = files.get(draft.name.as_str()) else {
+                    return Ok(false);
+                };
+                data::restore(draft, file, &self.scene, &tell).await?;
+            }
+            Undo::Start(container) => containers::run_again(engine, container).await?,
+            Undo::Restart(container) => engine.restart_container(&container.id).await?,
+            Undo::Connect(container, network, aliases) => {
+                engine.connect(&container.id, network, aliases).await?;
+            }
+            Undo::Disconnect(container, network) => {
+                engine.disconnect(&container.id, network).await?;
+            }
+            Undo::Lower(raise) => {
+                let lower = Lower {
+                    maintenance: raise.maintenance.clone(),
+                    owner: raise.owner.clone(),
+                };
+                maintain::lower(&lower, &self.scene, &tell).await?;
+            }
         }
         Ok(true)
     }
-
-    fn can_be_undone(&self, step: &Step) -> bool {
-        match step.action {
-            Action::Replace { .. }
-            | Action::Place { .. }
-            | Action::Restart { .. }
-            | Action::Connect { .. }
-            | Action::Disconnect { .. }
-            | Action::Await {
-                instead: Some(_), ..
-            } => true,
-            // A service that the release before did not have. In a first release there is nothing
-            // to go back to, and what failed is left for a person to look at; one that somebody
-            // had removed by hand was to be there anyway.
-            Action::Create { .. } => {
-                let new = step.reasons.iter().all(|reason| reason.release.is_none());
-                new && self.plan.from.is_some()
-            }
-            Action::Pull { .. }
-            | Action::CreateNetwork(_)
-            | Action::CreateVolume(_)
-            | Action::Rename { .. }
-            | Action::Start { .. }
-            | Action::Await { instead: None, .. }
-            | Action::Remove { .. }
-            | Action::Record(_) => false,
-        }
-    }
 }
+

@@ -1,17 +1,21 @@
 //! Walks the steps of a plan, in the order that their `after` allows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
+use super::scene::Scene;
+use super::way_back::{WayBack, way_back};
 use super::{Hands, StepError, step};
 use crate::engine::EngineError;
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
-use crate::plan::{Phase, Plan, Step};
+use crate::maintenance::MaintenanceError;
+use crate::plan::{Action, Phase, Plan, Step};
 use crate::record::{Journal, RecordError};
 
 /// Steps at a time. With 16 workers and 50 containers the engine left networks stuck with
@@ -22,8 +26,19 @@ const AT_ONCE: usize = 4;
 struct Trouble {
     phase: Phase,
     error: String,
-    /// It may go away by itself, and what was done so far is for the next pass to go on from.
-    passing: bool,
+    passing: Passing,
+}
+
+/// Whether trouble may go away by itself, so that it must not hold the revision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    /// It stays until something is changed.
+    No,
+    /// A registry or the room on a disk is away for now: nothing was touched yet.
+    RegistryAway,
+    /// Without an engine nothing can be done, nor put back: the next pass that reaches it goes on
+    /// from what it finds.
+    EngineAway,
 }
 
 /// Executes a plan as the attempt that it was made for.
@@ -47,20 +62,23 @@ async fn attempt(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError> {
         None => Outcome::Stopped,
         Some(Trouble {
             error,
-            passing: true,
+            passing: Passing::EngineAway,
             ..
         }) => Outcome::Postponed { error },
-        // The new release stands by then, and going back from it would do harm.
         Some(Trouble {
             error,
-            phase: Phase::Settle,
-            ..
-        }) => Outcome::Unsettled { error },
-        Some(Trouble {
-            error,
-            phase: Phase::Prepare | Phase::Converge | Phase::Verify,
-            ..
-        }) => walk.put_back(error).await?,
+            passing,
+            phase,
+        }) => {
+            let status = walk.scene.book.status();
+            match (way_back(plan, &status, phase), passing) {
+                // The new release stands by then, and going back from it would do harm.
+                (WayBack::Stands, _) => Outcome::Unsettled { error },
+                (WayBack::Stay { way_out }, _) => Outcome::Held { error, way_out },
+                (WayBack::Undo, Passing::RegistryAway) => walk.postpone(error).await?,
+                (WayBack::Undo, Passing::EngineAway | Passing::No) => walk.put_back(error).await?,
+            }
+        }
     };
     walk.note(&Entry::Ended {
         outcome: outcome.clone(),
@@ -74,8 +92,7 @@ async fn attempt(plan: &Plan, hands: &Hands) -> Result<Outcome, RecordError> {
 
 pub(super) struct Walk<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) hands: &'a Hands,
-    journal: Journal,
+    pub(super) scene: Arc<Scene<'a>>,
     /// Steps that have not begun.
     waiting: BTreeMap<u32, &'a Step>,
     done: BTreeSet<u32>,
@@ -88,8 +105,7 @@ impl<'a> Walk<'a> {
     fn new(plan: &'a Plan, hands: &'a Hands, journal: Journal) -> Self {
         Self {
             plan,
-            hands,
-            journal,
+            scene: Arc::new(Scene::new(plan, hands, journal)),
             waiting: plan.steps.iter().map(|step| (step.number, step)).collect(),
             done: BTreeSet::new(),
             begun: Vec::new(),
@@ -98,27 +114,47 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn note(&mut self, entry: &Entry) -> Result<(), RecordError> {
-        self.journal.append(entry, self.hands.clock.now())
+        self.scene.book.append(entry)
+    }
+
+    /// Takes back what was touched, so that nothing waits for another try, and ends as postponed.
+    async fn postpone(&mut self, error: String) -> Result<Outcome, RecordError> {
+        Ok(match self.put_back(error).await? {
+            Outcome::RolledBack { error } | Outcome::Failed { error } => {
+                Outcome::Postponed { error }
+            }
+            other @ (Outcome::Stuck { .. }
+            | Outcome::Held { .. }
+            | Outcome::Succeeded
+            | Outcome::Postponed { .. }
+            | Outcome::Unsettled { .. }
+            | Outcome::Stopped
+            | Outcome::Interrupted) => other,
+        })
     }
 
     /// Runs the steps until all are done, one fails, or a stop is asked for.
     async fn steps(&mut self) -> Result<(), RecordError> {
         let (give_up, cancelled) = watch::channel(false);
-        let mut halt = self.hands.stop.clone();
+        let mut halt = self.scene.hands.stop.clone();
+        let scene = Arc::clone(&self.scene);
         let mut running = FuturesUnordered::new();
         loop {
-            let halted = self.trouble.is_some() || *halt.borrow();
+            let stopped = *halt.borrow() && !self.is_past_guard();
+            let halted = self.trouble.is_some() || stopped;
             while !halted && running.len() < AT_ONCE {
                 let Some(step) = self.next_ready() else { break };
                 self.begin(step)?;
-                let (hands, stack, cancelled) = (self.hands, &self.plan.stack, cancelled.clone());
-                running.push(async move { (step, step::run(step, stack, hands, cancelled).await) });
+                let (scene, cancelled) = (&scene, cancelled.clone());
+                running.push(async move { (step, step::run(step, scene, cancelled).await) });
             }
             let finished = tokio::select! {
                 finished = running.next() => finished,
                 // Waits are given up on a stop: they change nothing.
                 Ok(()) = halt.changed(), if !halted => {
-                    give_up.send_replace(true);
+                    if !self.is_past_guard() {
+                        give_up.send_replace(true);
+                    }
                     continue;
                 }
             };
@@ -132,7 +168,19 @@ impl<'a> Walk<'a> {
                     give_up.send_replace(true);
                 }
             }
+            // What it said is in the journal by now; one that is left is removed another time.
+            step::clear(step, &scene).await;
         }
+    }
+
+    /// Returns whether visitors or data wait for the end: a stop comes after it then.
+    fn is_past_guard(&self) -> bool {
+        self.begun.iter().any(|step| {
+            matches!(
+                step.action,
+                Action::MaintainOn(_) | Action::Stop { .. } | Action::Migrate(_) | Action::Restore(_)
+            )
+        })
     }
 
     fn next_ready(&mut self) -> Option<&'a Step> {
@@ -146,7 +194,7 @@ impl<'a> Walk<'a> {
         self.note(&Entry::Intent { step: step.number })?;
         self.begun.push(step);
         let stack = self.plan.stack.clone();
-        self.hands.events.tell(Event::StepStarted {
+        self.scene.hands.events.tell(Event::StepStarted {
             stack,
             step: step.clone(),
         });
@@ -157,7 +205,7 @@ impl<'a> Walk<'a> {
         self.note(&Entry::Done { step: step.number })?;
         self.done.insert(step.number);
         let stack = self.plan.stack.clone();
-        self.hands.events.tell(Event::StepDone {
+        self.scene.hands.events.tell(Event::StepDone {
             stack,
             step: step.number,
         });
@@ -165,7 +213,7 @@ impl<'a> Walk<'a> {
     }
 
     fn fail(&mut self, step: &'a Step, error: &StepError) -> Result<(), RecordError> {
-        let text = self.hands.redactor.clean(&error.to_string());
+        let text = self.scene.hands.redactor.clean(&error.to_string());
         self.note(&Entry::Failed {
             step: step.number,
             error: text.clone(),
@@ -177,19 +225,29 @@ impl<'a> Walk<'a> {
         let (verb, subject) = (step.action.verb(), step.action.subject());
         // A service that went down just before it would have been recorded was not up after all.
         let phase = match error {
-            StepError::NotUp { .. } => Phase::Verify,
-            StepError::Engine(_)
+            StepError::NotUp { .. }
+            | StepError::Maintenance(MaintenanceError::NotProved { .. })
+                if step.phase == Phase::Settle =>
+            {
+                Phase::Verify
+            }
+            StepError::NotUp { .. }
+            | StepError::Engine(_)
             | StepError::Place { .. }
+            | StepError::Command { .. }
+            | StepError::Maintenance(_)
+            | StepError::Backup(_)
+            | StepError::Smoke { .. }
             | StepError::Record(_)
             | StepError::GivenUp => step.phase,
         };
         self.trouble.get_or_insert(Trouble {
             phase,
             error: format!("step {}, {verb} {subject}: {text}", step.number),
-            passing: may_pass(error, step.phase),
+            passing: passing(error, step.phase),
         });
         let stack = self.plan.stack.clone();
-        self.hands.events.tell(Event::StepFailed {
+        self.scene.hands.events.tell(Event::StepFailed {
             stack,
             step: step.number,
             error: text,
@@ -198,15 +256,18 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns whether an error may go away by itself, so that it must not hold the revision.
+/// Returns whether an error may go away by itself.
 ///
-/// Without an engine nothing can be done, nor put back; before anything was touched a registry
-/// that does not answer costs nothing but time.
-fn may_pass(error: &StepError, phase: Phase) -> bool {
+/// Before anything was touched a registry that does not answer costs nothing but time.
+fn passing(error: &StepError, phase: Phase) -> Passing {
     match error {
-        StepError::Engine(EngineError::Unavailable { .. }) => true,
+        StepError::Engine(EngineError::Unavailable { .. }) => Passing::EngineAway,
         StepError::Engine(EngineError::Registry { .. } | EngineError::TimedOut { .. }) => {
-            phase == Phase::Prepare
+            if phase == Phase::Prepare {
+                Passing::RegistryAway
+            } else {
+                Passing::No
+            }
         }
         StepError::Engine(
             EngineError::NotFound { .. }
@@ -214,8 +275,15 @@ fn may_pass(error: &StepError, phase: Phase) -> bool {
             | EngineError::Refused { .. },
         )
         | StepError::NotUp { .. }
+        | StepError::Smoke { .. }
         | StepError::Place { .. }
+        | StepError::Command { .. }
+        | StepError::Maintenance(_)
         | StepError::Record(_)
-        | StepError::GivenUp => false,
+        | StepError::GivenUp => Passing::No,
+        StepError::Backup(error) => match error.engine() {
+            Some(EngineError::Unavailable { .. }) => Passing::EngineAway,
+            Some(_) | None => Passing::No,
+        },
     }
 }

@@ -1,16 +1,21 @@
 //! The steps of a plan: a closed list of typed actions. The executor walks them and decides
 //! nothing; a new action makes the compiler name every place to fill in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
-use super::{Reason, ReleaseId};
+use super::{Reason, ReleaseId, Schema};
+use crate::desired::backups::{Backup, BackupName};
+use crate::desired::checks::{Ready, Smoke};
+use crate::desired::maintenance::Maintenance;
 use crate::desired::{PlacedFile, ServiceName};
 use crate::engine::model::{ContainerSpec, Network, Volume};
+use crate::maintenance::Owner;
 use crate::source::RepoPath;
 
 /// Where in the deploy transaction a step belongs.
@@ -19,11 +24,15 @@ use crate::source::RepoPath;
 pub enum Phase {
     /// Everything that can fail without touching what runs.
     Prepare,
+    /// Maintenance page on, writers stopped, data backed up.
+    Guard,
+    /// The data brought to the form that the new code wants.
+    Migrate,
     /// Networks, volumes, files and containers.
     Converge,
     /// What was made is up and stays up.
     Verify,
-    /// Leftovers away, release recorded.
+    /// Maintenance page off, release recorded, leftovers away.
     Settle,
 }
 
@@ -53,6 +62,36 @@ pub enum Action {
         image: String,
         /// The digest that it stands for, resolved once.
         digest: String,
+    },
+    /// Measures how fast a check is answered before anything changes.
+    Measure(Box<SmokeDraft>),
+    /// Switches the maintenance page on.
+    MaintainOn(Box<Raise>),
+    /// Switches the maintenance page off.
+    MaintainOff(Box<Lower>),
+    /// Stops a container so that it does not write.
+    Stop {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+    },
+    /// Takes a backup and verifies it.
+    Backup(Box<BackupDraft>),
+    /// Brings the data to the form that the new code wants.
+    Migrate(Box<MigrationDraft>),
+    /// Runs a one-off command.
+    Job(Box<JobDraft>),
+    /// Puts a backup in the place of the data.
+    Restore(Box<RestoreDraft>),
+    /// Gives the place of a container that no release vouches for back to the one before.
+    PutBack {
+        /// Of which service.
+        service: ServiceName,
+        /// The container before.
+        old: ContainerRef,
+        /// Its name from then on.
+        name: String,
     },
     /// Makes a network.
     CreateNetwork(Network),
@@ -144,6 +183,17 @@ pub enum Action {
         /// How long at most.
         within: Duration,
     },
+    /// Waits until a service answers as it should.
+    Ready(Box<ReadyDraft>),
+    /// Watches that containers neither end nor restart for a while.
+    Soak {
+        /// Services with the name of their container.
+        containers: Vec<(ServiceName, String)>,
+        /// How long.
+        during: Duration,
+    },
+    /// Waits until the stack answers as it should.
+    Smoke(Box<SmokeDraft>),
     /// Removes a container of ours.
     Remove {
         /// Which one.
@@ -164,6 +214,137 @@ pub struct ReleaseDraft {
     pub services: BTreeMap<ServiceName, (String, Facts)>,
     /// Files placed in the project directory, with the digest of their content.
     pub files: BTreeMap<RepoPath, String>,
+    /// The form that its data has, unless every migration turns out to have changed nothing.
+    pub schema: Schema,
+    /// The attempt of the form that the data has then.
+    pub schema_unchanged: u64,
+    /// Steps that may change the form of the data.
+    pub migrations: Vec<u32>,
+    /// Jobs that have run to their end by then.
+    pub jobs: BTreeSet<String>,
+}
+
+/// How the maintenance page is switched on.
+#[derive(Clone)]
+pub struct Raise {
+    /// The file whose existence the proxy checks, and the probe.
+    pub maintenance: Maintenance,
+    /// What stands on the page.
+    pub page: Option<Vec<u8>>,
+    /// Who switches it on.
+    pub owner: Owner,
+    /// What people are told of why.
+    pub reason: String,
+}
+
+/// How the maintenance page is switched off.
+#[derive(Clone)]
+pub struct Lower {
+    /// The file whose existence the proxy checks, and the probe.
+    pub maintenance: Maintenance,
+    /// Who switched it on: a page of somebody else stays.
+    pub owner: Owner,
+}
+
+/// A backup that is about to be taken.
+#[derive(Clone)]
+pub struct BackupDraft {
+    /// Which one.
+    pub name: BackupName,
+    /// What is backed up, and whereto.
+    pub backup: Backup,
+    /// Name of the container in which the tools run, if any are needed.
+    pub container: Option<String>,
+    /// The form that the data has.
+    pub schema: Schema,
+    /// The release whose data it is.
+    pub release: Option<ReleaseId>,
+    /// Backups that guard a release or a held attempt, and are never pruned.
+    pub guards: BTreeSet<String>,
+    /// The stack's time zone, in which its files are named.
+    pub zone: TimeZone,
+}
+
+/// A one-off container.
+#[derive(Clone)]
+pub struct OneOff {
+    /// For which service.
+    pub service: ServiceName,
+    /// Its name.
+    pub name: String,
+    /// What it is made from.
+    pub spec: ContainerSpec,
+    /// The command as Git says it.
+    pub run: Vec<String>,
+    /// How long it may take before it is killed.
+    pub within: Duration,
+}
+
+/// A migration that is about to be run.
+#[derive(Clone)]
+pub struct MigrationDraft {
+    /// The container.
+    pub one_off: OneOff,
+    /// Knows the migration again: digest of its image, its command and its service.
+    pub mark: String,
+    /// Whether the release before works with the data as it is afterwards.
+    pub compatible: bool,
+    /// Whether a failed one has changed nothing.
+    pub transactional: bool,
+    /// Tells the version of the data's form.
+    pub status: Option<OneOff>,
+    /// What that told before a killed attempt migrated.
+    pub before: Option<String>,
+    /// Whether the backups are restored when it fails half-way.
+    pub restores: bool,
+    /// The backups that guard it.
+    pub backups: Vec<BackupDraft>,
+    /// Files of those that a killed attempt has taken already, by the backup's name.
+    pub taken: BTreeMap<String, String>,
+}
+
+/// A job that is about to be run.
+#[derive(Clone)]
+pub struct JobDraft {
+    /// Its name in Git.
+    pub name: String,
+    /// The container.
+    pub one_off: OneOff,
+}
+
+/// A backup that is about to be put in the place of the data.
+#[derive(Clone)]
+pub struct RestoreDraft {
+    /// Which backup.
+    pub name: BackupName,
+    /// What it is a backup of.
+    pub backup: Backup,
+    /// Name of its file.
+    pub file: String,
+    /// Name of the container in which the tools run, if any are needed.
+    pub container: Option<String>,
+    /// The form that the data has in it.
+    pub schema: Schema,
+}
+
+/// A check of one service.
+#[derive(Clone)]
+pub struct ReadyDraft {
+    /// The check.
+    pub ready: Ready,
+    /// Name of the service's container.
+    pub container: String,
+}
+
+/// A check of the stack from outside.
+#[derive(Clone)]
+pub struct SmokeDraft {
+    /// Its number in Git, from 0.
+    pub index: usize,
+    /// The check.
+    pub smoke: Smoke,
+    /// Name of the container that it runs in, if it runs in one.
+    pub container: Option<String>,
 }
 
 /// A container that exists.

@@ -16,15 +16,18 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
-use super::action::{Action, Await, Phase, Placement, RemoveReason, Step};
+use super::action::{Action, Await, OneOff, Phase, Placement, RemoveReason, Step};
 use super::facts::Field;
 use super::{Plan, Reason};
+use crate::desired::backups::{Source, Target};
 use crate::table;
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Prepare => "prepare",
+            Self::Guard => "guard",
+            Self::Migrate => "migrate",
             Self::Converge => "converge",
             Self::Verify => "verify",
             Self::Settle => "settle",
@@ -53,6 +56,16 @@ impl Action {
                 until: Await::Completed,
                 ..
             } => "wait",
+            Self::Measure(_) => "measure",
+            Self::MaintainOn(_) | Self::MaintainOff(_) => "maintain",
+            Self::Stop { .. } => "stop",
+            Self::Backup(_) => "backup",
+            Self::Migrate(_) | Self::Job(_) => "run",
+            Self::Restore(_) => "restore",
+            Self::PutBack { .. } => "put-back",
+            Self::Ready(_) => "ready",
+            Self::Soak { .. } => "soak",
+            Self::Smoke(_) => "smoke",
             Self::Remove { .. } => "remove",
             Self::Record(_) => "record",
         }
@@ -78,7 +91,22 @@ impl Action {
             | Self::Restart { service, .. }
             | Self::Connect { service, .. }
             | Self::Disconnect { service, .. }
+            | Self::Stop { service, .. }
+            | Self::PutBack { service, .. }
             | Self::Await { service, .. } => service.to_string(),
+            Self::Measure(_) | Self::Smoke(_) => "stack".to_owned(),
+            Self::MaintainOn(_) => "on".to_owned(),
+            Self::MaintainOff(_) => "off".to_owned(),
+            Self::Backup(draft) => draft.name.to_string(),
+            Self::Restore(draft) => draft.name.to_string(),
+            Self::Migrate(draft) => draft.one_off.service.to_string(),
+            Self::Job(draft) => draft.one_off.service.to_string(),
+            Self::Ready(draft) => draft.ready.service.to_string(),
+            Self::Soak { containers, .. } => containers
+                .iter()
+                .map(|(service, _)| service.to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
             Self::Record(_) => "release".to_owned(),
         }
     }
@@ -119,14 +147,64 @@ impl Action {
                 why: RemoveReason::Orphan,
                 ..
             } => "its service is gone".to_owned(),
+            Self::Measure(draft) => draft.smoke.to_string(),
+            Self::MaintainOn(raise) => {
+                let flag = raise.maintenance.flag.display().to_string();
+                match &raise.maintenance.probe {
+                    Some(probe) => format!("{flag}; {probe} answers 503"),
+                    None => flag,
+                }
+            }
+            Self::MaintainOff(lower) => match &lower.maintenance.probe {
+                Some(probe) => format!("{probe} answers"),
+                None => String::new(),
+            },
+            Self::Backup(draft) => {
+                let (source, to) = (&draft.backup.source, &draft.backup.to);
+                format!("{} → {}", source_text(source), to.display())
+            }
+            Self::Migrate(draft) => one_off(&draft.one_off),
+            Self::Job(draft) => format!("{}: {}", draft.name, one_off(&draft.one_off)),
+            Self::Restore(draft) => format!("{} → {}", draft.file, source_text(&draft.backup.source)),
+            Self::PutBack { .. } => "the one before comes back".to_owned(),
+            Self::Ready(draft) => draft.ready.to_string(),
+            Self::Soak { during, .. } => {
+                format!("no restart for {}", humantime::format_duration(*during))
+            }
+            Self::Smoke(draft) => draft.smoke.to_string(),
             Self::Replace { .. }
             | Self::Start { .. }
+            | Self::Stop { .. }
             | Self::Restart { .. }
             | Self::Connect { .. }
             | Self::Disconnect { .. }
             | Self::Record(_) => String::new(),
         }
     }
+}
+
+fn source_text(source: &Source) -> String {
+    let what = match source {
+        Source::Sqlite(path) => path.display().to_string(),
+        Source::Postgres(postgres) => match &postgres.target {
+            Target::Local { database, .. } => format!("{database} in {}", postgres.service),
+            Target::UrlFile(file) => format!("of {} in {}", file.display(), postgres.service),
+        },
+        Source::Files(paths) => paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", "),
+        Source::Command(command) => {
+            format!("{} in {}", shell_words::join(&command.run), command.service)
+        }
+    };
+    format!("{} {what}", source.kind())
+}
+
+fn one_off(one_off: &OneOff) -> String {
+    let run = shell_words::join(&one_off.run);
+    format!("{run} ≤ {}", humantime::format_duration(one_off.within))
 }
 
 fn placement(placement: &Placement) -> String {
@@ -166,6 +244,18 @@ impl Step {
             | Action::Connect { .. }
             | Action::Disconnect { .. }
             | Action::Await { .. }
+            | Action::Measure(_)
+            | Action::MaintainOn(_)
+            | Action::MaintainOff(_)
+            | Action::Stop { .. }
+            | Action::Backup(_)
+            | Action::Migrate(_)
+            | Action::Job(_)
+            | Action::Restore(_)
+            | Action::PutBack { .. }
+            | Action::Ready(_)
+            | Action::Soak { .. }
+            | Action::Smoke(_)
             | Action::Remove { .. }
             | Action::Record(_) => joined(self.reasons.iter()),
         };

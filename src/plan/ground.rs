@@ -9,7 +9,7 @@ use super::examined::Examined;
 use super::facts::Field;
 use super::order::Planner;
 use super::services::{Input, reference};
-use super::{Hold, Reason};
+use super::{AfterFailure, Hold, Reason};
 use crate::desired::{DriftPolicy, ServiceName, Wanted};
 use crate::engine::model::{Container, Network, Volume};
 use crate::labels;
@@ -29,13 +29,28 @@ impl<'a> Planner<'a> {
             desired, history, ..
         } = self.input;
         let revision = &desired.commit.revision;
-        if let Some(failed) = history
-            .failed
-            .as_ref()
-            .filter(|failed| failed.revision == *revision)
-        {
+        if let Some(pin) = history.pin.clone() {
+            let stack = desired.stack.clone();
+            self.holds.push(Hold::Pinned { stack, pin });
+        }
+        if let Some(failed) = &history.failed {
             let (attempt, error) = (failed.attempt, failed.error.clone());
-            self.holds.push(Hold::FailedRevision { attempt, error });
+            let same = failed.revision == *revision;
+            match &failed.then {
+                AfterFailure::Stuck => self.holds.push(Hold::Stuck { attempt, error }),
+                AfterFailure::Stays { way_out } if same => {
+                    let way_out = way_out.clone();
+                    self.holds.push(Hold::Stays {
+                        attempt,
+                        error,
+                        way_out,
+                    });
+                }
+                AfterFailure::Back if same => {
+                    self.holds.push(Hold::FailedRevision { attempt, error });
+                }
+                AfterFailure::Stays { .. } | AfterFailure::Back => {}
+            }
         }
         let times = self.input.recent_passes().count();
         if times >= SETTLES_WITHIN {
@@ -120,14 +135,29 @@ impl<'a> Planner<'a> {
 
     /// Pulls what is missing: everything that can fail before anything is touched.
     pub(super) fn prepare(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
+        let due = self.due_services();
+        let made = examined.values().filter(|one| {
+            let made = matches!(one.remedy, Some(Remedy::Create | Remedy::Replace));
+            made || due.contains(one.name)
+        });
+        self.pull_all(made);
+    }
+
+    /// Pulls the image of one service if it is missing.
+    pub(super) fn pull_for(&mut self, one: &Examined<'a>) {
+        self.pull_all(std::iter::once(one));
+    }
+
+    fn pull_all<'e>(&mut self, made: impl Iterator<Item = &'e Examined<'a>>)
+    where
+        'a: 'e,
+    {
         let mut wanted: BTreeMap<&str, Vec<&Examined<'a>>> = BTreeMap::new();
-        for one in examined.values() {
-            if matches!(one.remedy, Some(Remedy::Create | Remedy::Replace)) {
-                wanted
-                    .entry(one.service.spec.image.as_str())
-                    .or_default()
-                    .push(one);
-            }
+        for one in made {
+            wanted
+                .entry(one.service.spec.image.as_str())
+                .or_default()
+                .push(one);
         }
         for (image, users) in wanted {
             let image = image.to_owned();

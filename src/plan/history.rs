@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
@@ -22,6 +23,54 @@ pub struct History {
     pub past: Vec<PastAttempt>,
     /// Services whose restart was planned after a file had been placed, and was not seen to end.
     pub owed_restarts: BTreeSet<ServiceName>,
+    /// Services that an attempt stopped and did not start again.
+    pub owed_starts: BTreeSet<ServiceName>,
+    /// The form that the data has now.
+    pub schema: Schema,
+    /// Forms that the data had at releases, newest release first.
+    pub past_schemas: Vec<Schema>,
+    /// A migration that a killed attempt left behind, of which nobody knows whether it is done.
+    pub doubt: Option<Doubt>,
+    /// Backups, by name, from before the data left the form that it has at the last release.
+    pub guards: BTreeMap<String, String>,
+    /// Jobs that have run to their end at some time.
+    pub ran_jobs: BTreeSet<String>,
+    /// The release that it is kept at, whatever Git says.
+    pub pin: Option<Pin>,
+}
+
+/// That a stack is kept at a release, whatever Git says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pin {
+    /// Which release.
+    pub release: ReleaseId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who asked for it, where that is known.
+    pub by: Option<String>,
+}
+
+/// The form that migrations have given to a stack's data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// The attempt that changed it last in a way that the code before can't work with; 0 = none.
+    pub attempt: u64,
+    /// The migrations that it has seen, as [`super::Action::Migrate`] marks them: those of the
+    /// code that it belongs to.
+    pub marks: BTreeSet<String>,
+}
+
+/// A migration of which nobody knows whether it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The attempt that was killed.
+    pub attempt: u64,
+    /// Which migration.
+    pub mark: String,
+    /// What its status command said before it.
+    pub before: Option<String>,
+    /// Whether nobody saw it end; else it failed half-way.
+    pub killed: bool,
 }
 
 /// What was put in place last, as it was observed right after.
@@ -35,6 +84,12 @@ pub struct Release {
     pub images: BTreeMap<ServiceName, ReleasedImage>,
     /// Files placed in the project directory, with the digest of their content.
     pub files: BTreeMap<RepoPath, String>,
+    /// The form that its data has.
+    pub schema: Schema,
+    /// Backups that guard it, by name: taken by the very attempt that made it.
+    pub backups: BTreeMap<String, String>,
+    /// Jobs that have run to their end at some time.
+    pub jobs: BTreeSet<String>,
 }
 
 /// The image that a service of a release runs.
@@ -63,6 +118,17 @@ impl fmt::Display for ReleaseId {
     }
 }
 
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.strftime("%Y-%m-%d %H:%M UTC");
+        write!(f, "pinned to {} since {since}", self.release)?;
+        match &self.by {
+            Some(by) => write!(f, " by {by}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// An attempt that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -72,6 +138,22 @@ pub struct Failure {
     pub revision: Revision,
     /// What it failed with.
     pub error: String,
+    /// What has become of it.
+    pub then: AfterFailure,
+}
+
+/// What has become of an attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// What was there before is there again, as far as there was something.
+    Back,
+    /// Everything stays as it is until a person decides.
+    Stays {
+        /// What that person can do.
+        way_out: String,
+    },
+    /// It could not be taken back: nothing more is done by itself.
+    Stuck,
 }
 
 /// An attempt that succeeded.
@@ -83,4 +165,51 @@ pub struct PastAttempt {
     pub ended_at: i64,
     /// Services that it started because their process had ended.
     pub started: BTreeSet<ServiceName>,
+}
+
+impl Release {
+    /// Returns what its images are tagged: the tag that most of them have, or each service's own
+    /// where there is no such tag.
+    pub fn version(&self) -> String {
+        let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+        let images = self.images.iter();
+        let tags: Vec<(&ServiceName, &str)> = images
+            .map(|(service, image)| (service, tag(&image.reference)))
+            .collect();
+        for (_, tag) in &tags {
+            *counted.entry(tag).or_default() += 1;
+        }
+        let most = counted.values().max().copied().unwrap_or(0);
+        let mut leading = counted.iter().filter(|(_, count)| **count == most);
+        match (leading.next(), leading.next()) {
+            (Some((tag, _)), None) => (*tag).to_owned(),
+            _ => tags
+                .iter()
+                .map(|(service, tag)| format!("{service} {tag}"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
+
+/// Returns the tag of a reference, or the beginning of its digest.
+fn tag(reference: &str) -> &str {
+    if let Some((_, digest)) = reference.split_once('@') {
+        return digest.get(..19).unwrap_or(digest);
+    }
+    // A colon before the last slash is of a registry's port.
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    name.split_once(':').map_or("latest", |(_, tag)| tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_found_behind_a_registry_with_a_port() {
+        assert_eq!(tag("127.0.0.1:5000/shop/web:v1"), "v1");
+        assert_eq!(tag("127.0.0.1:5000/shop/web"), "latest");
+        assert_eq!(tag("web@sha256:0123456789abcdef"), "sha256:0123456789ab");
+    }
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::diff::Reason;
-use crate::desired::ServiceName;
+use super::history::Pin;
+use crate::desired::{ServiceName, StackName};
 
 /// Something that a pass leaves as it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +18,67 @@ pub enum Hold {
         attempt: u64,
         /// What it failed with.
         error: String,
+    },
+    /// An attempt failed and could not be taken back: nothing is done until a person looks.
+    Stuck {
+        /// Which attempt.
+        attempt: u64,
+        /// What it failed with.
+        error: String,
+    },
+    /// This revision failed, and everything stays as it is until a person decides.
+    Stays {
+        /// Which attempt.
+        attempt: u64,
+        /// What it failed with.
+        error: String,
+        /// What that person can do.
+        way_out: String,
+    },
+    /// The data was changed by a migration that the wanted code does not know.
+    SchemaDiffers {
+        /// The attempt that gave the data its form.
+        live: u64,
+        /// The attempt that gave it the form which the wanted code was released with.
+        wanted: u64,
+    },
+    /// A migration was begun, and nobody knows what it has done.
+    MigrationInDoubt {
+        /// The attempt that began it.
+        attempt: u64,
+        /// Commands that put the backups from before back.
+        restore: Vec<String>,
+    },
+    /// The maintenance page is on, and not by us.
+    MaintenanceByHand {
+        /// The file whose existence the proxy checks.
+        flag: String,
+        /// Who switched it on.
+        by: String,
+    },
+    /// The maintenance page has been on for long.
+    MaintenanceForgotten {
+        /// The file whose existence the proxy checks.
+        flag: String,
+        /// Who switched it on.
+        by: String,
+        /// For how long.
+        minutes: u64,
+    },
+    /// A backup that a schedule wants was not taken.
+    BackupLate {
+        /// Which one.
+        name: String,
+        /// When the last good one was taken; `None` = never.
+        last: Option<String>,
+    },
+    /// The stack is kept at a release, whatever Git says.
+    Pinned {
+        /// Which stack.
+        stack: StackName,
+        /// At which release, since when.
+        #[serde(flatten)]
+        pin: Pin,
     },
     /// This revision was put in place several times in an hour and does not stay.
     DoesNotSettle {
@@ -128,6 +190,10 @@ impl Hold {
     pub fn weight(&self) -> Weight {
         match self {
             Self::FailedRevision { .. }
+            | Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
             | Self::DoesNotSettle { .. }
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
@@ -135,7 +201,11 @@ impl Hold {
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. } => Weight::Blocking,
             Self::ImageUnknown { .. } => Weight::Passing,
-            Self::Differs { .. }
+            Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::Pinned { .. }
+            | Self::Differs { .. }
             | Self::DriftReported { .. }
             | Self::Orphan { .. }
             | Self::Duplicate { .. }
@@ -146,6 +216,10 @@ impl Hold {
     }
 }
 
+fn first_line(error: &str) -> &str {
+    error.lines().next().unwrap_or_default()
+}
+
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -153,7 +227,64 @@ impl fmt::Display for Hold {
                 f,
                 "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
                  moored retry",
-                error.lines().next().unwrap_or_default()
+                first_line(error)
+            ),
+            Self::Stuck { attempt, error } => write!(
+                f,
+                "attempt {attempt} failed and could not be taken back: {}; nothing more is done by \
+                 itself: look at the host, then run: moored retry",
+                first_line(error)
+            ),
+            Self::Stays {
+                attempt,
+                error,
+                way_out,
+            } => write!(
+                f,
+                "this revision failed in attempt {attempt} and stays as it is: {}; {way_out}",
+                first_line(error)
+            ),
+            Self::SchemaDiffers { live, wanted } => write!(
+                f,
+                "the data was migrated by attempt {live}, and this code was released on the data \
+                 of {}; restore a backup from before, or say in moored.yaml that it works: \
+                 accept_schema: \"{live}\"",
+                if *wanted == 0 {
+                    "before any migration".to_owned()
+                } else {
+                    format!("attempt {wanted}")
+                }
+            ),
+            Self::MigrationInDoubt { attempt, restore } => write!(
+                f,
+                "attempt {attempt} began a migration, and nobody knows what it has done; {}go back \
+                 to its revision, or try again: moored retry",
+                restore
+                    .iter()
+                    .map(|command| format!("restore the backup from before: {command}; or "))
+                    .collect::<String>()
+            ),
+            Self::MaintenanceByHand { flag, by } => write!(
+                f,
+                "the maintenance page is on, by {by} ({flag}); it stays on until: moored \
+                 maintenance off"
+            ),
+            Self::MaintenanceForgotten { flag, by, minutes } => write!(
+                f,
+                "the maintenance page has been on for {minutes} minutes, by {by} ({flag}); \
+                 forgotten?"
+            ),
+            Self::BackupLate { name, last } => write!(
+                f,
+                "backup {name} is late: {}; take one: moored backup now {name}",
+                match last {
+                    Some(last) => format!("the last good one is of {last}"),
+                    None => "there is none".to_owned(),
+                }
+            ),
+            Self::Pinned { stack, pin } => write!(
+                f,
+                "{pin}: Git is not followed; lift with: moored retry --stack {stack}"
             ),
             Self::DoesNotSettle { times } => write!(
                 f,

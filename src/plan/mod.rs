@@ -6,11 +6,14 @@
 //! documentation and tests show.
 
 mod action;
+mod by_hand;
+mod checks;
 mod diff;
 mod display;
 mod examined;
 pub mod facts;
 mod ground;
+mod guard;
 mod history;
 mod hold;
 mod order;
@@ -18,19 +21,28 @@ mod services;
 mod settle;
 mod spec;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub use action::{
-    Action, Await, ContainerRef, Phase, Placement, ReleaseDraft, RemoveReason, Step, aside,
+    Action, Await, BackupDraft, ContainerRef, JobDraft, Lower, MigrationDraft, OneOff, Phase,
+    Placement, Raise, ReadyDraft, ReleaseDraft, RemoveReason, RestoreDraft, SmokeDraft, Step, aside,
     incoming, is_aside, is_incoming,
 };
+pub use by_hand::{Restoring, restore, run_job};
 pub use diff::{Origin, Reason, value};
 pub use ground::SETTLES_WITHIN;
-pub use history::{Failure, History, PastAttempt, Release, ReleaseId, ReleasedImage};
+pub use guard::{restore_commands, tools_of};
+pub use history::{
+    AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
+    Schema,
+};
 pub use hold::{Hold, Weight};
 pub use order::plan;
 pub use services::observed_facts;
 
+use crate::desired::migrations::OnFailure;
 use crate::desired::{ServiceName, StackName};
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, Revision};
@@ -40,6 +52,12 @@ use crate::source::{CommitInfo, Revision};
 pub struct Plan {
     /// Which stack.
     pub stack: StackName,
+    /// What it is for.
+    pub kind: Kind,
+    /// What happens when what was put in place is not up.
+    pub on_failure: OnFailure,
+    /// What earlier attempts have made of the data, if the last release can't work with it.
+    pub unreleased: Option<Unreleased>,
     /// Number of the attempt that executing it is.
     pub attempt: u64,
     /// The commit that it converges to.
@@ -52,6 +70,41 @@ pub struct Plan {
     pub holds: Vec<Hold>,
     /// Every difference that was found, whether or not a step takes it away.
     pub differences: Vec<Difference>,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Bringing the host to what Git says.
+    Deploy,
+    /// Putting a backup in the place of the data, or another thing that a person asked for.
+    ByHand,
+}
+
+impl Kind {
+    /// Returns the word that it is stored as.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::ByHand => "by-hand",
+        }
+    }
+
+    /// Returns the kind of a stored word.
+    pub fn of_word(word: &str) -> Self {
+        if word == Self::ByHand.word() {
+            Self::ByHand
+        } else {
+            Self::Deploy
+        }
+    }
+}
+
+/// Data that earlier attempts have changed and no release was made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreleased {
+    /// Backups from before, by name.
+    pub guards: BTreeMap<String, String>,
 }
 
 /// The fields in which one service differs from Git.

@@ -7,10 +7,12 @@ use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
 use super::examined::Examined;
 use super::facts::{Fact, Field};
+use super::guard::{All, Due};
 use super::services::{Input, reference};
-use super::{Context, Difference, History, Hold, Plan, Reason, Weight};
+use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Weight};
 use crate::desired::{Condition, DesiredState, ServiceName};
 use crate::engine::model::{ContainerState, Health};
+use crate::maintenance::Owner;
 use crate::observe::ObservedState;
 
 /// Decides what a pass does to a stack.
@@ -29,20 +31,29 @@ pub fn plan(
         context,
     };
     let order = dependency_order(desired);
-    let mut examined: BTreeMap<&ServiceName, Examined<'_>> = BTreeMap::new();
-    for name in &order {
-        if let Some(service) = desired.services.get(*name) {
+    let examined = examine_all(input);
+    let mut planner = Planner::new(input);
+    planner.hold_revision();
+    planner.hold_others(&examined);
+    planner.look_at_data(&examined);
+    planner.prepare(&examined);
+    planner.measure(&examined);
+    planner.guard(&examined);
+    planner.converge(&order, &examined);
+    planner.settle(&examined);
+    planner.finish(&examined)
+}
+
+/// Examines every service, each after those that it depends on.
+pub(super) fn examine_all(input: Input<'_>) -> All<'_> {
+    let mut examined = All::new();
+    for name in dependency_order(input.desired) {
+        if let Some(service) = input.desired.services.get(name) {
             let one = input.examine(name, service, &examined);
             examined.insert(name, one);
         }
     }
-    let mut planner = Planner::new(input);
-    planner.hold_revision();
-    planner.hold_others(&examined);
-    planner.prepare(&examined);
-    planner.converge(&order, &examined);
-    planner.settle(&examined);
-    planner.finish(&examined)
+    examined
 }
 
 pub(super) struct Planner<'a> {
@@ -55,10 +66,22 @@ pub(super) struct Planner<'a> {
     pub(super) step_of: BTreeMap<&'a ServiceName, u32>,
     /// Waits that exist already.
     pub(super) awaits: BTreeMap<(&'a ServiceName, Condition), u32>,
+    /// The step after which a service is up as far as the engine can tell.
+    pub(super) up: BTreeMap<&'a ServiceName, u32>,
+    /// Migrations that have to be run.
+    pub(super) due: Vec<Due<'a>>,
+    /// Whether something is put in place that Git has changed.
+    pub(super) deploys: bool,
+    /// Who has switched the maintenance page on by then, if one of us has.
+    pub(super) raised: Option<Owner>,
+    /// Services that are stopped so that they do not write.
+    pub(super) stopped: BTreeSet<&'a ServiceName>,
+    /// Steps that may change the form of the data.
+    pub(super) migrations: Vec<u32>,
 }
 
 impl<'a> Planner<'a> {
-    fn new(input: Input<'a>) -> Self {
+    pub(super) fn new(input: Input<'a>) -> Self {
         Self {
             input,
             steps: Vec::new(),
@@ -66,6 +89,12 @@ impl<'a> Planner<'a> {
             ground: Vec::new(),
             step_of: BTreeMap::new(),
             awaits: BTreeMap::new(),
+            up: BTreeMap::new(),
+            due: Vec::new(),
+            deploys: false,
+            raised: None,
+            stopped: BTreeSet::new(),
+            migrations: Vec::new(),
         }
     }
 
@@ -137,21 +166,32 @@ impl<'a> Planner<'a> {
         if !ground.is_empty() {
             self.ground = ground;
         }
-        for one in order.iter().filter_map(|name| examined.get(name)) {
+        let needed = self.needed_by_migrations();
+        let (first, then): (Vec<_>, Vec<_>) = order
+            .iter()
+            .filter_map(|name| examined.get(name))
+            .partition(|one| needed.contains(one.name));
+        for one in first {
             self.service(one, examined);
         }
-        let verified: Vec<&Examined<'a>> =
-            order.iter().filter_map(|name| examined.get(name)).collect();
-        for one in verified {
+        self.migrate(examined);
+        for one in then {
+            self.service(one, examined);
+        }
+        for one in order.iter().filter_map(|name| examined.get(name)) {
             self.verify(one);
         }
+        self.check_release(examined);
     }
 
     /// Plans one service: leftovers of an interrupted pass first, then the least action.
     fn service(&mut self, one: &Examined<'a>, all: &BTreeMap<&'a ServiceName, Examined<'a>>) {
         let mut after = self.ground.clone();
         let holder = self.leftovers(one, &mut after);
-        let Some(remedy) = one.remedy else { return };
+        let stopped = self.stopped.contains(one.name).then_some(Remedy::Start);
+        let Some(remedy) = one.remedy.max(stopped) else {
+            return;
+        };
         if remedy > Remedy::Reconnect {
             after.extend(self.dependencies(one, all));
         }
@@ -223,7 +263,8 @@ impl<'a> Planner<'a> {
                     Action::Replace {
                         service,
                         old,
-                        old_serves: git.get(&Field::State) == Some(&running),
+                        old_serves: git.get(&Field::State) == Some(&running)
+                            && !self.stopped.contains(one.name),
                         name,
                         spec,
                     },
@@ -283,7 +324,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the steps that a service's start waits for because of its `depends_on`.
-    fn dependencies(
+    pub(super) fn dependencies(
         &mut self,
         one: &Examined<'a>,
         all: &BTreeMap<&'a ServiceName, Examined<'a>>,
@@ -353,6 +394,9 @@ impl<'a> Planner<'a> {
             })
             .collect();
         Plan {
+            kind: Kind::Deploy,
+            on_failure: desired.on_failure,
+            unreleased: self.input.unreleased(),
             stack: desired.stack.clone(),
             attempt: history.next_attempt,
             commit: desired.commit.clone(),

@@ -1,7 +1,7 @@
 //! Examines one service: which container is its own, in what it differs, and what is the least
 //! to be done about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
@@ -43,6 +43,31 @@ impl<'a> Input<'a> {
             key: self.context.key,
             secrets: &self.desired.secrets,
         }
+    }
+
+    /// Returns what tells the image of a service from every other, wherever it is: its digest, or
+    /// its id where no registry has seen it.
+    pub(super) fn image_identity(&self, service: &Service) -> String {
+        let image = &service.spec.image;
+        let digest = |text: &str| text.rsplit('@').next().unwrap_or(text).to_owned();
+        match self.observed.images.get(image) {
+            Some(ImageState::Here(here)) => {
+                here.repo_digests.first().map_or_else(|| here.id.clone(), |one| digest(one))
+            }
+            Some(ImageState::Remote { digest }) => digest.clone(),
+            Some(ImageState::Missing { .. } | ImageState::Unknown { .. }) | None => image.clone(),
+        }
+    }
+
+    /// Returns the one-off containers that an earlier attempt left behind, but for those that run
+    /// one of `goes_on`.
+    pub(super) fn one_offs(&self, goes_on: &BTreeSet<String>) -> impl Iterator<Item = &'a Container> {
+        let instance = self.context.instance;
+        self.observed.containers.iter().filter(move |container| {
+            let label = |name: &str| container.spec.labels.get(name);
+            label(labels::INSTANCE).is_some_and(|by| by == instance)
+                && label(labels::JOB).is_some_and(|job| !goes_on.contains(job))
+        })
     }
 
     /// Returns the containers that this installation made for a service, by their name.
@@ -87,6 +112,10 @@ impl<'a> Input<'a> {
                 // What was a secret when it was released is one still.
                 facts::hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
+                if self.history.owed_starts.contains(name) {
+                    let state = reasons.iter_mut().filter(|one| one.field == Field::State);
+                    state.for_each(|one| one.origin = Origin::Pending);
+                }
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(service));
                 reasons.extend(dependency_reasons(service, before));

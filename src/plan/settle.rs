@@ -16,14 +16,18 @@ impl<'a> Planner<'a> {
     /// Plans the look at a service that was started: is it up, and does it stay up?
     pub(super) fn verify(&mut self, one: &Examined<'a>) {
         let step = self.step_of.get(one.name).copied();
-        let started = step.is_some() && one.remedy > Some(Remedy::Reconnect);
+        let stopped = self.stopped.contains(one.name);
+        let started = step.is_some() && (stopped || one.remedy > Some(Remedy::Reconnect));
         let owed = !started && one.is_unverified(self.input.history);
         let waited = [Condition::Healthy, Condition::Completed]
             .iter()
-            .any(|condition| self.awaits.contains_key(&(one.name, *condition)));
+            .find_map(|condition| self.awaits.get(&(one.name, *condition)));
+        if let Some(waited) = waited {
+            self.up.insert(one.name, *waited);
+        }
         let until = self.readiness(one);
         let nothing_to_see = matches!(until, Await::Running { soak } if soak.is_zero());
-        if waited || nothing_to_see || !(started || owed) {
+        if waited.is_some() || nothing_to_see || !(started || owed) {
             return;
         }
         let action = Action::Await {
@@ -33,7 +37,8 @@ impl<'a> Planner<'a> {
             until,
             within: self.patience(one, until),
         };
-        self.push(Phase::Verify, action, &[], step.into_iter().collect());
+        let step = self.push(Phase::Verify, action, &[], step.into_iter().collect());
+        self.up.insert(one.name, step);
     }
 
     fn readiness(&self, one: &Examined<'a>) -> Await {
@@ -93,7 +98,13 @@ impl<'a> Planner<'a> {
     pub(super) fn settle(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
         let work: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
         let mut gates = self.leaves(&work);
-        if !work.is_empty() || self.unrecorded(examined) {
+        let lower = self.lower();
+        let work = !work.is_empty() || lower.is_some();
+        if let Some(lower) = lower {
+            let action = Action::MaintainOff(Box::new(lower));
+            gates = vec![self.push(Phase::Settle, action, &[], gates)];
+        }
+        if work || self.unrecorded(examined) {
             let draft = Box::new(self.release(examined));
             gates = vec![self.push(Phase::Settle, Action::Record(draft), &[], gates)];
         }
@@ -129,6 +140,10 @@ impl<'a> Planner<'a> {
             files: files
                 .map(|(path, file)| (path.clone(), file.digest()))
                 .collect(),
+            schema: self.schema_then(examined),
+            schema_unchanged: history.schema.attempt,
+            migrations: self.migrations.clone(),
+            jobs: self.jobs_then(),
         }
     }
 

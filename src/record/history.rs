@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use super::{Record, RecordError};
+use super::{Record, RecordError, data};
 use crate::desired::{ServiceName, StackName};
 use crate::journal::{Outcome, Status};
 use crate::plan::facts::Field;
-use crate::plan::{Action, Failure, History, PastAttempt, Step};
+use crate::plan::{Action, AfterFailure, Failure, History, Kind, PastAttempt, Schema, Step};
 use crate::source::Revision;
 
 /// How many attempts planning looks back over: more than any rule of it counts.
@@ -35,7 +35,9 @@ pub struct Attempt {
     pub status: Status,
     /// Its plan, printed.
     pub plan: String,
-    touched: Touched,
+    /// What it was made for.
+    pub kind: Kind,
+    pub(super) touched: Touched,
 }
 
 /// What later plans want to know of a plan.
@@ -46,6 +48,26 @@ pub(super) struct Touched {
     restarts: BTreeMap<u32, ServiceName>,
     /// Services that are started because their process had ended.
     starts: BTreeSet<ServiceName>,
+    // Those below came with version 2.
+    /// Services that are stopped so that nobody writes, by step.
+    #[serde(default)]
+    stops: BTreeMap<u32, ServiceName>,
+    /// Migrations, by step.
+    #[serde(default)]
+    pub(super) migrations: BTreeMap<u32, Migrated>,
+    /// Backups that are restored, by step, with the form of the data in them.
+    #[serde(default)]
+    pub(super) restores: BTreeMap<u32, Schema>,
+    /// Jobs, by step.
+    #[serde(default)]
+    pub(super) jobs: BTreeMap<u32, String>,
+}
+
+/// A migration as later plans know it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Migrated {
+    pub(super) mark: String,
+    pub(super) compatible: bool,
 }
 
 impl Record {
@@ -54,14 +76,14 @@ impl Record {
     /// # Errors
     /// They can't be read.
     pub fn attempts(&self, stack: &StackName, limit: usize) -> Result<Vec<Attempt>, RecordError> {
-        type Row = (u64, String, String, String, i64, i64, String, String);
+        type Row = (u64, String, String, String, i64, i64, String, String, String);
         let read = || -> rusqlite::Result<Vec<Row>> {
             self.lock()
                 .prepare_cached(
                     "SELECT attempt, revision, subject, author, began_at,
                             (SELECT max(at) FROM entries e WHERE e.stack = a.stack AND e.attempt = a.attempt
                              AND e.entry <> '{\"entry\":\"forgiven\"}'),
-                            plan, touched
+                            plan, touched, kind
                      FROM attempts a WHERE stack = ?1 ORDER BY attempt DESC LIMIT ?2",
                 )?
                 .query_map(params![stack.as_str(), limit], |row| {
@@ -74,6 +96,7 @@ impl Record {
                         row.get(5)?,
                         row.get(6)?,
                         row.get(7)?,
+                        row.get(8)?,
                     ))
                 })?
                 .collect()
@@ -81,7 +104,7 @@ impl Record {
         let rows = read().map_err(self.failed("read the attempts"))?;
         rows.into_iter()
             .map(
-                |(number, revision, subject, author, began_at, last, plan, touched)| {
+                |(number, revision, subject, author, began_at, last, plan, touched, kind)| {
                     let revision = serde_json::from_value(revision.into())
                         .map_err(self.unreadable("the commit", number))?;
                     Ok(Attempt {
@@ -93,6 +116,7 @@ impl Record {
                         last_entry_at: time(last),
                         status: self.status(stack, number)?,
                         plan,
+                        kind: Kind::of_word(&kind),
                         touched: serde_json::from_str(&touched)
                             .map_err(self.unreadable("the plan", number))?,
                     })
@@ -108,13 +132,15 @@ impl Record {
     pub fn history(&self, stack: &StackName) -> Result<History, RecordError> {
         let attempts = self.attempts(stack, LOOK_BACK)?;
         let next_attempt = attempts.first().map_or(0, |attempt| attempt.number) + 1;
-        let past = attempts.iter().rev().filter(|attempt| {
+        let deploys = || attempts.iter().filter(|one| one.kind == Kind::Deploy);
+        let past = deploys().rev().filter(|attempt| {
             attempt.status.outcome == Some(Outcome::Succeeded) && !attempt.status.forgiven
         });
+        let release = self.last_release(stack)?;
+        let since = data::Since::new(release.as_ref(), &attempts);
         Ok(History {
             next_attempt,
-            release: self.last_release(stack)?,
-            failed: attempts.first().and_then(failure),
+            failed: deploys().next().and_then(failure),
             past: past
                 .map(|attempt| PastAttempt {
                     revision: attempt.revision.clone(),
@@ -123,13 +149,49 @@ impl Record {
                 })
                 .collect(),
             owed_restarts: attempts.first().map(owed_restarts).unwrap_or_default(),
+            owed_starts: owed_starts(&attempts),
+            past_schemas: self.schemas(stack, LOOK_BACK)?,
+            schema: since.schema,
+            doubt: since.doubt,
+            guards: since.guards,
+            ran_jobs: since.jobs,
+            release,
+            pin: self.pin(stack)?,
         })
+    }
+
+    /// Returns the forms that a stack's data had at its last releases, newest first.
+    fn schemas(&self, stack: &StackName, limit: usize) -> Result<Vec<Schema>, RecordError> {
+        let read = || -> rusqlite::Result<Vec<(u64, String)>> {
+            self.lock()
+                .prepare_cached(
+                    "SELECT attempt, schema FROM releases WHERE stack = ?1
+                     ORDER BY attempt DESC LIMIT ?2",
+                )?
+                .query_map(params![stack.as_str(), limit], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect()
+        };
+        let rows = read().map_err(self.failed("read the releases"))?;
+        rows.into_iter()
+            .map(|(attempt, text)| {
+                serde_json::from_str(&text).map_err(self.unreadable("the release", attempt))
+            })
+            .collect()
     }
 }
 
 fn failure(attempt: &Attempt) -> Option<Failure> {
-    let error = match &attempt.status.outcome {
-        Some(Outcome::RolledBack { error } | Outcome::Failed { error }) => error.clone(),
+    let (error, then) = match &attempt.status.outcome {
+        Some(Outcome::RolledBack { error } | Outcome::Failed { error }) => {
+            (error.clone(), AfterFailure::Back)
+        }
+        Some(Outcome::Held { error, way_out }) => {
+            let way_out = way_out.clone();
+            (error.clone(), AfterFailure::Stays { way_out })
+        }
+        Some(Outcome::Stuck { error }) => (error.clone(), AfterFailure::Stuck),
         Some(
             Outcome::Succeeded
             | Outcome::Postponed { .. }
@@ -144,7 +206,25 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
         attempt: attempt.number,
         revision: attempt.revision.clone(),
         error,
+        then,
     })
+}
+
+/// Returns the services that were stopped since the last attempt that succeeded and not started
+/// again by taking that back.
+fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
+    let unfinished = attempts
+        .iter()
+        .take_while(|attempt| attempt.status.outcome != Some(Outcome::Succeeded));
+    unfinished
+        .flat_map(|attempt| {
+            let Status { done, in_doubt, .. } = &attempt.status;
+            let stopped = move |step: &u32| done.contains(step) || in_doubt.contains(step);
+            let stops = attempt.touched.stops.iter();
+            stops.filter(move |(step, _)| stopped(step))
+        })
+        .map(|(_, service)| service.clone())
+        .collect()
 }
 
 fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
@@ -179,6 +259,20 @@ impl Touched {
                 Action::Start { service, .. } => {
                     touched.starts.insert(service.clone());
                 }
+                Action::Stop { service, .. } => {
+                    touched.stops.insert(step.number, service.clone());
+                }
+                Action::Migrate(draft) => {
+                    let (mark, compatible) = (draft.mark.clone(), draft.compatible);
+                    let migrated = Migrated { mark, compatible };
+                    touched.migrations.insert(step.number, migrated);
+                }
+                Action::Restore(draft) => {
+                    touched.restores.insert(step.number, draft.schema.clone());
+                }
+                Action::Job(draft) => {
+                    touched.jobs.insert(step.number, draft.name.clone());
+                }
                 Action::Restart { .. }
                 | Action::Pull { .. }
                 | Action::CreateNetwork(_)
@@ -190,6 +284,14 @@ impl Touched {
                 | Action::Connect { .. }
                 | Action::Disconnect { .. }
                 | Action::Await { .. }
+                | Action::Measure(_)
+                | Action::MaintainOn(_)
+                | Action::MaintainOff(_)
+                | Action::Backup(_)
+                | Action::PutBack { .. }
+                | Action::Ready(_)
+                | Action::Soak { .. }
+                | Action::Smoke(_)
                 | Action::Remove { .. }
                 | Action::Record(_) => {}
             }
@@ -198,6 +300,6 @@ impl Touched {
     }
 }
 
-fn time(milliseconds: i64) -> Timestamp {
+pub(super) fn time(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -3,8 +3,11 @@
 //! [`Record`] is the open database of one state directory. WAL with `synchronous=FULL`: what
 //! [`Journal::append`] returned from survives a power cut. Format: `docs/decisions/0003-journal.md`.
 
+mod data;
 mod error;
 mod history;
+mod pins;
+mod releases;
 mod schema;
 mod store;
 #[cfg(test)]
@@ -13,5 +16,6 @@ mod writer;
 
 pub use error::RecordError;
 pub use history::Attempt;
+pub use releases::Released;
 pub use store::Record;
 pub use writer::Journal;

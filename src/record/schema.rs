@@ -1,6 +1,6 @@
 //! The tables, and the form of what is stored in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -9,14 +9,39 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{ServiceName, StackName};
 use crate::journal::Entry;
 use crate::plan::facts::{Fact, Field};
-use crate::plan::{Release, ReleaseId, ReleasedImage};
+use crate::plan::{Release, ReleaseId, ReleasedImage, Schema};
 use crate::source::RepoPath;
 
 /// File name of the database in the state directory.
 pub(super) const FILE_NAME: &str = "moored.db";
 
-/// Version of the format. A newer one is refused, an older one is brought forward.
-pub(super) const VERSION: i64 = 1;
+/// Version of the format: how many of [`MIGRATIONS`] are behind it. A newer one is refused, an
+/// older one is brought forward.
+pub(super) const VERSION: i64 = 2;
+
+/// What leads from each version to the next; an empty database has version 0. One that was
+/// published is never changed.
+const MIGRATIONS: [&str; 2] = [TABLES, PINS_SCHEMAS_KINDS];
+
+/// Stacks that are kept at a release of theirs, whatever Git says; what an attempt was made for;
+/// the form that the data has at a release; when a backup was last proved by a drill.
+const PINS_SCHEMAS_KINDS: &str = "
+CREATE TABLE IF NOT EXISTS pins (
+    stack TEXT NOT NULL PRIMARY KEY,
+    revision TEXT NOT NULL,
+    release INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    by TEXT
+) STRICT;
+CREATE TABLE drills (
+    stack TEXT NOT NULL,
+    backup TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (stack, backup)
+) STRICT;
+ALTER TABLE attempts ADD COLUMN kind TEXT NOT NULL DEFAULT 'deploy';
+ALTER TABLE releases ADD COLUMN schema TEXT NOT NULL DEFAULT '{\"attempt\":0,\"marks\":[]}';
+";
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -59,18 +84,21 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     let version = |connection: &Connection| {
         connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
     };
-    if version(connection)? == 0 {
-        // Immediate: two processes that both find no tables must not both make them.
+    if version(connection)? < VERSION {
+        // Immediate: two processes that both find an old format must not both bring it forward.
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        if version(&transaction)? == 0 {
-            transaction.execute_batch(TABLES)?;
+        let found = version(&transaction)?;
+        for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            transaction.execute_batch(migration)?;
+        }
+        if found == 0 {
             transaction.execute(
                 "INSERT INTO meta VALUES ('instance', lower(hex(randomblob(8))))",
                 [],
             )?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
         }
+        transaction.pragma_update(None, "user_version", VERSION.max(found))?;
         transaction.commit()?;
     }
     version(connection)
@@ -134,6 +162,13 @@ pub(super) struct Stored {
     services: BTreeMap<ServiceName, Vec<(Field, Fact)>>,
     images: BTreeMap<ServiceName, ReleasedImage>,
     files: BTreeMap<RepoPath, String>,
+    // Those below came with version 2.
+    #[serde(default)]
+    schema: Schema,
+    #[serde(default)]
+    backups: BTreeMap<String, String>,
+    #[serde(default)]
+    jobs: BTreeSet<String>,
 }
 
 impl From<&Release> for Stored {
@@ -153,6 +188,9 @@ impl From<&Release> for Stored {
                 .collect(),
             images: release.images.clone(),
             files: release.files.clone(),
+            schema: release.schema.clone(),
+            backups: release.backups.clone(),
+            jobs: release.jobs.clone(),
         }
     }
 }
@@ -167,6 +205,9 @@ impl From<Stored> for Release {
                 .collect(),
             images: stored.images,
             files: stored.files,
+            schema: stored.schema,
+            backups: stored.backups,
+            jobs: stored.jobs,
         }
     }
 }

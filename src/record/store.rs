@@ -1,6 +1,5 @@
 //! Opens the database, and writes and reads what is in it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::writer::Journal;
 use super::{Attempt, RecordError, history, schema};
-use crate::desired::{ServiceName, StackName};
+use crate::desired::StackName;
 use crate::journal::{self, Entry, Outcome, Status};
-use crate::plan::{Plan, Release, ReleasedImage, SETTLES_WITHIN};
+use crate::plan::{Plan, Release, SETTLES_WITHIN};
 
 /// The database of one state directory. Cloning is cheap; clones share the connection.
 #[derive(Clone)]
@@ -106,8 +105,8 @@ impl Record {
         let mut write = || -> rusqlite::Result<()> {
             let transaction = connection.transaction()?;
             transaction.execute(
-                "INSERT INTO attempts (stack, attempt, revision, subject, author, began_at, plan, touched)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO attempts (stack, attempt, revision, subject, author, began_at, plan, touched, kind)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     plan.stack.as_str(),
                     plan.attempt,
@@ -117,6 +116,7 @@ impl Record {
                     now.as_millisecond(),
                     plan.to_string(),
                     schema::json(&history::Touched::new(&plan.steps)),
+                    plan.kind.word(),
                 ],
             )?;
             schema::append(&transaction, key, &Entry::Began { steps }, now)?;
@@ -179,7 +179,7 @@ impl Record {
     ///
     /// # Errors
     /// The database refuses.
-    pub fn release(
+    pub fn record_release(
         &self,
         stack: &StackName,
         release: &Release,
@@ -188,13 +188,15 @@ impl Record {
         let attempt = release.id.attempt;
         self.lock()
             .execute(
-                "INSERT OR REPLACE INTO releases (stack, attempt, released_at, release)
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR REPLACE INTO releases
+                     (stack, attempt, released_at, release, schema)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
                     stack.as_str(),
                     attempt,
                     now.as_millisecond(),
-                    schema::json(&schema::Stored::from(release))
+                    schema::json(&schema::Stored::from(release)),
+                    schema::json(&release.schema),
                 ],
             )
             .map_err(self.failed("record a release"))?;
@@ -206,43 +208,31 @@ impl Record {
     /// # Errors
     /// It can't be read.
     pub fn last_release(&self, stack: &StackName) -> Result<Option<Release>, RecordError> {
+        self.stored_release(stack, None)
+    }
+
+    /// Returns the release that an attempt became, or the last one.
+    pub(super) fn stored_release(
+        &self,
+        stack: &StackName,
+        attempt: Option<u64>,
+    ) -> Result<Option<Release>, RecordError> {
         let row: Option<(u64, String)> = self
             .lock()
             .query_row(
-                "SELECT attempt, release FROM releases WHERE stack = ?1
+                "SELECT attempt, release FROM releases
+                 WHERE stack = ?1 AND (?2 IS NULL OR attempt = ?2)
                  ORDER BY attempt DESC LIMIT 1",
-                params![stack.as_str()],
+                params![stack.as_str(), attempt],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()
-            .map_err(self.failed("read the last release"))?;
+            .map_err(self.failed("read a release"))?;
         row.map(|(attempt, text)| self.stored(attempt, &text))
             .transpose()
     }
 
-    /// Returns the images of the release that an attempt became; none when it became none.
-    ///
-    /// # Errors
-    /// They can't be read.
-    pub fn released_images(
-        &self,
-        stack: &StackName,
-        attempt: u64,
-    ) -> Result<BTreeMap<ServiceName, ReleasedImage>, RecordError> {
-        let text: Option<String> = self
-            .lock()
-            .query_row(
-                "SELECT release FROM releases WHERE stack = ?1 AND attempt = ?2",
-                params![stack.as_str(), attempt],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(self.failed("read a release"))?;
-        let release: Option<Release> = text.map(|text| self.stored(attempt, &text)).transpose()?;
-        Ok(release.map(|release| release.images).unwrap_or_default())
-    }
-
-    fn stored(&self, attempt: u64, text: &str) -> Result<Release, RecordError> {
+    pub(super) fn stored(&self, attempt: u64, text: &str) -> Result<Release, RecordError> {
         serde_json::from_str::<schema::Stored>(text)
             .map(Into::into)
             .map_err(self.unreadable("the release", attempt))
@@ -279,7 +269,9 @@ impl Record {
             .past
             .iter()
             .filter(|past| Some(&past.revision) == last);
-        let held = history.failed.is_some() || as_last.count() >= SETTLES_WITHIN;
+        let held = history.failed.is_some()
+            || history.doubt.is_some()
+            || as_last.count() >= SETTLES_WITHIN;
         for attempt in self.attempts(stack, history::LOOK_BACK)? {
             if held && attempt.status.outcome.is_some() && !attempt.status.forgiven {
                 self.journal(stack, attempt.number)?

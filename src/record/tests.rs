@@ -1,16 +1,22 @@
 //! Tests of the record on a real database.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Journal, Record, schema};
 use crate::journal::{Entry, Outcome};
-use crate::plan::{Plan, Release};
+use crate::desired::migrations::OnFailure;
+use crate::plan::{Kind, Plan, Release, Schema};
 use crate::source::CommitInfo;
 
 fn plan(stack: &str, attempt: u64) -> Plan {
     let revision = "1".repeat(40).parse().unwrap();
     Plan {
+        kind: Kind::Deploy,
+        on_failure: OnFailure::Rollback,
+        unreleased: None,
         stack: stack.to_owned().try_into().unwrap(),
         attempt,
         commit: CommitInfo {
@@ -108,9 +114,12 @@ fn old_attempts_go_and_the_last_release_stays() {
                 services,
                 images,
                 files,
+                schema: Schema::default(),
+                backups: BTreeMap::new(),
+                jobs: BTreeSet::new(),
             };
             record
-                .release(&stack, &release, Timestamp::UNIX_EPOCH)
+                .record_release(&stack, &release, Timestamp::UNIX_EPOCH)
                 .unwrap();
         }
         end(&mut journal, Outcome::Succeeded);

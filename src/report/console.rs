@@ -12,8 +12,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::status::took;
 use crate::desired::StackName;
+use crate::desired::backups::BackupName;
 use crate::engine::model::PullProgress;
 use crate::events::Event;
+use crate::files::megabytes;
 use crate::plan::Step;
 use crate::secret::Redactor;
 
@@ -24,6 +26,8 @@ pub struct Console {
     running: Mutex<BTreeMap<(StackName, u32), Running>>,
     /// Warnings that were said: the controller finds them again at every pass.
     warned: Mutex<BTreeSet<String>>,
+    /// When it was told how far a backup is.
+    backing_up: Mutex<Option<Instant>>,
 }
 
 struct Running {
@@ -45,6 +49,7 @@ impl Console {
             lines,
             running: Mutex::default(),
             warned: Mutex::default(),
+            backing_up: Mutex::default(),
         }
     }
 
@@ -76,6 +81,30 @@ impl Console {
                 self.go_on(&(stack, step), &pulled(&image, progress));
             }
             Event::Waiting { stack, step, what } => self.go_on(&(stack, step), &what),
+            Event::WaitingForOther { stack, holder } => {
+                self.say(&format!("{stack}  waits for {holder}, which is at work on it"));
+            }
+            Event::BackingUp {
+                stack,
+                name,
+                done,
+                total,
+            } => self.backing_up(&stack, &name, done, total),
+            Event::BackedUp {
+                stack,
+                name,
+                file,
+                size,
+            } => {
+                let size = megabytes(size);
+                self.say(&format!("{stack}  backup {name}  {file}, {size}, verified"));
+            }
+            Event::BackupFailed { stack, name, error } => {
+                self.say(&format!("{stack}  backup {name}  failed: {error}"));
+            }
+            Event::Drilled { stack, name, file } => {
+                self.say(&format!("{stack}  drill of {name}  {file} can be restored"));
+            }
             Event::StepDone { stack, step } => self.end(&(stack, step), "done"),
             Event::StepFailed { stack, step, error } => {
                 self.end(&(stack, step), &format!("failed: {error}"));
@@ -83,6 +112,21 @@ impl Console {
             Event::Undoing { stack, step } => {
                 self.say(&format!("{stack}  step {step}  is taken back"));
             }
+        }
+    }
+
+    /// Tells how far a backup outside a plan is, every few seconds.
+    fn backing_up(&self, stack: &StackName, name: &BackupName, done: u64, total: Option<u64>) {
+        let mut last = self.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if last.is_some_and(|last| now.duration_since(last) < BETWEEN_LINES) {
+            return;
+        }
+        // The first word comes when it takes longer than that.
+        if last.replace(now).is_some() {
+            let done = megabytes(done);
+            let of = total.map_or_else(String::new, |total| format!(" of {}", megabytes(total)));
+            self.say(&format!("{stack}  backup {name}  {done}{of}"));
         }
     }
 
@@ -164,13 +208,6 @@ fn print(text: &str) {
 }
 
 fn pulled(image: &str, progress: PullProgress) -> String {
-    let megabytes = |bytes: u64| {
-        let tenths = bytes / 100_000;
-        format!("{}.{}", tenths / 10, tenths % 10)
-    };
-    format!(
-        "{image}  {} of {} MB",
-        megabytes(progress.done),
-        megabytes(progress.total)
-    )
+    let (done, total) = (megabytes(progress.done), megabytes(progress.total));
+    format!("{image}  {done} of {total}")
 }

@@ -1,14 +1,18 @@
 //! Makes words and data of what happened: events as they come, results as text and JSON.
 
+mod by_hand;
 mod console;
 mod drift;
+mod history;
 mod passes;
 mod status;
 
+pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use console::Console;
 pub use drift::DriftReport;
 pub use passes::{PassReport, PlanReport};
-pub use status::{HistoryReport, RetryReport, StatusReport, history, status};
+pub use history::{HistoryReport, history};
+pub use status::{RetryReport, StatusReport, status};
 
 use crate::secret::Redactor;
 

@@ -1,5 +1,7 @@
 //! The results of passes and plans.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Report;
@@ -20,6 +22,9 @@ pub struct StackResult {
     /// How the attempt ended, when there was one.
     #[serde(flatten)]
     pub outcome: Option<Outcome>,
+    /// What a person is to look at after a deploy, by the file that it stands in.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub checklist: BTreeMap<String, String>,
     /// What was wrong.
     pub error: Option<String>,
     /// What was wrong with the state repository, finding by finding.
@@ -45,6 +50,7 @@ impl PassReport {
                 dir: dir.clone(),
                 plan: Some(passed.looked.plan.clone()),
                 outcome: passed.outcome.clone(),
+                checklist: checklist(passed),
                 error: None,
                 diagnostics: None,
             },
@@ -62,6 +68,7 @@ impl PlanReport {
                 dir: dir.clone(),
                 plan: Some(looked.plan.clone()),
                 outcome: None,
+                checklist: BTreeMap::new(),
                 error: None,
                 diagnostics: None,
             },
@@ -69,6 +76,16 @@ impl PlanReport {
         });
         Self(results.collect())
     }
+}
+
+/// Returns the checklist of a deploy that put something new in place.
+fn checklist(passed: &Passed) -> BTreeMap<String, String> {
+    let (desired, plan) = (&passed.looked.desired, &passed.looked.plan);
+    if passed.outcome != Some(Outcome::Succeeded) || plan.from.as_ref() == Some(&plan.commit.revision) {
+        return BTreeMap::new();
+    }
+    let files = desired.checklist.iter();
+    files.map(|(path, text)| (path.to_string(), text.clone())).collect()
 }
 
 fn failed(dir: &str, error: &PassError) -> StackResult {
@@ -82,12 +99,15 @@ fn failed(dir: &str, error: &PassError) -> StackResult {
             | LoadError::Engine(_),
         )
         | PassError::Engine(_)
+        | PassError::Busy(_)
+        | PassError::Maintenance(_)
         | PassError::Record(_) => None,
     };
     StackResult {
         dir: dir.to_owned(),
         plan: None,
         outcome: None,
+        checklist: BTreeMap::new(),
         error: Some(error.to_string()),
         diagnostics,
     }
@@ -133,6 +153,15 @@ fn pass_text(result: &StackResult) -> String {
             )
         }
         Some(Outcome::Failed { error }) => format!("failed\n  {}", indented(error)),
+        Some(Outcome::Held { error, way_out }) => format!(
+            "failed, and stays as it is until you decide\n  {}\n  {}",
+            indented(error),
+            indented(way_out)
+        ),
+        Some(Outcome::Stuck { error }) => format!(
+            "failed, and could not be taken back; nothing more is done by itself\n  {}",
+            indented(error)
+        ),
         Some(Outcome::Postponed { error }) => {
             format!("not now; the next pass goes on\n  {}", indented(error))
         }
@@ -148,6 +177,10 @@ fn pass_text(result: &StackResult) -> String {
     let mut text = format!("{stack}  {revision}  {line}\n");
     for hold in &plan.holds {
         text = format!("{text}  holds  {hold}\n");
+    }
+    for (file, content) in &result.checklist {
+        let content = indented(content.trim_end());
+        text = format!("{text}  now look at ({file})\n  {content}\n");
     }
     text
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::history::AttemptLine;
 use super::Report;
-use crate::desired::{ServiceName, StackName};
+use crate::desired::StackName;
 use crate::engine::ReadEngine;
 use crate::engine::model::{Container, ContainerState, Health};
 use crate::host::View;
 use crate::journal::Outcome;
 use crate::pass::PassError;
-use crate::plan::{ReleaseId, ReleasedImage, is_aside, is_incoming};
-use crate::record::{Attempt, Record};
-use crate::source::Revision;
+use crate::plan::{ReleaseId, is_aside, is_incoming};
+use crate::record::Record;
 use crate::{labels, observe, table};
 
 /// The status of all stacks.
@@ -52,34 +52,6 @@ pub struct ServiceStatus {
     pub started_at: Option<String>,
 }
 
-/// One attempt, in short.
-#[derive(Serialize)]
-pub struct AttemptLine {
-    /// Its number.
-    pub attempt: u64,
-    /// Its commit.
-    pub revision: Revision,
-    /// The commit's subject.
-    pub subject: String,
-    /// The commit's author.
-    pub author: String,
-    /// When it began.
-    pub began_at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub duration_ms: i64,
-    /// How it ended; `None` while it runs.
-    pub outcome: Option<Outcome>,
-    /// The plan that it executed, printed.
-    pub plan: String,
-    /// The images of the release that it became.
-    pub images: BTreeMap<ServiceName, ReleasedImage>,
-}
-
-/// The attempts of all stacks, newest first.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub struct HistoryReport(pub BTreeMap<String, Vec<AttemptLine>>);
-
 /// Looks at every stack that was released here, or at the one that is named.
 ///
 /// # Errors
@@ -95,26 +67,7 @@ pub async fn status(view: &View, only: Option<&str>) -> Result<StatusReport, Pas
     Ok(StatusReport(stacks))
 }
 
-/// Returns the last `limit` attempts of every stack, or of the one that is named.
-///
-/// # Errors
-/// The record can't be read.
-pub fn history(view: &View, only: Option<&str>, limit: usize) -> Result<HistoryReport, PassError> {
-    let Some(record) = &view.record else {
-        return Ok(HistoryReport(BTreeMap::new()));
-    };
-    let mut stacks = BTreeMap::new();
-    for stack in stacks_of(record, only)? {
-        let attempts = record.attempts(&stack, limit)?.into_iter();
-        let lines: Result<_, _> = attempts
-            .map(|one| AttemptLine::new(&stack, one, record))
-            .collect();
-        stacks.insert(stack.to_string(), lines?);
-    }
-    Ok(HistoryReport(stacks))
-}
-
-fn stacks_of(record: &Record, only: Option<&str>) -> Result<Vec<StackName>, PassError> {
+pub(super) fn stacks_of(record: &Record, only: Option<&str>) -> Result<Vec<StackName>, PassError> {
     let stacks = record.stacks()?.into_iter();
     Ok(stacks
         .filter(|stack| only.is_none_or(|only| stack.as_str() == only))
@@ -189,23 +142,6 @@ impl From<&Container> for ServiceStatus {
     }
 }
 
-impl AttemptLine {
-    fn new(stack: &StackName, attempt: Attempt, record: &Record) -> Result<Self, PassError> {
-        let took = attempt.last_entry_at.as_millisecond() - attempt.began_at.as_millisecond();
-        Ok(Self {
-            images: record.released_images(stack, attempt.number)?,
-            attempt: attempt.number,
-            revision: attempt.revision,
-            subject: attempt.subject,
-            author: attempt.author,
-            began_at: attempt.began_at,
-            duration_ms: took.max(0),
-            outcome: attempt.status.outcome,
-            plan: attempt.plan,
-        })
-    }
-}
-
 impl Report for StatusReport {
     fn text(&self) -> String {
         if self.0.is_empty() {
@@ -267,38 +203,8 @@ fn short_time(text: &str) -> String {
         .map_or_else(|_| text.to_owned(), display_time)
 }
 
-fn display_time(time: Timestamp) -> String {
+pub(super) fn display_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-impl Report for HistoryReport {
-    fn text(&self) -> String {
-        if self.0.is_empty() {
-            return "nothing has been released on this host yet\n".to_owned();
-        }
-        let texts = self.0.iter().map(|(stack, attempts)| {
-            let header = [
-                "  #", "commit", "began", "took", "outcome", "author", "subject",
-            ];
-            let rows = attempts.iter().map(|one| {
-                [
-                    format!("  {}", one.attempt),
-                    one.revision.short().to_owned(),
-                    display_time(one.began_at),
-                    took(one.duration_ms),
-                    one.outcome
-                        .as_ref()
-                        .map_or("at work", Outcome::word)
-                        .to_owned(),
-                    one.author.clone(),
-                    one.subject.clone(),
-                ]
-            });
-            let rows = std::iter::once(header.map(str::to_owned)).chain(rows);
-            format!("{stack}\n{}", table::aligned(rows))
-        });
-        texts.collect::<Vec<_>>().join("\n")
-    }
 }
 
 /// Returns a duration to a tenth of a second.

@@ -1,4 +1,4 @@
-//! The other side of a fetch: the child process that libgit2 runs in.
+//! The other side of a fetch or push: the child process that libgit2 runs in.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::branch;
 use super::error::SourceError;
-use super::fetch::FetchAnswer;
 use super::mirror;
+use super::push::{self, Push};
 use super::url::Remote;
 
 /// Longest request in bytes; it holds a few paths.
@@ -29,6 +29,8 @@ pub(super) struct Request {
     pub(super) received_bytes: u64,
     pub(super) objects: u64,
     pub(super) mirror: PathBuf,
+    /// What to send; without it the branch is fetched.
+    pub(super) push: Option<Push>,
 }
 
 /// How to log in; secrets are read from their files by the child alone.
@@ -63,18 +65,27 @@ pub fn fetch_child(stdin: impl Read + Send + 'static, mut stdout: impl Write) ->
     end_with_parent(stdin);
     limit(Resource::Data, MEMORY);
     limit(Resource::Core, 0);
-    let answer = run(&request);
-    let written = serde_json::to_writer(&mut stdout, &answer).map_err(std::io::Error::from);
+    let written = match &request.push {
+        None => serde_json::to_writer(&mut stdout, &checked(&request, mirror::bring)),
+        Some(push) => {
+            let send = |request: &Request, remote: &Remote| push::send(request, remote, push);
+            serde_json::to_writer(&mut stdout, &checked(&request, send))
+        }
+    };
+    let written = written.map_err(std::io::Error::from);
     match written.and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn run(request: &Request) -> Result<FetchAnswer, SourceError> {
+fn checked<T>(
+    request: &Request,
+    work: impl Fn(&Request, &Remote) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
     let remote = Remote::parse(&request.url)?;
     branch::check(&request.branch)?;
-    mirror::bring(request, &remote)
+    work(request, &remote)
 }
 
 /// Ends this process as soon as the parent is gone: the kernel then closes the pipe, even when

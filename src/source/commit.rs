@@ -15,6 +15,9 @@ use super::path::{RepoPath, check_name};
 use super::revision::{CommitInfo, Revision};
 use super::tree::{Entry, EntryKind, LARGEST_FILE, Named, ReadError};
 
+/// Mode of an entry that is a tree.
+pub(super) const DIRECTORY: i32 = 0o040_000;
+
 /// Longest subject, name or address in characters: one line of a terminal or a table.
 const LONGEST_LINE: usize = 200;
 
@@ -24,10 +27,23 @@ pub(super) struct CommitFiles {
     root: Oid,
 }
 
+/// Something that a commit stores at a path, other than a directory: which object, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    pub(super) id: Oid,
+    pub(super) mode: i32,
+}
+
 /// What a path of a commit leads to.
 struct Found {
     id: Oid,
-    kind: EntryKind,
+    mode: i32,
+}
+
+impl Found {
+    fn kind(&self) -> EntryKind {
+        kind_of(self.mode)
+    }
 }
 
 impl CommitFiles {
@@ -57,11 +73,30 @@ impl CommitFiles {
             .unwrap_or_else(PoisonError::into_inner);
         let found = self.find(&repository, path)?;
         let path = path.clone();
-        match found.kind {
+        match found.kind() {
             EntryKind::File { .. } => read_blob(&repository, found.id, &path),
             EntryKind::Symlink => Err(ReadError::Symlink { path }),
             EntryKind::Submodule => Err(ReadError::Submodule { path }),
             EntryKind::Directory | EntryKind::Other => Err(ReadError::NotAFile { path }),
+        }
+    }
+
+    pub(super) fn stored(&self, path: &RepoPath) -> Result<Option<Blob>, ReadError> {
+        let repository = self
+            .repository
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match self.find(&repository, path) {
+            Ok(found) if found.kind() == EntryKind::Directory => Ok(None),
+            Ok(Found { id, mode }) => Ok(Some(Blob { id, mode })),
+            // Behind a link or a submodule this commit has nothing.
+            Err(
+                ReadError::Missing { .. }
+                | ReadError::Symlink { .. }
+                | ReadError::Submodule { .. }
+                | ReadError::NotADirectory { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -94,7 +129,7 @@ impl CommitFiles {
     fn find(&self, repository: &Repository, path: &RepoPath) -> Result<Found, ReadError> {
         let mut found = Found {
             id: self.root,
-            kind: EntryKind::Directory,
+            mode: DIRECTORY,
         };
         let mut here = RepoPath::root();
         for name in path.components() {
@@ -118,7 +153,7 @@ impl CommitFiles {
             }
             found = Found {
                 id: entry.id(),
-                kind: kind_of(entry.filemode_raw()),
+                mode: entry.filemode_raw(),
             };
             here = here
                 .join(name)
@@ -201,7 +236,7 @@ fn open_tree<'r>(
     found: &Found,
     path: &RepoPath,
 ) -> Result<git2::Tree<'r>, ReadError> {
-    match found.kind {
+    match found.kind() {
         EntryKind::Directory => repository.find_tree(found.id).map_err(|e| failed(path, &e)),
         EntryKind::Symlink => Err(ReadError::Symlink { path: path.clone() }),
         EntryKind::Submodule => Err(ReadError::Submodule { path: path.clone() }),
@@ -236,7 +271,7 @@ fn kind_of(mode: i32) -> EntryKind {
     match mode {
         0o100_644 => EntryKind::File { executable: false },
         0o100_755 => EntryKind::File { executable: true },
-        0o040_000 => EntryKind::Directory,
+        DIRECTORY => EntryKind::Directory,
         0o120_000 => EntryKind::Symlink,
         0o160_000 => EntryKind::Submodule,
         _ => EntryKind::Other,

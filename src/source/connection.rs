@@ -9,7 +9,7 @@ use std::rc::Rc;
 use git2::cert::Cert;
 use git2::{
     AutotagOption, CertificateCheckStatus, Direction, ErrorClass, ErrorCode, FetchOptions, Oid,
-    RemoteCallbacks, RemoteConnection, RemoteRedirect, Repository,
+    PushOptions, RemoteCallbacks, RemoteConnection, RemoteRedirect, Repository,
 };
 
 use super::branch;
@@ -32,6 +32,14 @@ pub(super) struct Connection<'r, 'c> {
     request: &'c Request,
     address: &'c Remote,
     seen: Rc<Seen>,
+    talk: Talk,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Talk {
+    Fetch,
+    Push,
 }
 
 /// What callbacks saw; libgit2 hands on only its own words.
@@ -39,6 +47,8 @@ pub(super) struct Connection<'r, 'c> {
 struct Seen {
     host_key: Cell<Option<String>>,
     limit: Cell<Option<String>>,
+    /// What the remote said to the push: nothing so far, done, or why not.
+    push: Cell<Option<Result<(), String>>>,
 }
 
 /// Why objects did not arrive.
@@ -124,18 +134,24 @@ impl<'r, 'c> Connection<'r, 'c> {
         remote: &'c mut git2::Remote<'r>,
         request: &'c Request,
         address: &'c Remote,
+        talk: Talk,
     ) -> Result<Self, SourceError> {
         let seen = Rc::new(Seen::default());
         let credentials = Credentials::new(&request.login, address)?;
         let callbacks = callbacks(&seen, credentials, request);
+        let direction = match talk {
+            Talk::Fetch => Direction::Fetch,
+            Talk::Push => Direction::Push,
+        };
         let guard = remote
-            .connect_auth(Direction::Fetch, Some(callbacks), None)
-            .map_err(|e| explain(&e, address, &seen, &request.login))?;
+            .connect_auth(direction, Some(callbacks), None)
+            .map_err(|e| explain(&e, (address, talk), &seen, &request.login))?;
         Ok(Self {
             guard,
             request,
             address,
             seen,
+            talk,
         })
     }
 
@@ -190,8 +206,46 @@ impl<'r, 'c> Connection<'r, 'c> {
         }
     }
 
+    /// Pushes one refspec, and ends the connection.
+    pub(super) fn push(mut self, refspec: &str) -> Result<(), SourceError> {
+        let credentials = Credentials::new(&self.request.login, self.address)?;
+        let mut callbacks = callbacks(&self.seen, credentials, self.request);
+        let seen = Rc::clone(&self.seen);
+        callbacks.push_update_reference(move |_, refusal| {
+            seen.push
+                .set(Some(refusal.map_or(Ok(()), |words| Err(one_line(words)))));
+            Ok(())
+        });
+        let mut options = PushOptions::new();
+        options
+            .remote_callbacks(callbacks)
+            .packbuilder_parallelism(1)
+            .follow_redirects(RemoteRedirect::None);
+        let pushed = self.guard.remote().push(&[refspec], Some(&mut options));
+        let url = self.address.to_string();
+        match (pushed, self.seen.push.take()) {
+            (Ok(()), Some(Ok(()))) => Ok(()),
+            (_, Some(Err(message))) if is_about_others(&message) => Err(self.outrun()),
+            (_, Some(Err(message))) => Err(SourceError::PushRefused { url, message }),
+            (Ok(()), None) => {
+                let message = "it did not say what became of it".to_owned();
+                Err(SourceError::PushRefused { url, message })
+            }
+            (Err(error), _) if error.code() == ErrorCode::NotFastForward => Err(self.outrun()),
+            (Err(error), _) => Err(self.explain(&error)),
+        }
+    }
+
+    fn outrun(&self) -> SourceError {
+        SourceError::Outrun {
+            url: self.address.to_string(),
+            branch: self.request.branch.clone(),
+        }
+    }
+
     fn explain(&self, error: &git2::Error) -> SourceError {
-        explain(error, self.address, &self.seen, &self.request.login)
+        let about = (self.address, self.talk);
+        explain(error, about, &self.seen, &self.request.login)
     }
 }
 
@@ -243,16 +297,58 @@ fn is_conversation(error: &git2::Error) -> bool {
     }
 }
 
+/// Returns whether a remote refuses a branch because it is not where it was: Git's words for it.
+fn is_about_others(refusal: &str) -> bool {
+    [
+        "non-fast-forward",
+        "fetch first",
+        "failed to update ref",
+        "lock ref",
+        "stale info",
+    ]
+    .iter()
+    .any(|words| refusal.contains(words))
+}
+
 /// Returns libgit2's message, which may quote the remote, as one line of bounded length.
-fn words(error: &git2::Error) -> String {
-    let lines: Vec<&str> = error.message().split_whitespace().collect();
+pub(super) fn words(error: &git2::Error) -> String {
+    one_line(error.message())
+}
+
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.split_whitespace().collect();
     let line: String = lines.join(" ").chars().take(LONGEST_MESSAGE).collect();
     crate::secret::escape_control(&line)
 }
 
 /// Says what an error of libgit2 means. Its codes tell little; what its HTTP client knows about
 /// a status is in the text alone.
-fn explain(error: &git2::Error, address: &Remote, seen: &Seen, login: &Login) -> SourceError {
+///
+/// A push comes after a fetch: what is not allowed then is not allowed to this login.
+fn explain(
+    error: &git2::Error,
+    (address, talk): (&Remote, Talk),
+    seen: &Seen,
+    login: &Login,
+) -> SourceError {
+    let said = why(error, address, seen, login);
+    match said {
+        SourceError::AuthFailed { url, message } | SourceError::NotARepository { url, message }
+            if talk == Talk::Push =>
+        {
+            SourceError::PushRefused { url, message }
+        }
+        // The forges say over ssh why they hang up.
+        SourceError::Unreachable { url, message }
+            if talk == Talk::Push && error.class() == ErrorClass::Ssh =>
+        {
+            SourceError::PushRefused { url, message }
+        }
+        said => said,
+    }
+}
+
+fn why(error: &git2::Error, address: &Remote, seen: &Seen, login: &Login) -> SourceError {
     const NO_REPOSITORY: [&str; 5] = [
         "status code: 404",
         "invalid content-type",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Why the remote's branch could not be brought here.
+/// Why the remote's branch could not be brought here, or not be moved.
 ///
 /// Crosses the pipe from the fetching child, therefore plain data; the words of libgit2 are
 /// kept in `message`. Nothing here means that the desired state has changed: after any of these
@@ -180,6 +180,44 @@ pub enum SourceError {
         path: PathBuf,
         /// The system's words.
         message: String,
+    },
+    /// The remote does not let us change the branch.
+    #[error("{url} refused the push ({message}); nothing has changed there")]
+    PushRefused {
+        /// Address without credentials.
+        url: String,
+        /// The remote's words, or libgit2's.
+        message: String,
+    },
+    /// A work tree is at the branch.
+    #[error(
+        "branch {branch} is checked out in {url}, where a push would leave the files behind; \
+         commit there, or follow a bare repository (git clone --bare)"
+    )]
+    CheckedOut {
+        /// The repository.
+        url: String,
+        /// The branch.
+        branch: String,
+    },
+    /// Somebody else was faster.
+    #[error("somebody else pushed to branch {branch} of {url} meanwhile; run it again")]
+    Outrun {
+        /// Address without credentials.
+        url: String,
+        /// The branch.
+        branch: String,
+    },
+    /// A push took too long and was ended.
+    #[error(
+        "pushing to {url} took longer than {seconds} s and was ended; whether it arrived is not \
+         known, run it again"
+    )]
+    PushTimedOut {
+        /// Address without credentials.
+        url: String,
+        /// The limit in seconds.
+        seconds: u64,
     },
     /// The child process that talks to the remote did not do its work.
     #[error("the process that fetches {url} failed ({message}); this is a fault of the program")]

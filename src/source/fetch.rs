@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -91,34 +92,54 @@ pub async fn fetch_within(
     limits: &Limits,
 ) -> Result<FetchAnswer, SourceError> {
     let remote = Remote::parse(&repository.url)?;
-    let url = remote.to_string();
+    let request = request(repository, mirror, limits)?;
+    ask(&request, &remote, program, limits.deadline).await
+}
+
+/// Makes the request for the child that does a fetch.
+pub(super) fn request(
+    repository: &config::Repository,
+    mirror: &Path,
+    limits: &Limits,
+) -> Result<Request, SourceError> {
     branch::check(&repository.branch)?;
     let mirror = std::path::absolute(mirror).map_err(|e| SourceError::Mirror {
         path: mirror.to_owned(),
         message: e.to_string(),
     })?;
-    let failed = |message: String| SourceError::Child {
-        url: url.clone(),
-        message,
-    };
-    let request = Request {
+    Ok(Request {
         url: repository.url.clone(),
         branch: repository.branch.clone(),
         login: login(&repository.auth),
         received_bytes: limits.received_bytes,
         objects: limits.objects,
         mirror,
+        push: None,
+    })
+}
+
+/// Lets a child do what the request says, and ends it at the deadline.
+pub(super) async fn ask<T: DeserializeOwned>(
+    request: &Request,
+    remote: &Remote,
+    program: &Path,
+    deadline: Duration,
+) -> Result<T, SourceError> {
+    let url = remote.to_string();
+    let failed = |message: String| SourceError::Child {
+        url: url.clone(),
+        message,
     };
-    let mut line = serde_json::to_vec(&request).map_err(|e| failed(e.to_string()))?;
+    let mut line = serde_json::to_vec(request).map_err(|e| failed(e.to_string()))?;
     line.push(b'\n');
-    let mut child = command(program, &home_of(&request.mirror), &remote)
+    let mut child = command(program, &home_of(&request.mirror), remote)
         .spawn()
         .map_err(|e| failed(format!("{}: {e}", program.display())))?;
-    let Ok(talk) = tokio::time::timeout(limits.deadline, converse(&mut child, &line)).await else {
+    let Ok(talk) = tokio::time::timeout(deadline, converse(&mut child, &line)).await else {
         // Waits for the end of a process that can't refuse it: nobody else may touch the mirror
         // while it lives.
         drop(child.kill().await);
-        let seconds = limits.deadline.as_secs();
+        let seconds = deadline.as_secs();
         return Err(SourceError::TimedOut { url, seconds });
     };
     let said = talk.map_err(|e| failed(e.to_string()))?;

@@ -14,7 +14,7 @@ use git2::{
 
 use super::branch;
 use super::child::Request;
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Talk};
 use super::error::SourceError;
 use super::fetch::{FetchAnswer, beside};
 use super::leftovers;
@@ -136,7 +136,7 @@ fn attempt(path: &Path, request: &Request, remote: &Remote) -> Result<FetchAnswe
     }
     let broken = |error| Trouble::Mirror { error, previous };
     let mut endpoint = connection::remote(&repository, remote)?;
-    let connection = Connection::open(&mut endpoint, request, remote)?;
+    let connection = Connection::open(&mut endpoint, request, remote, Talk::Fetch)?;
     let advertised = connection.find_branch(&request.branch)?;
     if Some(advertised) != previous {
         if let Some(previous) = previous
@@ -163,7 +163,7 @@ fn attempt(path: &Path, request: &Request, remote: &Remote) -> Result<FetchAnswe
 }
 
 /// Opens the mirror with its own configuration and no other.
-fn open(path: &Path) -> Result<Repository, git2::Error> {
+pub(super) fn open(path: &Path) -> Result<Repository, git2::Error> {
     let repository = Repository::open_bare(path)?;
     // Without the system's level: a `url.*.insteadOf` there would lead to another remote.
     let mut config = Config::open(&path.join("config"))?;

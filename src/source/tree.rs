@@ -1,9 +1,10 @@
 //! Reads desired state: an immutable set of files, wherever it comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use super::commit::CommitFiles;
+use super::commit::{Blob, CommitFiles};
 use super::directory::DirectoryFiles;
 use super::memory::MemoryFiles;
 use super::path::{PathError, RepoPath};
@@ -33,6 +34,7 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 pub struct Tree {
     files: Files,
     commit: Option<CommitInfo>,
+    asked: Mutex<BTreeSet<RepoPath>>,
 }
 
 enum Files {
@@ -163,27 +165,29 @@ impl Tree {
     /// Opens the files of a commit in the repository at `mirror`.
     pub fn at_commit(mirror: &Path, revision: &Revision) -> Result<Self, ReadError> {
         let (files, commit) = CommitFiles::open(mirror, revision)?;
-        Ok(Self {
-            files: Files::Commit(files),
-            commit: Some(commit),
-        })
+        Ok(Self::new(Files::Commit(files), Some(commit)))
     }
 
     /// Opens a directory on disk, for a look at what is not committed yet. Links are not
     /// followed, and nothing above `root` is reached.
     pub fn in_directory(root: &Path) -> Result<Self, ReadError> {
-        Ok(Self {
-            files: Files::Directory(DirectoryFiles::open(root)?),
-            commit: None,
-        })
+        Ok(Self::new(
+            Files::Directory(DirectoryFiles::open(root)?),
+            None,
+        ))
     }
 
     /// Makes a tree of files in memory.
     pub fn from_files(files: BTreeMap<String, Vec<u8>>) -> Result<Self, PathError> {
-        Ok(Self {
-            files: Files::Memory(MemoryFiles::new(files)?),
-            commit: None,
-        })
+        Ok(Self::new(Files::Memory(MemoryFiles::new(files)?), None))
+    }
+
+    fn new(files: Files, commit: Option<CommitInfo>) -> Self {
+        Self {
+            files,
+            commit,
+            asked: Mutex::default(),
+        }
     }
 
     /// Returns the commit that the files belong to; none for files on disk or in memory.
@@ -191,8 +195,28 @@ impl Tree {
         self.commit.as_ref()
     }
 
+    /// Returns every path that [`Self::read`] was called with so far, whether or not a file is
+    /// there: together they say which files something is made of.
+    pub fn asked(&self) -> BTreeSet<RepoPath> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.clone()
+    }
+
+    /// Returns what a commit stores at a path: none for a directory, and where nothing is. Files
+    /// on disk and in memory are stored nowhere.
+    pub fn stored(&self, path: &RepoPath) -> Result<Option<Blob>, ReadError> {
+        match &self.files {
+            Files::Commit(files) => files.stored(path),
+            Files::Directory(_) | Files::Memory(_) => Ok(None),
+        }
+    }
+
     /// Reads a file.
     pub fn read(&self, path: &RepoPath) -> Result<Vec<u8>, ReadError> {
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.clone());
         let bytes = match &self.files {
             Files::Commit(files) => files.read(path),
             Files::Directory(files) => files.read(path),

@@ -339,6 +339,8 @@ fn every_call_fails_once() {
             }
             Outcome::Unsettled { .. } => {}
             other @ (Outcome::Succeeded
+            | Outcome::Held { .. }
+            | Outcome::Stuck { .. }
             | Outcome::Postponed { .. }
             | Outcome::Stopped
             | Outcome::Interrupted) => panic!("{case}: {other:?}"),

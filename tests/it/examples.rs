@@ -9,13 +9,22 @@ use moored::desired::{self, DesiredState, HostFiles, Place, ServiceName, manifes
 use moored::files::write_atomically;
 use moored::source::{CommitInfo, RepoPath, Revision, Tree};
 
-/// A host without any file: an example must not need one.
-struct BareHost;
+/// A host whose environment files were made from the example's `.env.example`, if it has one, and
+/// that has no other file: an example must not need one.
+struct NewHost(Option<Vec<u8>>);
 
-impl HostFiles for BareHost {
-    fn read(&self, _path: &Path) -> Result<Option<Vec<u8>>, String> {
-        Ok(None)
+impl HostFiles for NewHost {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let is_env = name == ".env" || path.extension().is_some_and(|it| it == "env");
+        Ok(self.0.clone().filter(|_| is_env))
     }
+}
+
+/// Returns the host that the example's README has set up, with a value for each secret.
+fn new_host(dir: &Path) -> NewHost {
+    let example = fs::read_to_string(dir.join(".env.example")).ok();
+    NewHost(example.map(|text| text.replace("=\n", "=filled-in\n").into_bytes()))
 }
 
 fn root() -> &'static Path {
@@ -31,7 +40,7 @@ fn examples() -> Vec<PathBuf> {
     dirs
 }
 
-fn load(tree: &Tree, manifest: &RepoPath) -> DesiredState {
+fn load(tree: &Tree, manifest: &RepoPath, host: &NewHost) -> DesiredState {
     let commit = CommitInfo {
         revision: Revision::try_from("0123456789".repeat(4)).unwrap(),
         subject: String::new(),
@@ -43,8 +52,9 @@ fn load(tree: &Tree, manifest: &RepoPath) -> DesiredState {
         dir: &manifest.parent().unwrap_or_else(RepoPath::root),
         commit: &commit,
         default_directory: &|stack| Path::new("/var/lib/moored/stacks").join(stack),
+            time_zone: &jiff::tz::TimeZone::UTC,
     };
-    desired::load(tree, &place, &BareHost)
+    desired::load(tree, &place, host)
         .unwrap_or_else(|findings| panic!("{manifest} can't be loaded:\n{findings}"))
 }
 
@@ -55,7 +65,7 @@ fn every_example_loads_without_findings() {
         let manifests = tree.find_named(manifest::FILE_NAME).unwrap();
         assert!(!manifests.is_empty(), "{} has no stack", dir.display());
         for path in manifests {
-            let desired = load(&tree, &path);
+            let desired = load(&tree, &path, &new_host(&dir));
             let warnings: Vec<String> = desired.warnings.iter().map(ToString::to_string).collect();
             assert_eq!(warnings, [""; 0], "{}", dir.display());
         }
@@ -74,7 +84,11 @@ fn every_example_has_a_readme_and_settings_that_load() {
 #[test]
 fn hello_shows_what_its_readme_says() {
     let tree = Tree::in_directory(&root().join("desired-state-examples/hello")).unwrap();
-    let desired = load(&tree, &RepoPath::new(manifest::FILE_NAME).unwrap());
+    let desired = load(
+        &tree,
+        &RepoPath::new(manifest::FILE_NAME).unwrap(),
+        &NewHost(None),
+    );
     let services: Vec<&str> = desired.services.keys().map(ServiceName::as_str).collect();
     assert_eq!(services, ["web", "worker"]);
     let placed: BTreeSet<&str> = desired.files.keys().map(RepoPath::as_str).collect();

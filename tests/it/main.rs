@@ -1,6 +1,8 @@
 //! The one integration test binary.
 
 #[cfg(test)] // For clippy: what lies in here is test code.
+mod checks;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod diagnostics;

@@ -116,6 +116,11 @@ pub(super) fn says_removal_in_progress(error: &EngineError) -> bool {
     matches!(error, EngineError::Conflict { cause, .. } if cause.contains("already in progress"))
 }
 
+/// Returns whether an error says that the container does not run.
+pub(super) fn says_not_running(error: &EngineError) -> bool {
+    matches!(error, EngineError::Conflict { cause, .. } if cause.contains("is not running"))
+}
+
 /// Returns whether an error says that the container already is in the network.
 pub(super) fn says_already_connected(error: &EngineError) -> bool {
     cause(error).is_some_and(|cause| cause.contains("already exists in network"))

@@ -87,7 +87,9 @@ pub(super) fn container(answer: ContainerInspectResponse, swap: SwapLimit) -> Co
     let mut spec = spec(answer.config.unwrap_or_default(), &host);
     spec.resources = resources(&host, swap);
     spec.mounts = mounts::read(&answer.mounts.unwrap_or_default(), &host);
-    spec.networks = endpoints(networks.unwrap_or_default(), short(&id), &spec.network_mode);
+    let networks = networks.unwrap_or_default();
+    let addresses = addresses(&networks);
+    spec.networks = endpoints(networks, short(&id), &spec.network_mode);
     Container {
         name: answer
             .name
@@ -99,6 +101,8 @@ pub(super) fn container(answer: ContainerInspectResponse, swap: SwapLimit) -> Co
         health: state::health(&state),
         restart_count: answer.restart_count.unwrap_or_default(),
         started_at: state.started_at.clone().unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
+        addresses,
         state: state::state(&state),
         id,
     }
@@ -265,6 +269,16 @@ fn endpoints(
         .collect()
 }
 
+/// The engine shows an empty address for a network that the container has not joined yet.
+fn addresses(networks: &HashMap<String, EndpointSettings>) -> BTreeMap<String, String> {
+    let address = |settings: &EndpointSettings| settings.ip_address.clone();
+    networks
+        .iter()
+        .filter_map(|(name, settings)| Some((name.clone(), address(settings)?)))
+        .filter(|(_, address)| !address.is_empty())
+        .collect()
+}
+
 fn restart(policy: Option<&RestartPolicy>) -> Restart {
     let Some(policy) = policy else {
         return Restart::No;
@@ -355,6 +369,20 @@ mod tests {
         let on_the_bridge = answer("default");
         assert_eq!(on_the_bridge.networks, [back].into());
         assert_eq!(on_the_bridge.network_mode, "bridge");
+    }
+
+    #[test]
+    fn addresses_are_those_that_there_are() {
+        let live = read(json!({
+            "HostConfig": {"NetworkMode": "default"},
+            "NetworkSettings": {"Networks": {
+                "bridge": {"IPAddress": "172.17.0.2"},
+                "back": {"IPAddress": ""},
+                "front": {},
+            }},
+        }));
+        let expected = [("bridge".to_owned(), "172.17.0.2".to_owned())];
+        assert_eq!(live.addresses, expected.into());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod connection;
 mod error;
+mod exec;
 mod from_engine;
 mod mounts;
 mod networks;
@@ -15,6 +16,7 @@ mod read;
 #[cfg(test)]
 mod scripted;
 mod state;
+mod tail;
 mod to_engine;
 mod write;
 

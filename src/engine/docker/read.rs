@@ -12,6 +12,7 @@ use futures_util::TryStreamExt;
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::from_engine::{self, SwapLimit};
 use super::pull::credentials;
+use super::tail::Tail;
 use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
 use crate::engine::reference::Reference;
 use crate::engine::{EngineError, ReadEngine};
@@ -20,8 +21,15 @@ use crate::engine::{EngineError, ReadEngine};
 /// poorer without it.
 const NAME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Characters of a log that an error message has room for.
-const LONGEST_WORDS: usize = 2000;
+/// Time to read the end of a log.
+const LOG_LIMIT: Duration = Duration::from_secs(30);
+
+/// Lines of a log that are asked for first. The engine finds the last lines from the end of the
+/// file, so what it costs depends on them only; it breaks lines after 16 KiB.
+const FIRST_LINES: usize = 64;
+
+/// How many times more lines are asked for when these were too short for what is wanted.
+const MORE_LINES: usize = 8;
 
 /// Digits of an id that are shown where the name can't be had, as the Docker CLI does.
 const SHORT_ID: usize = 12;
@@ -86,27 +94,24 @@ impl ReadEngine for Docker {
         })
     }
 
-    async fn last_words(&self, id: &str, lines: u16) -> Result<String, EngineError> {
+    async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
         let doing = format!("read the log of container {}", short(id));
         let client = self.client(&doing).await?;
         let id = connection::in_path(&doing, id)?;
-        let options = LogsOptionsBuilder::default()
-            .stdout(true)
-            .stderr(true)
-            .tail(&lines.to_string())
-            .build();
-        let log =
-            client
-                .logs(id, Some(options))
-                .try_fold(String::new(), |mut text, part| async move {
-                    // A line may be as long as its writer likes.
-                    if text.len() < LONGEST_WORDS {
-                        text.push_str(&part.to_string());
-                    }
-                    Ok(text)
-                });
-        let text = self.call(&doing, NAME_LIMIT, log).await?;
-        Ok(text.chars().take(LONGEST_WORDS).collect())
+        let mut lines = FIRST_LINES;
+        loop {
+            let last = self.call(
+                &doing,
+                LOG_LIMIT,
+                last_lines(client, id, lines, at_most_bytes),
+            );
+            let (read, tail) = last.await?;
+            // A line has at least its end, so more lines than bytes are never needed.
+            if read < lines || tail.is_cut() || lines > at_most_bytes {
+                return Ok(tail.into_text());
+            }
+            lines = lines.saturating_mul(MORE_LINES);
+        }
     }
 
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {
@@ -141,6 +146,27 @@ impl Docker {
         };
         format!("{verb} container {name}")
     }
+}
+
+/// Reads so many of the last lines of a log; returns how many there were, and their end.
+async fn last_lines(
+    client: &bollard::Docker,
+    id: &str,
+    lines: usize,
+    at_most_bytes: usize,
+) -> Result<(usize, Tail), bollard::errors::Error> {
+    let options = LogsOptionsBuilder::default()
+        .stdout(true)
+        .stderr(true)
+        .tail(&lines.to_string())
+        .build();
+    let mut log = client.logs(id, Some(options));
+    let (mut read, mut tail) = (0, Tail::new(at_most_bytes));
+    while let Some(line) = log.try_next().await? {
+        read += 1;
+        tail.push(line.as_ref());
+    }
+    Ok((read, tail))
 }
 
 /// Reads a reference; a bad one is refused before the engine sees it.

@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-    RestartContainerOptions, StartContainerOptions, StopContainerOptions,
+    CreateContainerOptionsBuilder, KillContainerOptions, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, RestartContainerOptions, StartContainerOptions,
+    StopContainerOptions,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::read::short;
 use super::{error, to_engine};
-use crate::engine::model::{Container, ContainerSpec, Network, PullProgress, Volume};
+use crate::engine::model::{
+    Container, ContainerSpec, Exec, Executed, Network, PullProgress, Volume,
+};
 use crate::engine::{EngineError, ReadEngine, WriteEngine};
 
 /// Time for a start. It takes 340 ms on an idle engine, but starts queue behind each other and
 /// wait for network and storage drivers.
-const START_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// The engine's own stop timeout for a container that has none, in seconds.
 const DEFAULT_STOP_TIMEOUT: i64 = 10;
@@ -93,6 +97,25 @@ impl WriteEngine for Docker {
         let request = client.stop_container(&container.id, None::<StopContainerOptions>);
         let limit = stop_limit(&container);
         gone_is_success(self.call(&doing, limit, request).await)
+    }
+
+    async fn kill_container(&self, id: &str) -> Result<(), EngineError> {
+        let (client, id) = self.reach("kill", id).await?;
+        let request = client.kill_container(id, None::<KillContainerOptions>);
+        match gone_is_success(self.on_container("kill", id, CALL_LIMIT, request).await) {
+            Err(failure) if error::says_not_running(&failure) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    async fn exec(
+        &self,
+        id: &str,
+        exec: &Exec<'_>,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Executed, EngineError> {
+        self.run_inside(id, exec, input, output).await
     }
 
     async fn restart_container(&self, id: &str) -> Result<(), EngineError> {
@@ -190,7 +213,7 @@ impl WriteEngine for Docker {
 
 impl Docker {
     /// Returns the client, and the id if it can stand in a path.
-    async fn reach<'a>(
+    pub(super) async fn reach<'a>(
         &self,
         verb: &str,
         id: &'a str,
@@ -261,6 +284,8 @@ mod tests {
             health: None,
             restart_count: 0,
             started_at: String::new(),
+            oom_killed: false,
+            addresses: std::collections::BTreeMap::new(),
         };
         for (timeout, seconds) in [(None, 40), (Some(0), 30), (Some(90), 120), (Some(-1), 3600)] {
             container.spec.stop_timeout = timeout;

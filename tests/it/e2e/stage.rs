@@ -448,10 +448,11 @@ fn standin() -> &'static Path {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock();
     DONE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin/main.rs");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin");
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin");
         let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
-        if changed(&program) > changed(&source) {
+        let files = sources.read_dir().unwrap().map(|file| file.unwrap().path());
+        if changed(&program) > files.map(|file| changed(&file)).max().unwrap() {
             return program;
         }
         // Under another name first: two test processes must not see half a program.
@@ -461,7 +462,7 @@ fn standin() -> &'static Path {
             .args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"])
             .arg("-o")
             .arg(&new)
-            .arg(&source)
+            .arg(sources.join("main.rs"))
             .status()
             .expect("rustc can be run");
         assert!(status.success(), "rustc compiles the stand-in");

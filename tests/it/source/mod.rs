@@ -3,6 +3,7 @@
 mod fetch;
 mod http;
 mod mirror;
+mod push;
 mod ssh;
 mod tree;
 mod watch;
@@ -63,6 +64,7 @@ fn settings(url: &str, branch: &str, auth: Auth) -> Repository {
         branch: branch.to_owned(),
         poll: Duration::from_secs(60),
         auth,
+        push: true,
     }
 }
 

@@ -154,6 +154,11 @@ impl Bench {
                 | Event::Rewound { .. }
                 | Event::Planned { .. }
                 | Event::Pulling { .. }
+                | Event::WaitingForOther { .. }
+                | Event::BackingUp { .. }
+                | Event::BackedUp { .. }
+                | Event::BackupFailed { .. }
+                | Event::Drilled { .. }
                 | Event::StepDone { .. } => return,
             };
             told.lock().unwrap().push(line);
@@ -170,6 +175,7 @@ impl Bench {
                     branch: "main".to_owned(),
                     poll: Duration::from_secs(30),
                     auth: Auth::None,
+                    push: true,
                 },
                 stacks: None,
                 state_dir: self.state_dir(),
@@ -181,6 +187,7 @@ impl Bench {
             redactor: self.redactor.clone(),
             events: self.events(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            time_zone: jiff::tz::TimeZone::UTC,
             program: PathBuf::new(),
         }
     }
@@ -191,7 +198,7 @@ impl Bench {
             engine: Arc::new(self.engine.clone()),
             record: self.record(),
             key: key(),
-            store: self.dir.path().join("store"),
+            state_dir: self.dir.path().to_owned(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             events: self.events(),
             redactor: self.redactor.clone(),
@@ -257,6 +264,7 @@ pub(crate) fn load(
         dir: &RepoPath::root(),
         commit: &commit,
         default_directory: directory,
+        time_zone: &jiff::tz::TimeZone::UTC,
     };
     desired::load(&tree, &place, host)
 }

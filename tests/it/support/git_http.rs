@@ -1,5 +1,7 @@
 //! A small HTTP server in front of `git http-backend`, with basic authentication.
 //!
+//! Takes no pushes until it is told to, as `git http-backend` itself.
+//!
 //! Speaks just enough HTTP/1.1 for Git clients: one request a connection, bodies with a length
 //! or in chunks, `Expect: 100-continue`.
 
@@ -46,6 +48,7 @@ struct Shared {
 struct State {
     answer: Answer,
     authorization: Option<String>,
+    takes_pushes: bool,
     requests: Vec<Request>,
 }
 
@@ -59,6 +62,7 @@ impl GitHttp {
             state: Mutex::new(State {
                 answer: Answer::Git,
                 authorization: None,
+                takes_pushes: false,
                 requests: Vec::new(),
             }),
         });
@@ -81,6 +85,11 @@ impl GitHttp {
     /// Demands `Authorization: Basic` with the given base64 text from now on.
     pub(crate) fn demand(&self, basic: &str) {
         self.shared.state.lock().unwrap().authorization = Some(format!("Basic {basic}"));
+    }
+
+    /// Takes pushes from now on.
+    pub(crate) fn take_pushes(&self) {
+        self.shared.state.lock().unwrap().takes_pushes = true;
     }
 
     /// Answers every request like this from now on.
@@ -141,8 +150,11 @@ impl Shared {
             .split_once('?')
             .unwrap_or((&request.target, ""));
         let header = |name: &str| request.headers.get(name).map_or("", String::as_str);
+        let takes_pushes = self.state.lock().unwrap().takes_pushes;
         let mut backend = Command::new("git")
-            .args(["-c", "safe.directory=*", "http-backend"])
+            .args(["-c", "safe.directory=*", "-c"])
+            .arg(format!("http.receivepack={takes_pushes}"))
+            .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &self.root)
             .env("GIT_HTTP_EXPORT_ALL", "1")
             .env("GIT_CONFIG_NOSYSTEM", "1")

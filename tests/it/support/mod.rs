@@ -11,6 +11,8 @@
 //! | [`docker_cli::Sandbox`] | names that nobody else uses, images, and the clean-up |
 //! | [`docker_cli::eventually`] | waits for something to become true, instead of sleeping |
 //! | [`registry::Registry`] | a registry of its own on a free port; push to it, stop it |
+//! | [`vehicles::Vehicle`] | an example system on a host of its own: nginx, `SQLite`, `PostgreSQL` |
+//! | [`http::Prober`], [`http::Writer`] | look every 50 ms, write without a gap, while something happens |
 //!
 //! **Every object of the engine belongs to a sandbox.** Make one first in a test and take every
 //! name from it:
@@ -36,12 +38,16 @@
 
 pub(crate) mod bench;
 pub(crate) mod by_hand;
+pub(crate) mod cuts;
 pub(crate) mod docker_cli;
 pub(crate) mod fake_engine;
 pub(crate) mod git_http;
+pub(crate) mod http;
+pub(crate) mod loopback;
 pub(crate) mod origin;
 pub(crate) mod registry;
 pub(crate) mod sshd;
+pub(crate) mod vehicles;
 
 /// Writes a file the short way.
 pub(crate) fn put(path: impl AsRef<std::path::Path>, bytes: impl AsRef<[u8]>) {

@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::put;
+
+/// What a forge does with a read-only deploy key, in its words.
+const READ_ONLY: &str = "case $SSH_ORIGINAL_COMMAND in git-upload-pack*) eval \
+                         $SSH_ORIGINAL_COMMAND;; *) echo 'ERROR: The key you are authenticating \
+                         with has been marked as read only.' >&2; exit 1;; esac";
+
 /// The server; ends when dropped.
 pub(crate) struct Sshd {
     process: Child,
@@ -20,10 +27,21 @@ impl Sshd {
             ("host", "ed25519"),
             ("host_ecdsa", "ecdsa"),
             ("user", "ed25519"),
+            ("reader", "ed25519"),
             ("stranger", "ed25519"),
         ] {
             make_key(&directory.path().join(name), kind);
         }
+        let public = |name: &str| {
+            let path = directory.path().join(name).with_extension("pub");
+            std::fs::read_to_string(path).unwrap()
+        };
+        let authorized = format!(
+            "{}command=\"{READ_ONLY}\" {}",
+            public("user"),
+            public("reader")
+        );
+        put(directory.path().join("authorized"), authorized);
         let path = |name: &str| directory.path().join(name).display().to_string();
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -36,7 +54,7 @@ impl Sshd {
             "ListenAddress=127.0.0.1".to_owned(),
             format!("HostKey={}", path("host")),
             format!("HostKey={}", path("host_ecdsa")),
-            format!("AuthorizedKeysFile={}", path("user.pub")),
+            format!("AuthorizedKeysFile={}", path("authorized")),
             "StrictModes=no".to_owned(),
             "PasswordAuthentication=no".to_owned(),
             "KbdInteractiveAuthentication=no".to_owned(),
@@ -86,7 +104,8 @@ impl Sshd {
         format!("[127.0.0.1]:{}", self.port)
     }
 
-    /// Returns the path of a private key: `user` may log in, `stranger` may not.
+    /// Returns the path of a private key: `user` may do everything, `reader` may fetch, and
+    /// `stranger` may not log in.
     pub(crate) fn key(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -19,10 +19,12 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("source", &[]),
     ("engine", &[]),
     ("desired", &["source", "engine"]),
+    ("probe", &["desired"]),
+    ("maintenance", &["desired", "probe"]),
     ("observe", &["source", "engine", "desired"]),
     ("plan", &["source", "engine", "desired", "observe"]),
     // What a pass tells while it works is told in the words of the plan.
@@ -32,7 +34,15 @@ const ROOMS: [(&str, &[&str]); 16] = [
     (
         "execute",
         &[
-            "engine", "desired", "observe", "plan", "events", "journal", "record",
+            "engine",
+            "desired",
+            "probe",
+            "maintenance",
+            "observe",
+            "plan",
+            "events",
+            "journal",
+            "record",
         ],
     ),
     ("host", &["source", "engine", "events", "record", "execute"]),
@@ -217,6 +227,7 @@ fn libraries_stay_in_their_rooms() {
         ("git2::", "src/source/"),
         ("rusqlite::", "src/record/"),
         ("notify::", "src/source/watch.rs"),
+        ("reqwest::", "src/probe/"),
         ("serde_yaml::", "src/document.rs"),
         ("granit_parser::", "src/yaml/"),
         ("clap::", "src/cli/"),
@@ -255,7 +266,8 @@ fn no_shell_and_one_child_process() {
     findings.extend(strangers("process::Command", &["src/source/fetch.rs"]));
     findings.extend(strangers("process::{Child", &["src/source/fetch.rs"]));
     for word in ["\"sh\"", "\"bash\"", "\"-c\"", "/bin/sh", "/bin/bash"] {
-        findings.extend(strangers(word, &[]));
+        // The shell of a container, for a health check that is written for one.
+        findings.extend(strangers(word, &["src/execute/tries.rs"]));
     }
     none(&findings);
 }

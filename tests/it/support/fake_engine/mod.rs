@@ -5,6 +5,8 @@
 //! tests to look at and to change by hand. [`Faults`] says which calls fail, and how. Every call
 //! with an effect is recorded in [`World::calls`].
 
+mod commands;
+mod fate;
 mod faults;
 mod inspect;
 mod world;
@@ -13,12 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use moored::engine::model::{
-    Container, ContainerSpec, ContainerSummary, EngineInfo, Image, Network, PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, EngineInfo, Exec, Executed, Image, Network,
+    PullProgress, Volume,
 };
 use moored::engine::{EngineError, ReadEngine, WriteEngine};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+pub(crate) use commands::Said;
+pub(crate) use fate::{End, Fate};
 pub(crate) use faults::{Faults, Killed};
-pub(crate) use world::{End, Fate, World};
+pub(crate) use world::World;
 
 /// A handle on a host in memory.
 #[derive(Clone, Default)]
@@ -90,10 +96,8 @@ impl ReadEngine for FakeEngine {
         self.read("ask the registry", |world| world.digest_of(reference))?
     }
 
-    async fn last_words(&self, id: &str, _lines: u16) -> Result<String, EngineError> {
-        self.read("read the log", |world| {
-            world.inspect(id).map(|_| String::new()).unwrap_or_default()
-        })
+    async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
+        self.read("read the log", |world| world.output(id, at_most_bytes))?
     }
 
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {
@@ -137,6 +141,50 @@ impl WriteEngine for FakeEngine {
         self.write("stop_container", id, |world| {
             world.stop(id);
             Ok(())
+        })
+    }
+
+    async fn kill_container(&self, id: &str) -> Result<(), EngineError> {
+        self.write("kill_container", id, |world| {
+            world.kill(id);
+            Ok(())
+        })
+    }
+
+    /// A container's own health check that goes by its fate is no call with an effect: how often
+    /// it is made depends on time.
+    async fn exec(
+        &self,
+        id: &str,
+        exec: &Exec<'_>,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Executed, EngineError> {
+        let word = exec.command.first().cloned().unwrap_or_default();
+        let verb = format!("exec {word} in");
+        let mut fed = Vec::new();
+        if let Some(mut input) = input {
+            input.read_to_end(&mut fed).await.expect("input");
+        }
+        let run = |world: &mut World| {
+            let name = world.find(id).map(|kept| kept.shown.name.clone());
+            let said = world.exec(id, exec.command)?;
+            world.fed.push(((name.unwrap_or_default(), word), fed));
+            Ok(said)
+        };
+        let is_check = self.world().is_check(id, exec.command);
+        let said = if is_check {
+            self.read(&verb, |world| world.exec(id, exec.command))??
+        } else {
+            self.write(&verb, id, run)?
+        };
+        output.write_all(&said.stdout).await.expect("output");
+        if said.hangs {
+            std::future::pending::<()>().await;
+        }
+        Ok(Executed {
+            code: said.code,
+            errors: said.stderr,
         })
     }
 

@@ -6,40 +6,14 @@ use std::path::PathBuf;
 use moored::engine::EngineError;
 use moored::engine::model::{
     Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
-    Network, Restart, Volume,
+    Network, Volume,
 };
 use moored::files::{Mode, digest};
 use moored::labels;
 
+use super::commands::{Job, Said};
+use super::fate::{Fate, Kept, exited};
 use super::inspect;
-
-/// What becomes of a container after its start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It runs; its health check passes after so many looks at it.
-    Runs { healthy_after: usize },
-    /// It runs; its health check never says anything.
-    Silent,
-    /// It runs; its health check fails after so many looks.
-    Unhealthy { after: usize },
-    /// It ends at the second look.
-    Ends(End),
-}
-
-/// How a process ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) code: i64,
-    pub(crate) oom_killed: bool,
-}
-
-/// A container with what only the engine knows.
-#[derive(Clone)]
-pub(crate) struct Kept {
-    pub(crate) shown: Container,
-    pub(crate) fate: Fate,
-    pub(crate) looks: usize,
-}
 
 /// The one registry that there is.
 #[derive(Clone, Default)]
@@ -70,12 +44,20 @@ pub(crate) struct World {
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) registry: Registry,
     pub(crate) calls: Vec<Call>,
+    /// What becomes of containers with a command of their own, by image and first word of the
+    /// command; all others have the fate of their image.
+    pub(crate) jobs: BTreeMap<(String, String), Job>,
+    /// What commands inside a container do, by its name or image and the command's first word.
+    /// One that is not here ends at once, with code 0 and without a word.
+    pub(crate) said: BTreeMap<(String, String), Said>,
+    /// What was sent to commands inside containers: name and first word, and the input.
+    pub(crate) fed: Vec<((String, String), Vec<u8>)>,
     /// Below it, bind sources are made and looked for; all others are taken as given.
     pub(crate) root: PathBuf,
     made: usize,
 }
 
-type Answer<T = ()> = Result<T, EngineError>;
+pub(super) type Answer<T = ()> = Result<T, EngineError>;
 
 impl World {
     /// Finds a container by id or name.
@@ -187,6 +169,11 @@ impl World {
             return Err(EngineError::NotFound { doing, cause });
         };
         self.check_binds(&doing, asked)?;
+        let job = asked.command.as_ref().and_then(|words| words.first());
+        let job = job.and_then(|word| self.jobs.get(&(asked.image.clone(), word.clone())));
+        let (fate, prints) = job.map_or((fate, String::new()), |job| {
+            (job.fate.clone(), job.prints.clone())
+        });
         // Further networks are joined by a call of their own, the first at the start.
         for network in asked
             .networks
@@ -231,11 +218,15 @@ impl World {
             health: None,
             restart_count: 0,
             started_at: String::new(),
+            oom_killed: false,
+            addresses: BTreeMap::new(),
         };
         let kept = Kept {
             shown,
             fate,
             looks: 0,
+            prints,
+            printed: String::new(),
         };
         self.containers.insert(id.clone(), kept);
         Ok(id)
@@ -261,7 +252,7 @@ impl World {
         Ok(())
     }
 
-    fn known(&self, doing: &str, id: &str) -> Answer<Container> {
+    pub(super) fn known(&self, doing: &str, id: &str) -> Answer<Container> {
         let found = self.find(id).map(|kept| kept.shown.clone());
         found.ok_or(EngineError::NotFound {
             doing: format!("{doing} {id}"),
@@ -315,14 +306,27 @@ impl World {
             }
         }
         self.made += 1;
+        let addresses = self.addresses(&container);
         let started_at = format!("2026-01-01T00:00:00.{:09}Z", self.made);
         let kept = self.containers.get_mut(&container.id).unwrap();
         kept.looks = 0;
+        kept.printed.push_str(&kept.prints);
+        kept.shown.oom_killed = false;
         kept.shown.restart_count = 0;
         kept.shown.started_at = started_at;
+        kept.shown.addresses = addresses;
         kept.shown.state = ContainerState::Running;
         kept.shown.health = kept.has_check().then_some(Health::Starting);
         Ok(())
+    }
+
+    /// Returns an address for each network, the same ones in every run.
+    fn addresses(&self, container: &Container) -> BTreeMap<String, String> {
+        let networks = container.spec.networks.keys().zip(0_u8..);
+        let address = |place: u8| format!("10.{}.{place}.2", self.made % 256);
+        networks
+            .map(|(name, place)| (name.clone(), address(place)))
+            .collect()
     }
 
     pub(crate) fn stop(&mut self, id: &str) {
@@ -330,7 +334,7 @@ impl World {
             return;
         };
         if is_running(&kept.shown.state) || kept.shown.state == ContainerState::Restarting {
-            kept.shown.state = exited(0);
+            kept.end(exited(0));
         }
     }
 
@@ -426,55 +430,7 @@ impl World {
     }
 }
 
-impl Kept {
-    fn has_check(&self) -> bool {
-        let check = self.shown.spec.healthcheck.as_ref();
-        check.is_some_and(|check| check.test.first().is_some_and(|kind| kind != "NONE"))
-    }
-
-    /// Lets its fate take its course: time is counted in looks.
-    fn live(&mut self) {
-        if self.shown.state != ContainerState::Running {
-            return;
-        }
-        let verdict = match &self.fate {
-            Fate::Ends(_) if self.looks < 2 => None,
-            Fate::Ends(end) => {
-                let again = match self.shown.spec.restart {
-                    Restart::No => false,
-                    Restart::Always | Restart::UnlessStopped => true,
-                    Restart::OnFailure(_) => end.code != 0,
-                };
-                self.shown.health = None;
-                self.shown.state = if again {
-                    self.shown.restart_count += 1;
-                    ContainerState::Restarting
-                } else {
-                    ContainerState::Exited {
-                        code: end.code,
-                        oom_killed: end.oom_killed,
-                    }
-                };
-                return;
-            }
-            Fate::Runs { healthy_after } if self.looks > *healthy_after => Some(Health::Healthy),
-            Fate::Unhealthy { after } if self.looks > *after => Some(Health::Unhealthy),
-            Fate::Runs { .. } | Fate::Silent | Fate::Unhealthy { .. } => None,
-        };
-        if let Some(health) = verdict.filter(|_| self.has_check()) {
-            self.shown.health = Some(health);
-        }
-    }
-}
-
-fn exited(code: i64) -> ContainerState {
-    ContainerState::Exited {
-        code,
-        oom_killed: false,
-    }
-}
-
-fn is_running(state: &ContainerState) -> bool {
+pub(super) fn is_running(state: &ContainerState) -> bool {
     matches!(state, ContainerState::Running | ContainerState::Paused)
 }
 

@@ -1,0 +1,135 @@
+//! `moored backup`: takes, lists, verifies, restores and drills backups.
+
+use super::args::BackupCommand;
+use super::context::{Cli, Failure};
+use super::{Exit, beside, exit};
+use crate::backup::{Drilled, Listed};
+use crate::by_hand::{ByHandError, Stack};
+use crate::desired::backups::{Backup, BackupName};
+use crate::report::{BackupLine, BackupReport, PassReport};
+
+pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Failure> {
+    match command {
+        BackupCommand::Now { name, stack } => {
+            each(cli, stack.as_deref(), name.as_deref(), "taken", async |stack, name, backup| {
+                let taken = stack.back_up(name, backup).await?;
+                Ok(BackupLine::taken(name, &taken))
+            })
+            .await
+        }
+        BackupCommand::List { name, stack } => list(cli, stack.as_deref(), name.as_deref()).await,
+        BackupCommand::Verify { name, file, stack } => {
+            each(cli, stack.as_deref(), name.as_deref(), "verified", async |stack, name, backup| {
+                let listed = find(stack, name, backup, file.as_deref())?;
+                stack.verify(name, backup, &listed).await?;
+                Ok(BackupLine::listed(name, &listed, "verified"))
+            })
+            .await
+        }
+        BackupCommand::Drill { name, file, stack } => {
+            each(cli, stack.as_deref(), name.as_deref(), "drilled", async |stack, name, backup| {
+                let listed = find(stack, name, backup, file.as_deref())?;
+                let drilled = stack.drill(name, backup, &listed).await?;
+                Ok(BackupLine::listed(name, &listed, &proved(&drilled)))
+            })
+            .await
+        }
+        BackupCommand::Restore {
+            name,
+            file,
+            no_safety_backup,
+            stack,
+        } => restore(cli, stack.as_deref(), &name, file.as_deref(), !no_safety_backup).await,
+    }
+}
+
+/// Does something with each backup of a stack, or with the one that is named; tells of all.
+async fn each(
+    cli: &Cli,
+    stack: Option<&str>,
+    only: Option<&str>,
+    done: &str,
+    work: impl AsyncFn(&Stack<'_>, &BackupName, &Backup) -> Result<BackupLine, ByHandError>,
+) -> Result<Exit, Failure> {
+    let host = beside::open(cli).await?;
+    let stack = beside::stack(&host, stack).await?;
+    let stack = stack.locked().await.map_err(beside::failure)?;
+    let mut report = BackupReport::new(&stack.desired.stack, done);
+    let mut exit = Exit::Done;
+    for (name, backup) in stack.backups(only).map_err(beside::failure)? {
+        match work(&stack, name, backup).await {
+            Ok(line) => report.add(line),
+            Err(error) => {
+                exit = Exit::Failed;
+                report.add(BackupLine::failed(name, &error.to_string()));
+            }
+        }
+    }
+    cli.print(&report)?;
+    Ok(exit)
+}
+
+async fn list(cli: &Cli, stack: Option<&str>, only: Option<&str>) -> Result<Exit, Failure> {
+    let host = beside::open(cli).await?;
+    let stack = beside::stack(&host, stack).await?;
+    let mut report = BackupReport::new(&stack.desired.stack, "there are none");
+    for (name, backup) in stack.backups(only).map_err(beside::failure)? {
+        for one in stack.list(name, backup).map_err(beside::failure)? {
+            let state = if one.present { "verified" } else { "its file is gone" };
+            report.add(BackupLine::listed(name, &one, state));
+        }
+    }
+    cli.print(&report)?;
+    Ok(Exit::Done)
+}
+
+async fn restore(
+    cli: &Cli,
+    stack: Option<&str>,
+    only: &str,
+    file: Option<&str>,
+    safety: bool,
+) -> Result<Exit, Failure> {
+    let host = beside::open(cli).await?;
+    let stack = beside::stack(&host, stack).await?;
+    let stack = stack.locked().await.map_err(beside::failure)?;
+    let found = stack.backups(Some(only)).map_err(beside::failure)?;
+    let Some((name, backup)) = found.first().map(|(name, backup)| ((*name).clone(), (*backup).clone()))
+    else {
+        return Ok(Exit::Done);
+    };
+    let listed = find(&stack, &name, &backup, file).map_err(beside::failure)?;
+    let dir = stack.desired.stack.to_string();
+    let restored = stack.restore(&name, &backup, &listed, safety).await;
+    let passed = [(dir, Ok(restored.map_err(beside::failure)?))].into();
+    cli.print(&PassReport::new(&passed))?;
+    Ok(exit::of_pass(&passed))
+}
+
+fn proved(drilled: &Drilled) -> String {
+    match drilled.answer {
+        Some(answer) => format!("can be restored; the query answers {answer}"),
+        None => "can be restored".to_owned(),
+    }
+}
+
+/// Returns the backup of this file name, or the newest one.
+fn find(
+    stack: &Stack<'_>,
+    name: &BackupName,
+    backup: &Backup,
+    file: Option<&str>,
+) -> Result<Listed, ByHandError> {
+    let listed = stack.list(name, backup)?;
+    let found = listed.iter().find(|one| match file {
+        Some(file) => one.manifest.file == file,
+        None => one.present,
+    });
+    found.cloned().ok_or_else(|| {
+        let what = file.map_or_else(
+            || format!("there is no backup {name} yet"),
+            |file| format!("there is no file {file} among the backups {name}"),
+        );
+        ByHandError::Refused(format!("{what}; see: moored backup list {name}"))
+    })
+}

@@ -1,0 +1,29 @@
+//! Opens a host for a person's command, beside a controller that may run.
+
+use super::context::{Cli, Failure, host_failure};
+use super::{Exit, exit};
+use crate::by_hand::{self, ByHandError, Stack};
+use crate::host::Host;
+
+pub(super) async fn open(cli: &Cli) -> Result<Host, Failure> {
+    let config = cli.config()?;
+    let (_stop, never) = tokio::sync::watch::channel(false);
+    let host = Host::open_beside(config, cli.events.clone(), cli.redactor.clone(), never);
+    host.await.map_err(|error| host_failure(&error))
+}
+
+pub(super) async fn stack<'a>(host: &'a Host, name: Option<&str>) -> Result<Stack<'a>, Failure> {
+    by_hand::stack(host, name).await.map_err(failure)
+}
+
+pub(super) fn failure(error: ByHandError) -> Failure {
+    let exit = match &error {
+        ByHandError::Pass(error) => exit::of_error(error),
+        ByHandError::Busy(_) | ByHandError::Engine(_) => Exit::Unavailable,
+        ByHandError::Refused(_) => Exit::Usage,
+        ByHandError::Record(_) | ByHandError::Backup(_) | ByHandError::Maintenance(_) => {
+            Exit::Failed
+        }
+    };
+    (exit, error.to_string())
+}

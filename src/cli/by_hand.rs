@@ -1,0 +1,54 @@
+//! `moored maintenance` and `moored job`.
+
+use super::args::MaintenanceCommand;
+use super::context::{Cli, Failure};
+use super::{Exit, beside, exit};
+use crate::config;
+use crate::maintenance::{Owner, SwitchedOn};
+use crate::report::{MaintenanceReport, PassReport};
+
+pub(super) async fn maintenance(
+    cli: &Cli,
+    command: MaintenanceCommand,
+) -> Result<Exit, Failure> {
+    let host = beside::open(cli).await?;
+    let report = match command {
+        MaintenanceCommand::On { stack, reason } => {
+            let stack = beside::stack(&host, stack.as_deref()).await?;
+            let who = config::person();
+            let who = who.unwrap_or_else(|| "somebody".to_owned());
+            let on = stack.maintenance_on(who, reason).await.map_err(beside::failure)?;
+            let stack = stack.desired.stack.to_string();
+            let by = match on {
+                SwitchedOn::Now | SwitchedOn::Already => None,
+                SwitchedOn::ByAnother(flag) => Some(flag.owner.to_string()),
+            };
+            MaintenanceReport { stack, on: true, by }
+        }
+        MaintenanceCommand::Off { stack } => {
+            let stack = beside::stack(&host, stack.as_deref()).await?;
+            let there = stack.maintenance_off().await.map_err(beside::failure)?;
+            let stack = stack.desired.stack.to_string();
+            let by = there.map(|flag| flag.owner);
+            let back = matches!(by, Some(Owner::Git { .. }));
+            MaintenanceReport {
+                stack,
+                on: false,
+                by: by.filter(|_| back).map(|owner| owner.to_string()),
+            }
+        }
+    };
+    cli.print(&report)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn job(cli: &Cli, stack: Option<&str>, name: &str) -> Result<Exit, Failure> {
+    let host = beside::open(cli).await?;
+    let stack = beside::stack(&host, stack).await?;
+    let stack = stack.locked().await.map_err(beside::failure)?;
+    let dir = stack.desired.stack.to_string();
+    let ran = stack.run_job(name).await.map_err(beside::failure)?;
+    let passed = [(dir, Ok(ran))].into();
+    cli.print(&PassReport::new(&passed))?;
+    Ok(exit::of_pass(&passed))
+}

@@ -1,0 +1,345 @@
+//! Runs a command inside a container over one raw connection: what goes in and what comes out at
+//! the same time.
+//!
+//! Two habits of the engine (moby 20.10, `daemon/monitor.go`, `container/stream`) decide how:
+//!
+//! - It notes the exit code before it ends the output. So output that ends while the engine says
+//!   that the command runs was cut off on the way.
+//! - Two seconds after the command's end it throws away what it could not pass on yet, and says
+//!   nothing of it. So when the reader of the output is slow, we ask whether the command has
+//!   ended, and take the rest, which is little, into memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::connection::{CALL_LIMIT, Docker};
+use super::error;
+use super::tail::Tail;
+use super::write::START_LIMIT;
+use crate::engine::EngineError;
+use crate::engine::model::{Exec, Executed};
+use crate::secret::Sensitive;
+
+/// Bytes of standard error that are kept.
+const ERRORS_KEPT: usize = 16 * 1024;
+
+/// Bytes that are moved at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Bytes of output that wait for a slow reader while the command may still be running.
+const WAITING_AT_MOST: usize = 1024 * 1024;
+
+/// Time between two questions whether the command of a slow reader has ended; there are two
+/// seconds to notice it.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
+
+/// Exit codes that the engine gives a command that it could not run.
+const NOT_RUN: [i64; 2] = [126, 127];
+
+/// What the engine writes to the output of a command that it could not run.
+const NOT_RUN_WORDS: &[u8] = b"OCI runtime exec failed";
+
+/// Bytes of output that are looked at for [`NOT_RUN_WORDS`].
+const HEAD_KEPT: usize = 1024;
+
+/// What comes from a command.
+type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+
+impl Docker {
+    /// Runs a command in a container to its end; see [`crate::engine::WriteEngine::exec`].
+    pub(super) async fn run_inside(
+        &self,
+        id: &str,
+        exec: &Exec<'_>,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Executed, EngineError> {
+        // The arguments may hold what is nobody's business.
+        let program = exec.command.first().map_or("nothing", String::as_str);
+        let verb = format!("run {program} in");
+        match self.run_unnamed(&verb, id, exec, input, output).await {
+            Ok(executed) => Ok(executed),
+            Err(failure) => Err(error::renamed(failure, self.doing(&verb, id).await)),
+        }
+    }
+
+    async fn run_unnamed(
+        &self,
+        verb: &str,
+        id: &str,
+        exec: &Exec<'_>,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Executed, EngineError> {
+        let (client, id) = self.reach(verb, id).await?;
+        let made = client.create_exec(id, options(exec, input.is_some()));
+        let made = self.call(verb, CALL_LIMIT, made).await?.id;
+        let options = StartExecOptions {
+            output_capacity: Some(CHUNK),
+            ..StartExecOptions::default()
+        };
+        let started = client.start_exec(&made, Some(options));
+        let started = self.call(verb, START_LIMIT, started).await?;
+        let StartExecResults::Attached {
+            output: frames,
+            input: to_program,
+        } = started
+        else {
+            return Err(self.broke(verb, "the engine ran it without its output"));
+        };
+        let run = Run {
+            docker: self,
+            verb,
+            made: &made,
+        };
+        let (fed, came) = run.pump(input, to_program, frames, output).await?;
+        let Some(code) = run.ended().await? else {
+            return Err(self.broke(verb, "the connection ended before the command did"));
+        };
+        if NOT_RUN.contains(&code) && came.head.starts_with(NOT_RUN_WORDS) {
+            let words = String::from_utf8_lossy(&came.head);
+            let cause = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Err(refused(verb, cause));
+        }
+        if code == 0 && fed == Fed::Partly {
+            let cause = "the command ended before all of its input had been sent";
+            return Err(self.broke(verb, cause));
+        }
+        let errors = came.errors.into_text();
+        Ok(Executed { code, errors })
+    }
+
+    fn broke(&self, doing: &str, cause: &str) -> EngineError {
+        EngineError::Unavailable {
+            endpoint: self.address(),
+            doing: doing.to_owned(),
+            cause: cause.to_owned(),
+        }
+    }
+}
+
+fn options(exec: &Exec<'_>, with_input: bool) -> CreateExecOptions<String> {
+    CreateExecOptions {
+        attach_stdin: Some(with_input),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        env: Some(lines(exec.env)),
+        cmd: Some(exec.command.to_vec()),
+        user: exec.user.map(str::to_owned),
+        ..CreateExecOptions::default()
+    }
+}
+
+fn lines(env: &BTreeMap<String, Sensitive>) -> Vec<String> {
+    env.iter()
+        .map(|(name, value)| format!("{name}={}", value.expose()))
+        .collect()
+}
+
+fn refused(doing: &str, cause: String) -> EngineError {
+    EngineError::Refused {
+        doing: doing.to_owned(),
+        cause,
+    }
+}
+
+/// How much of the input was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fed {
+    All,
+    Partly,
+}
+
+/// A command that was started.
+struct Run<'a> {
+    docker: &'a Docker,
+    verb: &'a str,
+    /// Its id on the engine.
+    made: &'a str,
+}
+
+impl Run<'_> {
+    /// Moves bytes both ways until the output ends.
+    async fn pump(
+        &self,
+        input: Option<Box<dyn AsyncRead + Send + Unpin>>,
+        mut to_program: Pin<Box<dyn AsyncWrite + Send>>,
+        mut frames: Frames,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<(Fed, Came), EngineError> {
+        let feed = async {
+            match input {
+                Some(input) => feed(input, &mut to_program).await,
+                None => Ok(Fed::All),
+            }
+        };
+        let drain = self.drain(&mut frames, output);
+        tokio::pin!(feed, drain);
+        let mut sent = None;
+        loop {
+            tokio::select! {
+                // A command that needs no more ends as soon as the last byte has been sent.
+                biased;
+                ended = &mut feed, if sent.is_none() => {
+                    let unreadable = |failure| format!("its input can't be read: {failure}");
+                    sent = Some(ended.map_err(|failure| refused(self.verb, unreadable(failure)))?);
+                }
+                came = &mut drain => return Ok((sent.unwrap_or(Fed::Partly), came?)),
+            }
+        }
+    }
+
+    /// Takes everything that the command writes.
+    async fn drain(
+        &self,
+        frames: &mut Frames,
+        output: &mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Result<Came, EngineError> {
+        let mut came = Came::default();
+        let (mut open, mut at_most) = (true, WAITING_AT_MOST);
+        loop {
+            if !open && came.queue.is_empty() {
+                break;
+            }
+            let full = open && came.waiting >= at_most;
+            tokio::select! {
+                frame = frames.next(), if open && !full => match frame {
+                    None => open = false,
+                    Some(frame) => self.take(&mut came, frame)?,
+                },
+                written = output.write(came.next()), if !came.queue.is_empty() => {
+                    match written {
+                        Ok(0) => return Err(self.unwritable("it takes no more")),
+                        Ok(count) => came.pass_on(count),
+                        Err(failure) => return Err(self.unwritable(&failure.to_string())),
+                    }
+                }
+                () = tokio::time::sleep(BETWEEN_QUESTIONS), if full => {
+                    // Should the question fail, the next one may not.
+                    if matches!(self.ended().await, Ok(Some(_))) {
+                        at_most = usize::MAX;
+                    }
+                }
+            }
+        }
+        let flushed = output.flush().await;
+        flushed.map_err(|failure| self.unwritable(&failure.to_string()))?;
+        Ok(came)
+    }
+
+    fn take(&self, came: &mut Came, frame: Result<LogOutput, Error>) -> Result<(), EngineError> {
+        let broke = |cause| self.docker.broke(self.verb, cause);
+        match frame {
+            Ok(frame) => came.take(frame).map_err(broke),
+            Err(failure) => {
+                let endpoint = self.docker.address();
+                Err(error::translate(&endpoint, self.verb, &failure))
+            }
+        }
+    }
+
+    /// Returns the exit code; `None` while the command runs.
+    async fn ended(&self) -> Result<Option<i64>, EngineError> {
+        let client = self.docker.client(self.verb).await?;
+        let request = client.inspect_exec(self.made);
+        match self.docker.call(self.verb, CALL_LIMIT, request).await {
+            Ok(shown) if shown.running == Some(true) => Ok(None),
+            Ok(shown) => Ok(shown.exit_code),
+            // The engine was restarted, or the container is gone: how it ended nobody knows.
+            Err(EngineError::NotFound { cause, .. }) => Err(self.docker.broke(self.verb, &cause)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn unwritable(&self, cause: &str) -> EngineError {
+        refused(self.verb, format!("its output can't be written: {cause}"))
+    }
+}
+
+/// What has come from the command.
+struct Came {
+    queue: VecDeque<Vec<u8>>,
+    /// Bytes of the first in the queue that have been passed on.
+    passed: usize,
+    /// Bytes in the queue.
+    waiting: usize,
+    errors: Tail,
+    head: Vec<u8>,
+}
+
+impl Default for Came {
+    fn default() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            passed: 0,
+            waiting: 0,
+            errors: Tail::new(ERRORS_KEPT),
+            head: Vec::new(),
+        }
+    }
+}
+
+impl Came {
+    fn take(&mut self, frame: LogOutput) -> Result<(), &'static str> {
+        match frame {
+            LogOutput::StdErr { message } => self.errors.push(&message),
+            LogOutput::StdOut { message } | LogOutput::StdIn { message } => {
+                let room = HEAD_KEPT.saturating_sub(self.head.len());
+                self.head.extend(message.iter().take(room));
+                self.waiting += message.len();
+                if !message.is_empty() {
+                    self.queue.push_back(message.into());
+                }
+            }
+            // What is left over when the last frame is not whole.
+            LogOutput::Console { .. } => {
+                return Err("the connection broke in the middle of the output");
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> &[u8] {
+        let first = self.queue.front().and_then(|part| part.get(self.passed..));
+        first.unwrap_or_default()
+    }
+
+    fn pass_on(&mut self, count: usize) {
+        self.passed += count;
+        self.waiting = self.waiting.saturating_sub(count);
+        if self.next().is_empty() {
+            self.queue.pop_front();
+            self.passed = 0;
+        }
+    }
+}
+
+/// Sends the input, then its end. A program that takes no more is none of its errors.
+async fn feed(
+    mut input: Box<dyn AsyncRead + Send + Unpin>,
+    to_program: &mut (impl AsyncWrite + Unpin),
+) -> std::io::Result<Fed> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = input.read(&mut chunk).await?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        if to_program.write_all(bytes).await.is_err() {
+            return Ok(Fed::Partly);
+        }
+    }
+    if to_program.flush().await.is_err() {
+        return Ok(Fed::Partly);
+    }
+    // Fails where the program has ended by then; it has been sent everything.
+    drop(to_program.shutdown().await);
+    Ok(Fed::All)
+}

@@ -1,0 +1,112 @@
+//! Switches the maintenance page on and off, and proves it through the real proxy.
+
+use std::time::Duration;
+
+use super::StepError;
+use super::scene::Scene;
+use crate::desired::maintenance::Maintenance;
+use crate::maintenance::{self, Flag, Owner, Page, SwitchedOff, Wanted};
+use crate::plan::{Action, Lower, Raise};
+
+/// Time for the proxy to show the page: it looks for the flag at every request.
+const UNTIL_SHOWN: Duration = Duration::from_secs(10);
+
+/// Time for the site to answer once the page is gone: what was just started may need a moment.
+const UNTIL_ANSWERED: Duration = Duration::from_secs(60);
+
+/// Switches the page on and proves that visitors see it. Repeatable.
+///
+/// A page that does not show is taken away again: it would say that nobody is let in, and be wrong.
+pub(super) async fn raise(
+    raise: &Raise,
+    scene: &Scene<'_>,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), StepError> {
+    let flag = Flag {
+        owner: raise.owner.clone(),
+        reason: raise.reason.clone(),
+        since: Some(scene.hands.clock.now()),
+    };
+    put_up(&raise.maintenance, raise.page.as_deref(), &flag, scene)?;
+    let proved = prove(&raise.maintenance, Wanted::On, UNTIL_SHOWN, tell).await;
+    if proved.is_err() {
+        switch_off(&raise.maintenance, &raise.owner, scene)?;
+    }
+    proved
+}
+
+/// Switches the page off and proves that the site answers; else visitors get the page again.
+/// Repeatable. A page that somebody else has switched on stays.
+pub(super) async fn lower(
+    lower: &Lower,
+    scene: &Scene<'_>,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), StepError> {
+    let maintenance = &lower.maintenance;
+    match switch_off(maintenance, &lower.owner, scene)? {
+        SwitchedOff::ByAnother(_) => return Ok(()),
+        SwitchedOff::Now | SwitchedOff::Already => {}
+    }
+    let proved = prove(maintenance, Wanted::Off, UNTIL_ANSWERED, tell).await;
+    if proved.is_err() {
+        let flag = Flag {
+            owner: lower.owner.clone(),
+            reason: "the site does not answer".to_owned(),
+            since: Some(scene.hands.clock.now()),
+        };
+        put_up(maintenance, None, &flag, scene)?;
+    }
+    proved
+}
+
+fn put_up(
+    maintenance: &Maintenance,
+    page: Option<&[u8]>,
+    flag: &Flag,
+    scene: &Scene<'_>,
+) -> Result<(), StepError> {
+    let page = maintenance.page_name().zip(page);
+    let page = page.map(|(name, content)| Page { name, content });
+    let instance = scene.hands.record.instance();
+    // One that a person has put up meanwhile does as well, and stays theirs.
+    maintenance::switch_on(&maintenance.flag, page, flag, instance)?;
+    Ok(())
+}
+
+fn switch_off(
+    maintenance: &Maintenance,
+    owner: &Owner,
+    scene: &Scene<'_>,
+) -> Result<SwitchedOff, StepError> {
+    let instance = scene.hands.record.instance();
+    Ok(maintenance::switch_off(&maintenance.flag, owner, instance)?)
+}
+
+async fn prove(
+    maintenance: &Maintenance,
+    wanted: Wanted,
+    within: Duration,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), StepError> {
+    let Some(probe) = &maintenance.probe else {
+        return Ok(());
+    };
+    Ok(maintenance::prove(probe, wanted, within, tell).await?)
+}
+
+/// Says what may be in the way of a smoke check that sees 503 while the page is on.
+pub(super) fn hint(error: StepError, scene: &Scene<'_>) -> StepError {
+    let raised = scene.plan.steps.iter().any(|step| {
+        matches!(step.action, Action::MaintainOn(_) | Action::MaintainOff(_))
+    });
+    match error {
+        StepError::Smoke { what, why } if raised && why.contains("503") => StepError::Smoke {
+            what,
+            why: format!(
+                "{why}\n  hint: the maintenance page is on while it asks; let its path through in \
+                 the proxy, or ask the service itself (docs/manifest.md, smoke)"
+            ),
+        },
+        other => other,
+    }
+}

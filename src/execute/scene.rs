@@ -1,0 +1,74 @@
+//! What the steps of one attempt share: the plan, the journal, and what was measured before.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Hands;
+use crate::events::Event;
+use crate::journal::{Entry, Note, Status};
+use crate::plan::Plan;
+use crate::record::{Journal, RecordError};
+
+/// What the steps of one attempt share.
+pub(super) struct Scene<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) hands: &'a Hands,
+    pub(super) book: Book<'a>,
+    /// How fast checks were answered before anything changed, by their number in Git.
+    measured: Mutex<BTreeMap<usize, Duration>>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(plan: &'a Plan, hands: &'a Hands, journal: Journal) -> Self {
+        let journal = Mutex::new(journal);
+        Self {
+            plan,
+            hands,
+            book: Book { journal, hands },
+            measured: Mutex::default(),
+        }
+    }
+
+    /// Returns what tells people how a step goes on.
+    pub(super) fn told(&self, step: u32) -> impl Fn(String) + Send + Sync + use<'a> {
+        let (hands, stack) = (self.hands, self.plan.stack.clone());
+        move |what: String| {
+            let what = hands.redactor.clean(&what);
+            let stack = stack.clone();
+            hands.events.tell(Event::Waiting { stack, step, what });
+        }
+    }
+
+    /// Keeps a note of a step; durable when it returns.
+    pub(super) fn note(&self, step: u32, note: Note) -> Result<(), RecordError> {
+        self.book.append(&Entry::Noted { step, note })
+    }
+
+    pub(super) fn measured(&self) -> MutexGuard<'_, BTreeMap<usize, Duration>> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The journal of the attempt, for steps that run side by side.
+pub(super) struct Book<'a> {
+    journal: Mutex<Journal>,
+    hands: &'a Hands,
+}
+
+impl Book<'_> {
+    /// Adds an entry; durable when it returns.
+    pub(super) fn append(&self, entry: &Entry) -> Result<(), RecordError> {
+        let now = self.hands.clock.now();
+        self.lock().append(entry, now)
+    }
+
+    /// Returns where the attempt is.
+    pub(super) fn status(&self) -> Status {
+        self.lock().status().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,230 @@
+//! Plans what a person asks for beside Git: putting a backup in the place of the data, and
+//! running a job.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::action::{Action, Phase, Raise, RestoreDraft};
+use super::examined::Examined;
+use super::guard::All;
+use super::order::{Planner, examine_all};
+use super::services::{Input, reference};
+use super::{Context, History, Kind, Plan, Schema};
+use crate::desired::backups::{Backup, BackupName, Source};
+use crate::desired::maintenance::During;
+use crate::desired::{DesiredState, ServiceName};
+use crate::engine::model::{ContainerState, MountSource};
+use crate::maintenance::Owner;
+use crate::observe::ObservedState;
+
+/// Which backup is put in the place of the data.
+pub struct Restoring<'a> {
+    /// Its name.
+    pub name: &'a BackupName,
+    /// What it is a backup of.
+    pub backup: &'a Backup,
+    /// Name of its file.
+    pub file: &'a str,
+    /// The form that the data has in it.
+    pub schema: Schema,
+    /// Whether the data of now is backed up before; else what fails can't be taken back.
+    pub safety: bool,
+}
+
+/// Plans a restore: stop the writers, back up what is there, restore, start, verify.
+///
+/// Pure like [`super::plan`].
+pub fn restore(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+    context: &Context<'_>,
+    wish: &Restoring<'_>,
+) -> Plan {
+    let input = Input {
+        desired,
+        observed,
+        history,
+        context,
+    };
+    let all = examine_all(input);
+    let mut planner = Planner::new(input);
+    planner.restore(wish, &all);
+    planner.finish_by_hand(format!("restore of {} from {}", wish.name, wish.file))
+}
+
+/// Plans one run of a job; `None` = Git names no such job, or its service is not there.
+///
+/// Pure like [`super::plan`].
+pub fn run_job(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+    context: &Context<'_>,
+    name: &str,
+) -> Option<Plan> {
+    let input = Input {
+        desired,
+        observed,
+        history,
+        context,
+    };
+    let all = examine_all(input);
+    let job = desired.jobs.get(name)?;
+    let draft = input.job_draft(name, job, all.get(&job.service)?);
+    let mut planner = Planner::new(input);
+    planner.pull_for(all.get(&job.service)?);
+    let after = planner.ground.clone();
+    planner.push(Phase::Verify, Action::Job(Box::new(draft)), &[], after);
+    Some(planner.finish_by_hand(format!("job {name}")))
+}
+
+impl<'a> Planner<'a> {
+    fn restore(&mut self, wish: &Restoring<'_>, all: &All<'a>) {
+        let mut before = Vec::new();
+        if let Some(raise) = self.raise_by_hand() {
+            let action = Action::MaintainOn(Box::new(raise));
+            before = vec![self.push(Phase::Guard, action, &[], before)];
+        }
+        let writers = self.writers(wish.backup, all);
+        let stops = self.stop_all(&writers, all, &before);
+        if !stops.is_empty() {
+            before = stops;
+        }
+        if wish.safety {
+            let draft = self.input.backup_draft(wish.name, wish.backup);
+            let action = Action::Backup(Box::new(draft));
+            before = vec![self.push(Phase::Guard, action, &[], before)];
+        }
+        let draft = RestoreDraft {
+            name: wish.name.clone(),
+            backup: wish.backup.clone(),
+            file: wish.file.to_owned(),
+            container: self.input.tools_of(wish.backup),
+            schema: wish.schema.clone(),
+        };
+        let action = Action::Restore(Box::new(draft));
+        self.ground = vec![self.push(Phase::Migrate, action, &[], before)];
+        for one in all.values() {
+            self.start_again(one, &writers);
+        }
+        for one in all.values() {
+            self.verify(one);
+        }
+        self.check_release(all);
+        if let Some(lower) = self.lower() {
+            let numbers: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+            let after = self.leaves(&numbers);
+            let action = Action::MaintainOff(Box::new(lower));
+            self.push(Phase::Settle, action, &[], after);
+        }
+    }
+
+    fn raise_by_hand(&mut self) -> Option<Raise> {
+        let Input {
+            desired,
+            observed,
+            history,
+            context,
+        } = self.input;
+        let maintenance = desired.maintenance.as_ref()?;
+        if maintenance.during == During::Never || observed.maintenance.is_some() {
+            return None;
+        }
+        let owner = Owner::Attempt {
+            stack: desired.stack.clone(),
+            instance: context.instance.to_owned(),
+            attempt: history.next_attempt,
+        };
+        self.raised = Some(owner.clone());
+        Some(Raise {
+            maintenance: maintenance.clone(),
+            page: desired.maintenance_page.clone(),
+            owner,
+            reason: "a backup is restored".to_owned(),
+        })
+    }
+
+    /// Returns the services that write to what a backup is of, as far as that can be told: those
+    /// that a migration stops, that mount the file, or that depend on the database.
+    fn writers(&self, backup: &Backup, all: &All<'a>) -> BTreeSet<&'a ServiceName> {
+        let desired = self.input.desired;
+        let database = backup.source.service();
+        let stopped = desired.migrations.iter().flat_map(|one| &one.stop);
+        let mut writers: BTreeSet<&ServiceName> = stopped.collect();
+        for (name, service) in &desired.services {
+            let depends = database.is_some_and(|database| service.depends_on.contains_key(database));
+            let mounts = service.spec.mounts.values().any(|mount| {
+                let MountSource::Bind { path: mounted, .. } = &mount.source else {
+                    return false;
+                };
+                let of = |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
+                !mount.read_only && paths(&backup.source).iter().any(|path| of(path))
+            });
+            if depends || mounts {
+                writers.insert(name);
+            }
+        }
+        writers.retain(|name| Some(*name) != database);
+        all.keys().copied().filter(|name| writers.contains(name)).collect()
+    }
+
+    /// Starts a writer again; one that no release vouches for gives its place back to the one
+    /// before, which fits the data.
+    fn start_again(&mut self, one: &Examined<'a>, writers: &BTreeSet<&'a ServiceName>) {
+        let after = self.ground.clone();
+        let unverified = one.is_unverified(self.input.history);
+        let step = match (&one.set_aside, one.holder) {
+            (Some(old), _) if unverified => {
+                let action = Action::PutBack {
+                    service: one.name.clone(),
+                    old: old.clone(),
+                    name: one.container_name.clone(),
+                };
+                self.push(Phase::Converge, action, &[], after)
+            }
+            (_, Some(holder)) => {
+                let owed = self.input.history.owed_starts.contains(one.name)
+                    && matches!(holder.state, ContainerState::Exited { .. });
+                let stopped = self.stopped.contains(one.name);
+                if !(stopped || owed && writers.contains(one.name)) {
+                    return;
+                }
+                let (service, container) = (one.name.clone(), reference(holder));
+                self.push(Phase::Converge, Action::Start { service, container }, &[], after)
+            }
+            (_, None) => return,
+        };
+        self.stopped.insert(one.name);
+        self.step_of.insert(one.name, step);
+    }
+
+    fn finish_by_hand(self, subject: String) -> Plan {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let mut commit = desired.commit.clone();
+        commit.subject = subject;
+        Plan {
+            kind: Kind::ByHand,
+            on_failure: crate::desired::migrations::OnFailure::Rollback,
+            unreleased: None,
+            stack: desired.stack.clone(),
+            attempt: history.next_attempt,
+            from: Some(commit.revision.clone()),
+            commit,
+            steps: self.steps,
+            holds: Vec::new(),
+            differences: Vec::new(),
+        }
+    }
+}
+
+/// Returns the files and directories of the host that a backup is of.
+fn paths(source: &Source) -> &[std::path::PathBuf] {
+    match source {
+        Source::Sqlite(path) => std::slice::from_ref(path),
+        Source::Files(paths) => paths,
+        Source::Postgres(_) | Source::Command(_) => &[],
+    }
+}

@@ -1,0 +1,159 @@
+//! Plans the look at a new release: is it ready, does it stay up, does it answer from outside?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, JobDraft, Phase, ReadyDraft, SmokeDraft};
+use super::diff::Remedy;
+use super::examined::Examined;
+use super::guard::All;
+use super::order::Planner;
+use crate::desired::ServiceName;
+use crate::desired::checks::{Smoke, SmokeProbe};
+use crate::desired::migrations::{Job, JobTime};
+
+impl<'a> Planner<'a> {
+    /// Measures how fast the stack answers before anything changes, where that is compared.
+    pub(super) fn measure(&mut self, all: &All<'a>) {
+        if self.input.history.release.is_none() || !self.is_touched_by_plan(all) {
+            return;
+        }
+        for draft in self.smokes(all) {
+            if draft.smoke.latency.is_some() {
+                let action = Action::Measure(Box::new(draft));
+                let step = self.push(Phase::Prepare, action, &[], Vec::new());
+                self.ground.push(step);
+            }
+        }
+    }
+
+    /// Plans checks and jobs, after the services are up as far as the engine can tell.
+    pub(super) fn check_release(&mut self, all: &All<'a>) {
+        let touched = self.touched(all);
+        if touched.is_empty() {
+            return;
+        }
+        let mut last = self.ends();
+        let checks = self.checks_of(&touched, all);
+        if !checks.is_empty() {
+            last = self.leaves_of(last, checks);
+        }
+        for draft in self.jobs(all) {
+            let action = Action::Job(Box::new(draft));
+            last = vec![self.push(Phase::Verify, action, &[], last)];
+        }
+        if let Some(during) = self.input.desired.soak_after {
+            let containers = touched
+                .iter()
+                .filter_map(|name| all.get(name))
+                .map(|one| (one.name.clone(), one.container_name.clone()))
+                .collect();
+            let action = Action::Soak { containers, during };
+            last = vec![self.push(Phase::Verify, action, &[], last)];
+        }
+        for draft in self.smokes(all) {
+            let action = Action::Smoke(Box::new(draft));
+            self.push(Phase::Verify, action, &[], last.clone());
+        }
+    }
+
+    /// Plans the checks of the services that were touched, each after the service itself.
+    fn checks_of(&mut self, touched: &BTreeSet<&'a ServiceName>, all: &All<'a>) -> Vec<u32> {
+        let mut steps = Vec::new();
+        for ready in &self.input.desired.ready {
+            let Some(one) = all.get(&ready.service).filter(|one| touched.contains(one.name)) else {
+                continue;
+            };
+            let draft = ReadyDraft {
+                ready: ready.clone(),
+                container: one.container_name.clone(),
+            };
+            let after = self.up.get(one.name).or_else(|| self.step_of.get(one.name));
+            let after = after.copied().into_iter().collect();
+            let action = Action::Ready(Box::new(draft));
+            steps.push(self.push(Phase::Verify, action, &[], after));
+        }
+        steps
+    }
+
+    /// Returns the steps that nothing comes after.
+    fn ends(&self) -> Vec<u32> {
+        let all: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+        self.leaves(&all)
+    }
+
+    fn leaves_of(&self, mut before: Vec<u32>, more: Vec<u32>) -> Vec<u32> {
+        before.extend(more);
+        self.leaves(&before)
+    }
+
+    /// Returns the services that the plan starts, or that no release vouches for yet.
+    fn touched(&self, all: &All<'a>) -> BTreeSet<&'a ServiceName> {
+        let history = self.input.history;
+        let started = |one: &&Examined<'a>| {
+            let step = self.step_of.contains_key(one.name);
+            (step && one.remedy > Some(Remedy::Reconnect))
+                || self.stopped.contains(one.name)
+                || one.is_unverified(history)
+        };
+        all.values().filter(started).map(|one| one.name).collect()
+    }
+
+    fn is_touched_by_plan(&self, all: &All<'a>) -> bool {
+        all.values().any(|one| one.remedy > Some(Remedy::Reconnect))
+    }
+
+    fn smokes(&self, all: &All<'a>) -> Vec<SmokeDraft> {
+        let checks = self.input.desired.smoke.iter().enumerate();
+        checks
+            .map(|(index, smoke)| SmokeDraft {
+                index,
+                smoke: smoke.clone(),
+                container: container_of(smoke, all),
+            })
+            .collect()
+    }
+
+    fn jobs(&self, all: &All<'a>) -> Vec<JobDraft> {
+        let Self { input, deploys, .. } = self;
+        let wanted = |name: &String, job: &Job| match job.when {
+            JobTime::FirstDeploy => !input.history.ran_jobs.contains(name),
+            JobTime::EachRelease => *deploys,
+            JobTime::ByHand => false,
+        };
+        let jobs = input.desired.jobs.iter();
+        jobs.filter(|(name, job)| wanted(name, job))
+            .filter_map(|(name, job)| Some(input.job_draft(name, job, all.get(&job.service)?)))
+            .collect()
+    }
+
+    /// Returns the jobs that have run to their end when this plan is done.
+    pub(super) fn jobs_then(&self) -> BTreeSet<String> {
+        let ran = self.input.history.ran_jobs.iter().cloned();
+        let runs = self.steps.iter().filter_map(|step| {
+            let Action::Job(draft) = &step.action else {
+                return None;
+            };
+            Some(draft.name.clone())
+        });
+        ran.chain(runs).collect()
+    }
+}
+
+impl super::services::Input<'_> {
+    /// Says what a job runs in.
+    pub(super) fn job_draft(&self, name: &str, job: &Job, one: &Examined<'_>) -> JobDraft {
+        let attempt = self.history.next_attempt;
+        let label = format!("{name}-{attempt}");
+        JobDraft {
+            name: name.to_owned(),
+            one_off: self.one_off(one, &format!("job-{name}"), &job.run, &label, job.timeout),
+        }
+    }
+}
+
+fn container_of(smoke: &Smoke, all: &BTreeMap<&ServiceName, Examined<'_>>) -> Option<String> {
+    match &smoke.probe {
+        SmokeProbe::Exec { service, .. } => Some(all.get(service)?.container_name.clone()),
+        SmokeProbe::Http { .. } | SmokeProbe::Tcp(_) => None,
+    }
+}

@@ -1,0 +1,559 @@
+//! Plans what guards the data and the visitors of a deploy: maintenance page, writers stopped,
+//! backups, migrations; and holds a deploy whose code does not fit the data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::action::{
+    Action, BackupDraft, ContainerRef, Lower, MigrationDraft, OneOff, Phase, Raise,
+};
+use super::diff::{Origin, Remedy};
+use super::examined::Examined;
+use super::order::Planner;
+use super::services::{Input, reference};
+use super::{Hold, Schema, Unreleased};
+use crate::desired::backups::{Backup, BackupName};
+use crate::desired::maintenance::{During, Maintenance};
+use crate::desired::migrations::Migration;
+use crate::desired::{DesiredState, ServiceName, StackName};
+use crate::engine::model::ContainerState;
+use crate::maintenance::Owner;
+
+/// Services as they were examined.
+pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
+
+/// A migration that has to be run.
+#[derive(Clone)]
+pub(super) struct Due<'a> {
+    index: usize,
+    migration: &'a Migration,
+    mark: String,
+    /// What its status command said before a killed attempt began it.
+    before: Option<String>,
+}
+
+impl<'a> Planner<'a> {
+    /// Finds out which migrations are due, and holds code that does not fit the data.
+    pub(super) fn look_at_data(&mut self, all: &All<'a>) {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let mut due = Vec::new();
+        for (index, migration) in desired.migrations.iter().enumerate() {
+            let Some(one) = all.get(&migration.service) else {
+                continue;
+            };
+            let mark = self.mark(index, migration, one);
+            let doubt = history.doubt.as_ref().filter(|doubt| doubt.mark == mark);
+            let before = doubt.and_then(|doubt| doubt.before.clone());
+            if doubt.is_some() || self.is_ahead(&mark) {
+                due.push(Due {
+                    index,
+                    migration,
+                    mark,
+                    before,
+                });
+            }
+        }
+        self.hold_doubt(&due);
+        self.due = due;
+        let schema = &history.schema;
+        let wanted = self.wanted_schema(all);
+        if let Some(wanted) = wanted.filter(|wanted| *wanted < schema.attempt) {
+            let live = schema.attempt;
+            if !self.accepts(live) {
+                self.holds.push(Hold::SchemaDiffers { live, wanted });
+            }
+        }
+    }
+
+    /// Returns whether a migration has not been run on the data as it is.
+    fn is_ahead(&self, mark: &str) -> bool {
+        let history = self.input.history;
+        if history.schema.marks.contains(mark) {
+            return false;
+        }
+        // Code that ran before: data that is older wants its migration again, newer data not.
+        let known = history.past_schemas.iter();
+        let mut known = known.filter(|past| past.marks.contains(mark));
+        known
+            .next()
+            .is_none_or(|past| past.attempt > history.schema.attempt)
+    }
+
+    /// Returns the form of the data that the wanted code was released with; `None` = it is new
+    /// here, or there is no telling.
+    fn wanted_schema(&self, all: &All<'a>) -> Option<u64> {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let marks: BTreeSet<String> = desired
+            .migrations
+            .iter()
+            .enumerate()
+            .filter_map(|(index, migration)| {
+                let one = all.get(&migration.service)?;
+                Some(self.mark(index, migration, one))
+            })
+            .collect();
+        if marks.is_empty() || marks.is_subset(&history.schema.marks) {
+            return None;
+        }
+        let past = history.past_schemas.iter();
+        past.filter(|past| marks.is_subset(&past.marks))
+            .map(|past| past.attempt)
+            .next()
+    }
+
+    /// Returns whether Git says that the code may run on the data as the attempt `live` made it.
+    fn accepts(&self, live: u64) -> bool {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let release = history.release.as_ref().map(|release| &release.id);
+        desired.accept_schema.as_ref().is_some_and(|accepted| {
+            let number = accepted.split('-').next().unwrap_or(accepted);
+            number == live.to_string()
+                || release.is_some_and(|id| id.to_string() == *accepted || number == id.attempt.to_string())
+        })
+    }
+
+    /// Holds everything while nobody knows what a migration has done, unless this very plan finds
+    /// it out, or a person has committed something new after seeing it fail.
+    fn hold_doubt(&mut self, due: &[Due<'_>]) {
+        let history = self.input.history;
+        let Some(doubt) = &history.doubt else { return };
+        let resumed = due.iter().any(|due| due.mark == doubt.mark);
+        let mended = !doubt.killed && !due.is_empty();
+        if !resumed && !mended {
+            self.holds.push(Hold::MigrationInDoubt {
+                attempt: doubt.attempt,
+                restore: restore_commands(&self.input.desired.stack, &history.guards),
+            });
+        }
+    }
+
+    /// Knows a migration again by its image, its command and its service.
+    fn mark(&self, index: usize, migration: &Migration, one: &Examined<'_>) -> String {
+        let image = self.input.image_identity(one.service);
+        let said = (index, &image, &migration.service, &migration.run);
+        let bytes = serde_json::to_vec(&said).unwrap_or_default();
+        let digest = self.input.context.key.digest(&bytes).to_string();
+        digest.get(..16).unwrap_or(&digest).to_owned()
+    }
+
+    /// Returns whether the plan puts something in place that Git has changed: what a backup and
+    /// the maintenance page are for. Mending what somebody changed by hand is not.
+    fn is_deploy(&self, all: &All<'a>) -> bool {
+        let by_git = |one: &Examined<'_>| {
+            matches!(one.remedy, Some(Remedy::Create | Remedy::Replace))
+                && one
+                    .reasons
+                    .iter()
+                    .any(|reason| reason.origin != Origin::Drift)
+        };
+        !self.due.is_empty() || all.values().any(by_git)
+    }
+
+    /// Plans the maintenance page, the stop of the writers and the backups.
+    pub(super) fn guard(&mut self, all: &All<'a>) {
+        self.remove_left_one_offs();
+        let deploys = self.is_deploy(all);
+        self.deploys = deploys;
+        let mut before = self.ground.clone();
+        if let Some(raise) = self.raise(deploys) {
+            let action = Action::MaintainOn(Box::new(raise));
+            before = vec![self.push(Phase::Guard, action, &[], before)];
+        }
+        let stops = self.stops(all, &before);
+        if !stops.is_empty() {
+            before = stops;
+        }
+        let backups = if deploys && !self.goes_on() {
+            self.backups(all)
+        } else {
+            Vec::new()
+        };
+        let steps: Vec<u32> = backups
+            .into_iter()
+            .map(|draft| {
+                let action = Action::Backup(Box::new(draft));
+                self.push(Phase::Guard, action, &[], before.clone())
+            })
+            .collect();
+        self.ground = if steps.is_empty() { before } else { steps };
+    }
+
+    /// Returns how the maintenance page is switched on, if it is to be.
+    fn raise(&mut self, deploys: bool) -> Option<Raise> {
+        let Input {
+            desired,
+            observed,
+            history,
+            context,
+        } = self.input;
+        let maintenance = desired.maintenance.as_ref()?;
+        let flag = observed.maintenance.as_ref();
+        self.tell_of_flag(maintenance);
+        let (stack, instance) = (desired.stack.clone(), context.instance.to_owned());
+        let (owner, reason) = if let Some(reason) = &maintenance.on {
+            (Owner::Git { stack, instance }, reason.clone())
+        } else {
+            let during = match maintenance.during {
+                During::Deploy => deploys,
+                During::Migrate => !self.due.is_empty(),
+                During::Never => false,
+            };
+            // Before the first release there is nobody to be shown a page.
+            if !during || history.release.is_none() {
+                return None;
+            }
+            let attempt = history.next_attempt;
+            let owner = Owner::Attempt {
+                stack,
+                instance,
+                attempt,
+            };
+            let revision = desired.commit.revision.short();
+            (owner, format!("deploy of {revision}"))
+        };
+        if let Some(flag) = flag {
+            // Ours of an attempt that was killed or held is taken down at the end of this one.
+            self.raised = is_ours(&flag.owner, &desired.stack, context.instance)
+                .then(|| flag.owner.clone());
+            return None;
+        }
+        self.raised = Some(owner.clone());
+        Some(Raise {
+            maintenance: maintenance.clone(),
+            page: desired.maintenance_page.clone(),
+            owner,
+            reason,
+        })
+    }
+
+    fn tell_of_flag(&mut self, maintenance: &Maintenance) {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let Some(flag) = &observed.maintenance else {
+            return;
+        };
+        let since = flag.since.map_or(context.now, Timestamp::as_second);
+        let age = u64::try_from(context.now.saturating_sub(since)).unwrap_or(0);
+        if !is_ours(&flag.owner, &desired.stack, context.instance) {
+            self.holds.push(Hold::MaintenanceByHand {
+                flag: maintenance.flag.display().to_string(),
+                by: flag.owner.to_string(),
+            });
+        }
+        if age > maintenance.alarm_after.as_secs() {
+            self.holds.push(Hold::MaintenanceForgotten {
+                flag: maintenance.flag.display().to_string(),
+                by: flag.owner.to_string(),
+                minutes: age / 60,
+            });
+        }
+    }
+
+    /// Returns how the maintenance page is switched off, if it is on and ours and nobody wants it.
+    pub(super) fn lower(&self) -> Option<Lower> {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let maintenance = desired.maintenance.as_ref()?;
+        if maintenance.on.is_some() {
+            return None;
+        }
+        let there = observed.maintenance.as_ref().map(|flag| &flag.owner);
+        let there = there.filter(|owner| is_ours(owner, &desired.stack, context.instance));
+        let owner = self.raised.as_ref().or(there)?;
+        Some(Lower {
+            maintenance: maintenance.clone(),
+            owner: owner.clone(),
+        })
+    }
+
+    /// Stops the services that write to the data which is about to be migrated.
+    fn stops(&mut self, all: &All<'a>, before: &[u32]) -> Vec<u32> {
+        let named = self.due.iter().flat_map(|due| &due.migration.stop).collect();
+        self.stop_all(&named, all, before)
+    }
+
+    /// Stops those of the services that run.
+    pub(super) fn stop_all(
+        &mut self,
+        named: &BTreeSet<&'a ServiceName>,
+        all: &All<'a>,
+        before: &[u32],
+    ) -> Vec<u32> {
+        let mut steps = Vec::new();
+        for name in named {
+            let Some((name, one)) = all.get_key_value(name) else {
+                continue;
+            };
+            let Some(holder) = one.holder else { continue };
+            if !matches!(
+                holder.state,
+                ContainerState::Running | ContainerState::Restarting | ContainerState::Paused
+            ) {
+                continue;
+            }
+            let action = Action::Stop {
+                service: (*name).clone(),
+                container: reference(holder),
+            };
+            steps.push(self.push(Phase::Guard, action, &[], before.to_vec()));
+            self.stopped.insert(name);
+        }
+        steps
+    }
+
+    /// Returns the backups that a deploy begins with.
+    fn backups(&self, all: &All<'a>) -> Vec<BackupDraft> {
+        let Input {
+            desired, observed, ..
+        } = self.input;
+        let wanted = desired.backups.iter();
+        wanted
+            .filter(|(_, backup)| backup.before_deploy)
+            // A new host has no data yet, and a backup of nothing is none.
+            .filter(|(name, backup)| {
+                self.input.history.release.is_some() || self.has_data(name, backup, all, observed)
+            })
+            .map(|(name, backup)| self.input.backup_draft(name, backup))
+            .collect()
+    }
+
+    /// Returns whether the plan goes on with a migration that a killed attempt began: a backup of
+    /// now would have the half-migrated data in it, and the one from before is there.
+    fn goes_on(&self) -> bool {
+        let doubt = self.input.history.doubt.as_ref();
+        doubt.is_some_and(|doubt| self.due.iter().any(|due| due.mark == doubt.mark))
+            && !self.input.history.guards.is_empty()
+    }
+
+    fn has_data(
+        &self,
+        name: &BackupName,
+        backup: &Backup,
+        all: &All<'a>,
+        observed: &crate::observe::ObservedState,
+    ) -> bool {
+        match backup.source.service() {
+            Some(service) => all.get(service).is_some_and(|one| one.holder.is_some()),
+            None => observed.sources.contains(name),
+        }
+    }
+
+    /// Returns the services whose image migrates.
+    pub(super) fn due_services(&self) -> BTreeSet<&'a ServiceName> {
+        self.due.iter().map(|due| &due.migration.service).collect()
+    }
+
+    /// Returns the services that must be there before a migration can run.
+    pub(super) fn needed_by_migrations(&self) -> BTreeSet<&'a ServiceName> {
+        let services = &self.input.desired.services;
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<&ServiceName> =
+            self.due.iter().map(|due| &due.migration.service).collect();
+        while let Some(service) = open.pop().and_then(|name| services.get(name)) {
+            let more = service.depends_on.keys().filter(|name| needed.insert(*name));
+            open.extend(more);
+        }
+        needed
+    }
+
+    /// Plans the migrations, after what they need is there.
+    pub(super) fn migrate(&mut self, all: &All<'a>) {
+        for due in self.due.clone() {
+            let Some(one) = all.get(&due.migration.service) else {
+                continue;
+            };
+            let mut after = self.ground.clone();
+            after.extend(self.dependencies(one, all));
+            let draft = self.migration(&due, one);
+            let action = Action::Migrate(Box::new(draft));
+            let step = self.push(Phase::Migrate, action, &[], after);
+            self.ground = vec![step];
+            if !due.migration.compatible {
+                self.migrations.push(step);
+            }
+        }
+    }
+
+    fn migration(&self, due: &Due<'_>, one: &Examined<'_>) -> MigrationDraft {
+        let migration = due.migration;
+        let within = migration.timeout;
+        let what = format!("migrate-{}", due.index + 1);
+        let one_off = |what: &str, run: &[String], job: &str| {
+            self.input.one_off(one, what, run, job, within)
+        };
+        MigrationDraft {
+            one_off: one_off(&what, &migration.run, &due.mark),
+            mark: due.mark.clone(),
+            compatible: migration.compatible,
+            transactional: migration.transactional,
+            status: migration
+                .status
+                .as_ref()
+                .map(|run| one_off(&format!("{what}-status"), run, &format!("{}-status", due.mark))),
+            before: due.before.clone(),
+            restores: migration.restore_on_failed_migration,
+            backups: self.input.guards(),
+            taken: if self.goes_on() {
+                self.input.history.guards.clone()
+            } else {
+                BTreeMap::new()
+            },
+        }
+    }
+
+    /// Returns the form that the data has when this plan is done.
+    pub(super) fn schema_then(&self, all: &All<'a>) -> Schema {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let marks = desired.migrations.iter().enumerate();
+        let marks = marks.filter_map(|(index, migration)| {
+            let one = all.get(&migration.service)?;
+            Some(self.mark(index, migration, one))
+        });
+        let attempt = if self.migrations.is_empty() {
+            history.schema.attempt
+        } else {
+            history.next_attempt
+        };
+        Schema {
+            attempt,
+            marks: marks.collect(),
+        }
+    }
+
+    /// Removes one-off containers of killed attempts, but not one that this plan goes on with.
+    fn remove_left_one_offs(&mut self) {
+        let goes_on: BTreeSet<String> = self.due.iter().map(|due| due.mark.clone()).collect();
+        let left: Vec<ContainerRef> = self.input.one_offs(&goes_on).map(reference).collect();
+        for container in left {
+            let why = super::RemoveReason::HalfMade;
+            let action = Action::Remove { container, why };
+            let step = self.push(Phase::Prepare, action, &[], Vec::new());
+            self.ground.push(step);
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Returns what earlier attempts have made of the data, if the last release can't work with it.
+    pub(super) fn unreleased(&self) -> Option<Unreleased> {
+        let history = self.history;
+        let released = history.release.as_ref()?;
+        let moved = history.schema.attempt != released.schema.attempt || history.doubt.is_some();
+        moved.then(|| Unreleased {
+            guards: history.guards.clone(),
+        })
+    }
+
+    /// Returns the backups that a deploy begins with.
+    fn guards(&self) -> Vec<BackupDraft> {
+        let wanted = self.desired.backups.iter();
+        wanted
+            .filter(|(_, backup)| backup.before_deploy)
+            .map(|(name, backup)| self.backup_draft(name, backup))
+            .collect()
+    }
+
+    /// Says which backup is to be taken, and where its tools are.
+    pub(super) fn backup_draft(&self, name: &BackupName, backup: &Backup) -> BackupDraft {
+        let history = self.history;
+        let released = history.release.iter();
+        let mut guards: BTreeSet<String> = history.guards.values().cloned().collect();
+        guards.extend(released.flat_map(|release| release.backups.values().cloned()));
+        BackupDraft {
+            name: name.clone(),
+            backup: backup.clone(),
+            container: self.tools_of(backup),
+            schema: history.schema.clone(),
+            release: history.release.as_ref().map(|release| release.id.clone()),
+            guards,
+            zone: self.desired.time_zone.clone(),
+        }
+    }
+
+    /// Returns the name of the container in which the tools of a backup run.
+    pub(super) fn tools_of(&self, backup: &Backup) -> Option<String> {
+        tools_of(self.desired, backup)
+    }
+
+    /// Says what a one-off container of a service is made from: the service's own image,
+    /// environment, networks and mounts, without what makes it the service.
+    pub(super) fn one_off(
+        &self,
+        one: &Examined<'_>,
+        what: &str,
+        run: &[String],
+        job: &str,
+        within: std::time::Duration,
+    ) -> OneOff {
+        use crate::engine::model::Restart;
+        use crate::labels;
+        let mut spec = self.container_spec(one);
+        spec.command = Some(run.to_vec());
+        spec.restart = Restart::No;
+        spec.healthcheck = Some(crate::engine::model::Healthcheck::none());
+        spec.ports.clear();
+        // It must not be found under the service's name by those who want to be served.
+        spec.networks.values_mut().for_each(|endpoint| endpoint.aliases.clear());
+        spec.labels.insert(labels::ONEOFF.to_owned(), "True".to_owned());
+        spec.labels.insert(labels::JOB.to_owned(), job.to_owned());
+        OneOff {
+            service: one.name.clone(),
+            name: format!("{}-{}-{what}", self.desired.stack, one.name),
+            spec,
+            run: run.to_vec(),
+            within,
+        }
+    }
+}
+
+/// Returns the name of the container in which the tools of a backup run, if any are needed.
+pub fn tools_of(desired: &DesiredState, backup: &Backup) -> Option<String> {
+    let name = backup.source.service()?;
+    let (name, service) = desired.services.get_key_value(name)?;
+    Some(super::services::container_name(
+        &desired.stack,
+        name,
+        service,
+    ))
+}
+
+/// Returns whether this installation has switched the page on for this stack.
+pub(super) fn is_ours(owner: &Owner, stack: &StackName, instance: &str) -> bool {
+    match owner {
+        Owner::Attempt {
+            stack: of,
+            instance: by,
+            ..
+        }
+        | Owner::Git {
+            stack: of,
+            instance: by,
+        } => of == stack && by == instance,
+        Owner::Person { .. } | Owner::Unknown => false,
+    }
+}
+
+/// Returns the commands that put backups back, one a line.
+pub fn restore_commands(stack: &StackName, backups: &BTreeMap<String, String>) -> Vec<String> {
+    backups
+        .iter()
+        .map(|(name, file)| format!("moored backup restore {name} {file} --stack {stack}"))
+        .collect()
+}
