@@ -119,7 +119,12 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
     let of_error = |error: &PassError| match error {
         PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) => Trouble::Remote,
         // Only a commit mends these, or a person at the host.
-        PassError::Load(LoadError::State(_) | LoadError::Read(_) | LoadError::Record(_))
+        PassError::Load(
+            LoadError::State(_)
+            | LoadError::Read(_)
+            | LoadError::Record(_)
+            | LoadError::Pinned { .. },
+        )
         | PassError::Record(_)
         | PassError::Maintenance(_) => Trouble::None,
         PassError::Load(LoadError::Engine(_)) | PassError::Engine(_) | PassError::Busy(_) => {

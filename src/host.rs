@@ -258,12 +258,15 @@ fn engine_lock(engine: &str) -> PathBuf {
     Path::new(LOCK_DIR).join(format!("moored-{name}.lock"))
 }
 
+/// Returns the name of this machine.
+pub fn name() -> String {
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().into_owned()
+}
+
 /// Returns what this process says of itself to one that finds the lock taken.
 fn holder(state_dir: &Path) -> String {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
+    let host = name();
     let started = SystemClock
         .now()
         .strftime("%Y-%m-%d %H:%M:%S UTC")

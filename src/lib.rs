@@ -34,6 +34,7 @@ pub mod probe;
 pub mod reconcile;
 pub mod record;
 pub mod report;
+pub mod rollback;
 pub mod secret;
 pub mod source;
 pub mod stacks;

@@ -10,15 +10,16 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 
 use crate::config::{Repository, StackSource};
-use crate::desired::{self, DesiredState, HostFiles, manifest};
+use crate::desired::{self, DesiredState, HostFiles, StackName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::EngineError;
 use crate::events::Event;
 use crate::host::View;
 use crate::labels;
 use crate::lock::{Lock, LockError};
+use crate::plan::Pin;
 use crate::record::RecordError;
-use crate::source::{self, ReadError, RepoPath, SourceError, Tree};
+use crate::source::{self, Changes, ReadError, RepoPath, Revision, SourceError, Tree};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,29 @@ pub enum LoadError {
     /// The engine could not be asked what is left of a stack that is gone.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// A stack is pinned to a commit that can't be read.
+    #[error(
+        "stack {stack} is {pin}, and that commit can't be read: {source}\n  hint: nothing is \
+         changed; moored retry --stack {stack} lifts the pin"
+    )]
+    Pinned {
+        /// Which stack.
+        stack: StackName,
+        /// Its pin.
+        pin: Box<Pin>,
+        /// Why it can't be read.
+        source: ReadError,
+    },
+}
+
+/// A stack as one commit has it.
+pub struct AtRevision {
+    /// Directory of its manifest.
+    pub dir: String,
+    /// What the commit wants.
+    pub desired: Result<DesiredState, LoadError>,
+    /// What the commit stores at every path that loading it asked for.
+    pub files: Changes,
 }
 
 /// What was loaded, by the directory of the manifest.
@@ -52,29 +76,32 @@ pub type Loaded = BTreeMap<String, Result<DesiredState, LoadError>>;
 /// The state repository can't be fetched or read at all.
 pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> {
     view.forget_host_files();
+    let mut pinned = load_pinned(view)?;
+    if let Some(name) = only
+        && let Some(one) = pinned.take(name)
+    {
+        // Git has no say in it, so it need not be asked.
+        return Ok([one].into());
+    }
     let mut loaded = Loaded::new();
     let by_branch = by_branch(view);
     let branches = by_branch.len();
     for (branch, wanted) in by_branch {
-        let tree = match (fetch(view, &branch).await, &wanted) {
-            (Ok(tree), _) => tree,
+        match (load_branch(view, &branch, wanted.as_deref()).await, wanted) {
+            (Ok(stacks), _) => loaded.extend(stacks),
             // Other branches have nothing to do with it.
             (Err(LoadError::Source(error)), Some(dirs)) if branches > 1 => {
                 let refuse = |dir: &String| (dir.clone(), Err(LoadError::Source(error.clone())));
                 loaded.extend(dirs.iter().map(refuse));
-                continue;
+            }
+            // Nor has a stack that does not follow it.
+            (Err(error), _) if only.is_none() && !pinned.0.is_empty() => {
+                loaded.insert(format!("branch {branch}"), Err(error));
             }
             (Err(error), _) => return Err(error),
-        };
-        let dirs = match wanted {
-            Some(dirs) => dirs,
-            None => every_stack(&tree)?,
-        };
-        for dir in dirs {
-            let desired = load_one(view, &tree, &dir);
-            loaded.insert(if dir.is_empty() { ".".to_owned() } else { dir }, desired);
         }
     }
+    pinned.replace(&mut loaded);
     refuse_doubles(&mut loaded);
     report_gone(view, &mut loaded).await?;
     match only {
@@ -83,8 +110,127 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
     }
 }
 
+async fn load_branch(
+    view: &View,
+    branch: &str,
+    wanted: Option<&[String]>,
+) -> Result<Loaded, LoadError> {
+    let tree = {
+        let mirror = lock_mirror(view).await?;
+        fetch(view, branch, &mirror).await?
+    };
+    let dirs = match wanted {
+        Some(dirs) => dirs.to_vec(),
+        None => every_stack(&tree)?,
+    };
+    let load = |dir: String| {
+        let desired = load_one(view, &tree, &dir);
+        (if dir.is_empty() { ".".to_owned() } else { dir }, desired)
+    };
+    Ok(dirs.into_iter().map(load).collect())
+}
+
+/// The stacks that are kept at a release of theirs, by name: their directory, and what the pinned
+/// commit wants.
+struct PinnedStacks(BTreeMap<StackName, (String, Result<DesiredState, LoadError>)>);
+
+fn load_pinned(view: &View) -> Result<PinnedStacks, LoadError> {
+    let pins = match &view.record {
+        Some(record) => record.pins()?,
+        None => BTreeMap::new(),
+    };
+    let load = |(stack, pin): (StackName, Pin)| {
+        let revision = &pin.release.revision;
+        let found = find(view, revision, &stack)
+            .and_then(|dir| dir.map(|dir| at_revision(view, revision, &dir)).transpose());
+        let (dir, desired) = match found {
+            Ok(Some(found)) => (found.dir, found.desired),
+            Ok(None) => {
+                let message = format!("no directory of the settings has stack {stack} as {pin}");
+                let hint = format!("moored retry --stack {stack} lifts the pin");
+                let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
+                (stack.to_string(), Err(Diagnostics::from(found).into()))
+            }
+            Err(source) => {
+                let (stack, pin) = (stack.clone(), Box::new(pin));
+                (
+                    stack.to_string(),
+                    Err(LoadError::Pinned { stack, pin, source }),
+                )
+            }
+        };
+        (stack, (dir, desired))
+    };
+    Ok(PinnedStacks(pins.into_iter().map(load).collect()))
+}
+
+impl PinnedStacks {
+    /// Takes out the stack of this name or directory.
+    fn take(&mut self, name: &str) -> Option<(String, Result<DesiredState, LoadError>)> {
+        let is_it = |stack: &StackName, dir: &str| stack.as_str() == name || dir == name;
+        let stack = self.0.iter().find(|(stack, (dir, _))| is_it(stack, dir));
+        let stack = stack.map(|(stack, _)| stack.clone())?;
+        self.0.remove(&stack)
+    }
+
+    /// Puts the pinned stacks in the place of what Git says of them now.
+    fn replace(self, loaded: &mut Loaded) {
+        loaded.retain(|_, desired| {
+            let stack = desired.as_ref().map(|desired| &desired.stack);
+            !stack.is_ok_and(|stack| self.0.contains_key(stack))
+        });
+        loaded.extend(self.0.into_values());
+    }
+}
+
+/// Returns the directory of a stack at a revision that the mirror has, among those that the
+/// settings name; none when it has none there.
+///
+/// # Errors
+/// The commit can't be read.
+pub fn find(
+    view: &View,
+    revision: &Revision,
+    stack: &StackName,
+) -> Result<Option<String>, ReadError> {
+    let tree = Tree::at_commit(&view.mirror(), revision)?;
+    let dirs: Vec<String> = match &view.config.stacks {
+        Some(sources) => sources
+            .iter()
+            .map(|source| source.dir().to_owned())
+            .collect(),
+        None => manifests(&tree)?,
+    };
+    let is_it = |dir: &String| {
+        let path = RepoPath::new(dir).and_then(|dir| dir.join(manifest::FILE_NAME));
+        let text = path.ok().and_then(|path| tree.read(&path).ok());
+        let manifest = text.and_then(|text| manifest::parse(dir, &text).ok());
+        manifest.is_some_and(|manifest| manifest.stack == *stack)
+    };
+    Ok(dirs.into_iter().find(is_it))
+}
+
+/// Loads the stack in a directory at a revision that the mirror has.
+///
+/// # Errors
+/// The commit can't be read.
+pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevision, ReadError> {
+    // A tree of its own: it notes what is asked of it.
+    let tree = Tree::at_commit(&view.mirror(), revision)?;
+    let desired = load_one(view, &tree, dir);
+    let files = tree.asked().into_iter().map(|path| {
+        let stored = tree.stored(&path)?;
+        Ok((path, stored))
+    });
+    Ok(AtRevision {
+        dir: if dir.is_empty() { "." } else { dir }.to_owned(),
+        desired,
+        files: files.collect::<Result<_, _>>()?,
+    })
+}
+
 /// Returns the branches to fetch with their directories; `None` = every stack on the branch.
-fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
+pub fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
     let default = &view.config.repository.branch;
     let Some(sources) = &view.config.stacks else {
         return [(default.clone(), None)].into();
@@ -101,14 +247,18 @@ fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
     branches
 }
 
-async fn fetch(view: &View, branch: &str) -> Result<Tree, LoadError> {
+/// Waits for the mirror's lock: whoever fetches, writes a commit there or pushes it has it.
+///
+/// # Errors
+/// It is taken all the time, or can't be used.
+pub async fn lock_mirror(view: &View) -> Result<Lock, LoadError> {
     /// A little more than a fetch may take at most.
     const PATIENCE: usize = 1300;
     const BETWEEN_TRIES: Duration = Duration::from_millis(100);
     let path = view.config.state_dir.join("mirror.lock");
     let holder = format!("process {}", std::process::id());
     // A plan asked for by hand and the controller's pass may both want to fetch.
-    let _lock = (|| async { Lock::take(&path, "the mirror of the state repository", &holder) })
+    let lock = (|| async { Lock::take(&path, "the mirror of the state repository", &holder) })
         .retry(
             ConstantBuilder::default()
                 .with_delay(BETWEEN_TRIES)
@@ -116,6 +266,14 @@ async fn fetch(view: &View, branch: &str) -> Result<Tree, LoadError> {
         )
         .when(|error| matches!(error, LockError::Taken { .. }))
         .await?;
+    Ok(lock)
+}
+
+/// Brings a branch into the mirror, whose lock the caller shows, and opens its newest commit.
+///
+/// # Errors
+/// It can't be fetched or read.
+pub async fn fetch(view: &View, branch: &str, _mirror: &Lock) -> Result<Tree, LoadError> {
     let repository = Repository {
         branch: branch.to_owned(),
         ..view.config.repository.clone()
@@ -138,7 +296,7 @@ async fn fetch(view: &View, branch: &str) -> Result<Tree, LoadError> {
 }
 
 fn every_stack(tree: &Tree) -> Result<Vec<String>, LoadError> {
-    let found = tree.find_named(manifest::FILE_NAME)?;
+    let found = manifests(tree)?;
     if found.is_empty() {
         let commit = tree
             .commit()
@@ -150,6 +308,15 @@ fn every_stack(tree: &Tree) -> Result<Vec<String>, LoadError> {
             Diagnostics::from(Diagnostic::file(manifest::FILE_NAME, message).hint(hint)).into(),
         );
     }
+    Ok(found)
+}
+
+/// Returns the directories that have a manifest.
+///
+/// # Errors
+/// The tree can't be read.
+pub fn manifests(tree: &Tree) -> Result<Vec<String>, ReadError> {
+    let found = tree.find_named(manifest::FILE_NAME)?;
     let dir = |path: &RepoPath| path.parent().map(|dir| dir.to_string()).unwrap_or_default();
     Ok(found.iter().map(dir).collect())
 }

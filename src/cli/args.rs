@@ -77,7 +77,7 @@ pub(super) enum Command {
         limit: usize,
     },
 
-    /// Let a held revision be tried once more at the next pass
+    /// Let a held revision be tried once more at the next pass, and lift a pin
     Retry {
         /// Only this stack, by its name
         #[arg(long)]
@@ -99,6 +99,26 @@ pub(super) enum Command {
         /// Of which stack, by its name or directory; needed where there are several
         #[arg(long)]
         stack: Option<String>,
+    },
+
+    /// Go back to an earlier release: by a commit that is pushed, or by a pin on this host
+    ///
+    /// The commit puts the files that the stack is made of back to what they were at the release,
+    /// on top of the branch; the next pass deploys it. Where it can't be pushed, the commands to do
+    /// it by hand are printed, and nothing has changed.
+    Rollback {
+        /// Which stack, by its name [default: the only one]
+        stack: Option<String>,
+        /// To this release: 17-4f2a9c1, an attempt number, the beginning of a commit, or an image
+        /// tag that only it ran [default: the last healthy one before what Git says now]
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        /// Pin this host to the release, without Git, until: moored retry
+        #[arg(long)]
+        hold: bool,
+        /// Make the commit, and print how to push it by hand
+        #[arg(long)]
+        no_push: bool,
     },
 
     /// Print a completion script for a shell

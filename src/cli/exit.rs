@@ -6,6 +6,7 @@ use crate::host::HostError;
 use crate::journal::Outcome;
 use crate::pass::{ByStack, Looked, PassError, Passed};
 use crate::plan::{Plan, Weight};
+use crate::rollback::{RollbackError, Way};
 use crate::source::SourceError;
 use crate::stacks::LoadError;
 
@@ -113,20 +114,55 @@ fn of_holds(plan: &Plan) -> Exit {
 /// Returns the exit code of a pass that could not be made.
 pub(super) fn of_error(error: &PassError) -> Exit {
     match error {
-        PassError::Load(LoadError::State(_) | LoadError::Read(_)) => Exit::BadState,
+        PassError::Load(error) => of_load(error),
+        PassError::Engine(_) | PassError::Busy(_) => Exit::Unavailable,
+        PassError::Record(_) | PassError::Maintenance(_) => Exit::Failed,
+    }
+}
+
+/// Returns the exit code of a rollback.
+pub(super) fn of_way(way: &Way) -> Exit {
+    match way {
+        Way::Already { .. } | Way::Pushed(_) | Way::NotPushed(_) | Way::Pinned(_) => Exit::Done,
+        Way::Refused(..) => Exit::Unavailable,
+    }
+}
+
+/// Returns the exit code of a rollback that could not be made.
+pub(super) fn of_rollback(error: &RollbackError) -> Exit {
+    match error {
+        RollbackError::WhichStack { .. }
+        | RollbackError::UnknownStack { .. }
+        | RollbackError::UnknownRelease { .. }
+        | RollbackError::Ambiguous { .. } => Exit::Usage,
+        RollbackError::NothingReleased
+        | RollbackError::NoneEarlier { .. }
+        | RollbackError::Lost { .. }
+        | RollbackError::Unreadable { .. }
+        | RollbackError::Elsewhere { .. }
+        | RollbackError::Commit(_)
+        | RollbackError::Record(_) => Exit::Failed,
+        RollbackError::NotInSettings { .. }
+        | RollbackError::NotLoadable { .. }
+        | RollbackError::NowhereInGit { .. }
+        | RollbackError::Read(_) => Exit::BadState,
+        RollbackError::NoGit { source, .. } | RollbackError::Load(source) => of_load(source),
+        RollbackError::Push(_) => Exit::Unavailable,
+    }
+}
+
+fn of_load(error: &LoadError) -> Exit {
+    match error {
+        LoadError::State(_) | LoadError::Read(_) | LoadError::Pinned { .. } => Exit::BadState,
         // These are found on use, but it is the settings that are wrong.
-        PassError::Load(LoadError::Source(
+        LoadError::Source(
             SourceError::Unsupported { .. }
             | SourceError::CredentialsInUrl { .. }
             | SourceError::InvalidBranch { .. }
             | SourceError::AuthFile { .. },
-        )) => Exit::Usage,
-        PassError::Load(LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Engine(_))
-        | PassError::Engine(_)
-        | PassError::Busy(_) => Exit::Unavailable,
-        PassError::Load(LoadError::Record(_))
-        | PassError::Record(_)
-        | PassError::Maintenance(_) => Exit::Failed,
+        ) => Exit::Usage,
+        LoadError::Source(_) | LoadError::Mirror(_) | LoadError::Engine(_) => Exit::Unavailable,
+        LoadError::Record(_) => Exit::Failed,
     }
 }
 

@@ -9,6 +9,7 @@ mod exit;
 mod look;
 mod pass;
 mod retry;
+mod rollback;
 mod run;
 
 pub use exit::Exit;

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, backup, by_hand, look, pass, retry};
+use super::{Exit, backup, by_hand, look, pass, retry, rollback};
 use crate::config::{self};
 use crate::events::Events;
 use crate::report::Console;
@@ -72,6 +72,15 @@ fn work(arguments: Arguments) -> Exit {
             Command::Backup(command) => backup::backup(&cli, command).await,
             Command::Maintenance(command) => by_hand::maintenance(&cli, command).await,
             Command::Job { name, stack } => by_hand::job(&cli, stack.as_deref(), &name).await,
+            Command::Rollback {
+                stack,
+                to,
+                hold,
+                no_push,
+            } => {
+                let ask = rollback::ask(stack.as_deref(), to.as_deref(), hold, !no_push);
+                rollback::rollback(&cli, &ask).await
+            }
             Command::Completions { shell } => Ok(completions(shell)),
         }
     });

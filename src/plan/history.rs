@@ -118,6 +118,13 @@ impl fmt::Display for ReleaseId {
     }
 }
 
+impl Pin {
+    /// Returns what it means for its stack, for people.
+    pub fn notice(&self, stack: &str) -> String {
+        format!("{self}: Git is not followed; lift with: moored retry --stack {stack}")
+    }
+}
+
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.strftime("%Y-%m-%d %H:%M UTC");

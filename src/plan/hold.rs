@@ -282,10 +282,7 @@ impl fmt::Display for Hold {
                     None => "there is none".to_owned(),
                 }
             ),
-            Self::Pinned { stack, pin } => write!(
-                f,
-                "{pin}: Git is not followed; lift with: moored retry --stack {stack}"
-            ),
+            Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
             Self::DoesNotSettle { times } => write!(
                 f,
                 "this revision was put in place {times} times within an hour and does not stay; \

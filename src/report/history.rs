@@ -11,7 +11,7 @@ use crate::desired::{ServiceName, StackName};
 use crate::host::View;
 use crate::journal::{Note, Outcome};
 use crate::pass::PassError;
-use crate::plan::{Release, ReleasedImage};
+use crate::plan::{Pin, Release, ReleasedImage};
 use crate::record::{Attempt, Record};
 use crate::source::Revision;
 use crate::table;
@@ -46,27 +46,35 @@ pub struct AttemptLine {
 }
 
 /// The attempts of all stacks, newest first.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(transparent)]
-pub struct HistoryReport(pub BTreeMap<String, Vec<AttemptLine>>);
+pub struct HistoryReport {
+    /// By stack.
+    pub attempts: BTreeMap<String, Vec<AttemptLine>>,
+    /// The releases that stacks are kept at, whatever Git says.
+    #[serde(skip)]
+    pub pins: BTreeMap<String, Pin>,
+}
 
 /// Returns the last `limit` attempts of every stack, or of the one that is named.
 ///
 /// # Errors
 /// The record can't be read.
 pub fn history(view: &View, only: Option<&str>, limit: usize) -> Result<HistoryReport, PassError> {
+    let mut report = HistoryReport::default();
     let Some(record) = &view.record else {
-        return Ok(HistoryReport(BTreeMap::new()));
+        return Ok(report);
     };
-    let mut stacks = BTreeMap::new();
     for stack in stacks_of(record, only)? {
         let attempts = record.attempts(&stack, limit)?.into_iter();
         let lines: Result<_, _> = attempts
             .map(|one| AttemptLine::new(&stack, one, record))
             .collect();
-        stacks.insert(stack.to_string(), lines?);
+        report.attempts.insert(stack.to_string(), lines?);
+        let pin = record.pin(&stack)?;
+        (report.pins).extend(pin.map(|pin| (stack.to_string(), pin)));
     }
-    Ok(HistoryReport(stacks))
+    Ok(report)
 }
 
 impl AttemptLine {
@@ -106,10 +114,12 @@ impl AttemptLine {
 
 impl Report for HistoryReport {
     fn text(&self) -> String {
-        if self.0.is_empty() {
+        if self.attempts.is_empty() {
             return "nothing has been released on this host yet\n".to_owned();
         }
-        let texts = self.0.iter().map(|(stack, attempts)| {
+        let texts = self.attempts.iter().map(|(stack, attempts)| {
+            let pin = self.pins.get(stack);
+            let pin = pin.map_or_else(String::new, |pin| format!("  {}", pin.notice(stack)));
             let header = [
                 "  #", "version", "commit", "began", "took", "outcome", "author", "backup", "notes",
             ];
@@ -130,7 +140,7 @@ impl Report for HistoryReport {
                 ]
             });
             let rows = std::iter::once(header.map(str::to_owned)).chain(rows);
-            format!("{stack}\n{}", table::aligned(rows))
+            format!("{stack}{pin}\n{}", table::aligned(rows))
         });
         texts.collect::<Vec<_>>().join("\n")
     }

@@ -5,6 +5,7 @@ mod console;
 mod drift;
 mod history;
 mod passes;
+mod rollback;
 mod status;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
@@ -12,6 +13,7 @@ pub use console::Console;
 pub use drift::DriftReport;
 pub use passes::{PassReport, PlanReport};
 pub use history::{HistoryReport, history};
+pub use rollback::RollbackReport;
 pub use status::{RetryReport, StatusReport, status};
 
 use crate::secret::Redactor;

@@ -96,7 +96,8 @@ fn failed(dir: &str, error: &PassError) -> StackResult {
             | LoadError::Mirror(_)
             | LoadError::Read(_)
             | LoadError::Record(_)
-            | LoadError::Engine(_),
+            | LoadError::Engine(_)
+            | LoadError::Pinned { .. },
         )
         | PassError::Engine(_)
         | PassError::Busy(_)

@@ -13,7 +13,7 @@ use crate::engine::model::{Container, ContainerState, Health};
 use crate::host::View;
 use crate::journal::Outcome;
 use crate::pass::PassError;
-use crate::plan::{ReleaseId, is_aside, is_incoming};
+use crate::plan::{Pin, ReleaseId, is_aside, is_incoming};
 use crate::record::Record;
 use crate::{labels, observe, table};
 
@@ -35,6 +35,8 @@ pub struct StackStatus {
     pub last_attempt: Option<AttemptLine>,
     /// Whether the last attempt's revision is held.
     pub held: bool,
+    /// The release that it is kept at, whatever Git says.
+    pub pinned: Option<Pin>,
 }
 
 /// What the container of a service does now.
@@ -114,6 +116,7 @@ async fn stack_status(
             .map(|last| AttemptLine::new(stack, last, record))
             .transpose()?,
         held: history.failed.is_some(),
+        pinned: history.pin,
     })
 }
 
@@ -184,6 +187,9 @@ impl StackStatus {
         if self.held {
             text.push_str("  held          until a new commit, a revert, or: moored retry\n");
         }
+        if let Some(pin) = &self.pinned {
+            text = format!("{text}  held          {}\n", pin.notice(&self.stack));
+        }
         text
     }
 }
@@ -213,17 +219,35 @@ pub(super) fn took(milliseconds: i64) -> String {
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
-/// The stacks whose held revision may be tried again.
-#[derive(Serialize)]
+/// The stacks whose held revision may be tried again, or whose pin was lifted.
+#[derive(Default, Serialize)]
 #[serde(transparent)]
-pub struct RetryReport(pub Vec<String>);
+pub struct RetryReport {
+    freed: Vec<String>,
+    /// What they were pinned to.
+    #[serde(skip)]
+    pins: BTreeMap<String, Pin>,
+}
+
+impl RetryReport {
+    /// Adds a stack, with the pin that was lifted.
+    pub fn add(&mut self, stack: &StackName, pin: Option<Pin>) {
+        self.freed.push(stack.to_string());
+        self.pins.extend(pin.map(|pin| (stack.to_string(), pin)));
+    }
+}
 
 impl Report for RetryReport {
     fn text(&self) -> String {
-        if self.0.is_empty() {
+        if self.freed.is_empty() {
             return "nothing is held\n".to_owned();
         }
-        let line = |stack: &String| format!("{stack}  is tried again at the next pass\n");
-        self.0.iter().map(line).collect()
+        let line = |stack: &String| match self.pins.get(stack) {
+            Some(pin) => {
+                format!("{stack}  is not {pin} any more: Git is followed again at the next pass\n")
+            }
+            None => format!("{stack}  is tried again at the next pass\n"),
+        };
+        self.freed.iter().map(line).collect()
     }
 }

@@ -89,6 +89,12 @@ pub fn set_aside(mirror: &Path) -> Result<(), SourceError> {
     rename(mirror, &aside)
 }
 
+/// Returns what the last fetch found at a branch; none before the first.
+pub fn fetched(mirror: &Path, branch: &str) -> Option<Revision> {
+    let found = open(mirror).and_then(|mirror| stored(&mirror, &branch::reference(branch)));
+    found.ok().flatten().map(Revision::from)
+}
+
 fn attempt_afresh(
     path: &Path,
     request: &Request,

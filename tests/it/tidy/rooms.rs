@@ -19,7 +19,7 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("source", &[]),
     ("engine", &[]),
     ("desired", &["source", "engine"]),
@@ -48,7 +48,13 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("host", &["source", "engine", "events", "record", "execute"]),
     (
         "stacks",
-        &["source", "engine", "desired", "events", "record", "host"],
+        &[
+            "source", "engine", "desired", "plan", "events", "record", "host",
+        ],
+    ),
+    (
+        "rollback",
+        &["source", "desired", "plan", "record", "host", "stacks"],
     ),
     (
         "pass",
@@ -60,7 +66,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
         "report",
         &[
             "source", "engine", "desired", "observe", "plan", "events", "journal", "record",
-            "host", "stacks", "pass",
+            "host", "stacks", "rollback", "pass",
         ],
     ),
     (
@@ -96,6 +102,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "report",
             "host",
             "stacks",
+            "rollback",
             "pass",
             "reconcile",
             "controller",
