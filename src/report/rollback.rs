@@ -196,8 +196,8 @@ impl Report for RollbackReport {
                 line("", &format!("  {command}"));
             }
         }
-        for next in self.next() {
-            line("next", &next);
+        for (what, next) in self.next() {
+            line(what, &next);
         }
         text
     }
@@ -208,19 +208,22 @@ impl RollbackReport {
         self.branch.as_deref().unwrap_or("the branch")
     }
 
-    /// Returns what happens next, and what to do for it.
-    fn next(&self) -> Vec<String> {
-        let stack = &self.stack;
-        let deploys = "the controller's next pass deploys it; moored reconcile does it now";
+    /// Returns what happens next and what to do for it, and what stands in the way.
+    fn next(&self) -> Vec<(&'static str, String)> {
+        let (stack, release) = (&self.stack, &self.release);
         let pin = self.pinned.as_ref().map(|pin| pin.notice(stack.as_str()));
-        match self.way {
-            Word::Already | Word::Pushed => vec![pin.unwrap_or_else(|| deploys.to_owned())],
-            Word::Pinned => vec![deploys.to_owned()].into_iter().chain(pin).collect(),
-            Word::NotPushed | Word::Refused => {
-                let release = &self.release;
-                let hold = format!("moored rollback {stack} --to {release} --hold");
-                vec![pin.unwrap_or_else(|| format!("{hold} pins this host meanwhile"))]
-            }
-        }
+        let deploys = "the controller's next pass deploys it; moored reconcile does it now";
+        let meanwhile =
+            format!("moored rollback {stack} --to {release} --hold pins this host meanwhile");
+        let next = match self.way {
+            Word::Already | Word::Pushed if pin.is_some() => None,
+            Word::Already | Word::Pushed | Word::Pinned => Some(deploys.to_owned()),
+            Word::NotPushed | Word::Refused if pin.is_some() => None,
+            Word::NotPushed | Word::Refused => Some(meanwhile),
+        };
+        let next = next.map(|next| ("next", next));
+        next.into_iter()
+            .chain(pin.map(|pin| ("held", pin)))
+            .collect()
     }
 }

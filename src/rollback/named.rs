@@ -154,10 +154,13 @@ mod tests {
             .values_mut()
             .for_each(|image| image.id.push('x'));
         for to in ["v1", "shop:v1"] {
+            let text = find(&stack, &past, to).unwrap_err().to_string();
             insta::allow_duplicates! {
-                insta::assert_snapshot!(
-                    find(&stack, &past, to).unwrap_err().to_string().replace(to, "NAME"), @""
-                );
+                insta::assert_snapshot!(text.replace(to, "NAME"), @r#"
+                "NAME" is the name of several releases that differ; name one:
+                    2-4f2a000  1970-01-01 00:00 UTC  change 2
+                    1-4f2b000  1970-01-01 00:00 UTC  change 1
+                "#);
             }
         }
         let past = [released(2, "4f2a1", "a"), released(1, "4f2a2", "b")];
@@ -182,6 +185,14 @@ mod tests {
         ] {
             assert!(found(to).is_err(), "{to}");
         }
-        insta::assert_snapshot!(found("v9").unwrap_err(), @"");
+        insta::assert_snapshot!(found("v9").unwrap_err(), @r#"
+        stack shop has no release "v9"; the last ones are:
+            1234-9abc000  1970-01-01 00:00 UTC  change 1234
+            20-abcd100  1970-01-01 00:00 UTC  change 20
+            18-4f2a9c1  1970-01-01 00:00 UTC  change 18
+            17-4f2a9c1  1970-01-01 00:00 UTC  change 17
+            12-4f2b000  1970-01-01 00:00 UTC  change 12
+            4-1234000  1970-01-01 00:00 UTC  change 4
+        "#);
     }
 }

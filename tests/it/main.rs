@@ -17,6 +17,8 @@ mod journal_replay;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod rollback;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod source;
