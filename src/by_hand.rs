@@ -18,6 +18,7 @@ use crate::maintenance::{self, Flag, MaintenanceError, Owner, Page, SwitchedOn, 
 use crate::pass::{PassError, Passed};
 use crate::plan::{Context, Kind, Plan, Restoring, Schema};
 use crate::record::RecordError;
+use crate::stacks::LoadError;
 use crate::{execute, plan, reconcile, stacks};
 
 /// Time for a pass of the controller to come to an end: a deploy with its backup and migration.
@@ -57,37 +58,61 @@ pub struct Stack<'a> {
     _lock: Option<Lock>,
 }
 
+/// What a stack is taken to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum As {
+    /// What Git says now; where that can't be had, what was released last.
+    InGit,
+    /// What was released last, so that it fits what runs; what Git says before the first release.
+    Released,
+}
+
 /// Loads the stack of this name; without one there must be a single stack on the host.
-///
-/// What Git says now counts; where Git can't be reached, what the last release was made of.
 ///
 /// # Errors
 /// There is no such stack, or not a single one, or it can't be loaded.
-pub async fn stack<'a>(host: &'a Host, name: Option<&str>) -> Result<Stack<'a>, ByHandError> {
-    let loaded = stacks::load(&host.view, name).await;
-    let mut loaded: Vec<_> = loaded.map_err(PassError::from)?.into_iter().collect();
-    let names = || -> Vec<String> { loaded.iter().map(|(dir, _)| dir.clone()).collect() };
+pub async fn stack<'a>(
+    host: &'a Host,
+    name: Option<&str>,
+    taken: As,
+) -> Result<Stack<'a>, ByHandError> {
+    let in_git = async || stacks::load(&host.view, name).await;
+    let released = || stacks::released(&host.view, name);
+    let loaded = match taken {
+        As::InGit => match in_git().await {
+            Err(unreachable @ (LoadError::Source(_) | LoadError::Mirror(_))) => {
+                let found = released().map_err(PassError::from)?;
+                if found.is_empty() {
+                    return Err(PassError::from(unreachable).into());
+                }
+                found
+            }
+            loaded => loaded.map_err(PassError::from)?,
+        },
+        As::Released => match released() {
+            Ok(found) if !found.is_empty() => found,
+            Ok(_) | Err(_) => in_git().await.map_err(PassError::from)?,
+        },
+    };
+    let mut loaded: Vec<_> = loaded.into_iter().collect();
     if loaded.len() > 1 {
+        let dirs: Vec<&str> = loaded.iter().map(|(dir, _)| dir.as_str()).collect();
         return Err(ByHandError::Refused(format!(
             "there are several stacks here; say which one: --stack with one of {}",
-            names().join(", ")
+            dirs.join(", ")
         )));
     }
     let Some((_, desired)) = loaded.pop() else {
         return Err(ByHandError::Refused("there is no stack here".to_owned()));
     };
     let desired = desired.map_err(PassError::from)?;
-    host.view.redactor.learn(desired.secrets.iter().cloned());
-    Ok(Stack {
-        host,
-        desired,
-        _lock: None,
-    })
+    Ok(Stack::of(host, desired))
 }
 
 impl<'a> Stack<'a> {
     /// Takes a stack that was loaded already.
     pub fn of(host: &'a Host, desired: DesiredState) -> Self {
+        host.view.redactor.learn(desired.secrets.iter().cloned());
         Self {
             host,
             desired,

@@ -229,6 +229,33 @@ pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevi
     })
 }
 
+/// Loads the stacks of this host as they were released last, without asking Git; `only` names one
+/// of them. A stack that has no release is left out.
+///
+/// # Errors
+/// A commit is not there any more, or the record can't be read.
+pub fn released(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> {
+    view.forget_host_files();
+    let mut loaded = Loaded::new();
+    let Some(record) = &view.record else {
+        return Ok(loaded);
+    };
+    for stack in record.stacks()? {
+        let Some(release) = record.last_release(&stack)? else {
+            continue;
+        };
+        let revision = &release.id.revision;
+        let Some(dir) = find(view, revision, &stack)? else {
+            continue;
+        };
+        let found = at_revision(view, revision, &dir)?;
+        if only.is_none_or(|only| only == stack.as_str() || only == found.dir) {
+            loaded.insert(found.dir, found.desired);
+        }
+    }
+    Ok(loaded)
+}
+
 /// Returns the branches to fetch with their directories; `None` = every stack on the branch.
 pub fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
     let default = &view.config.repository.branch;

@@ -4,7 +4,7 @@ use super::args::BackupCommand;
 use super::context::{Cli, Failure};
 use super::{Exit, beside, exit};
 use crate::backup::{Drilled, Listed};
-use crate::by_hand::{ByHandError, Stack};
+use crate::by_hand::{As, ByHandError, Stack};
 use crate::desired::backups::{Backup, BackupName};
 use crate::report::{BackupLine, BackupReport, PassReport};
 
@@ -52,7 +52,7 @@ async fn each(
     work: impl AsyncFn(&Stack<'_>, &BackupName, &Backup) -> Result<BackupLine, ByHandError>,
 ) -> Result<Exit, Failure> {
     let host = beside::open(cli).await?;
-    let stack = beside::stack(&host, stack).await?;
+    let stack = beside::stack(&host, stack, As::InGit).await?;
     let stack = stack.locked().await.map_err(beside::failure)?;
     let mut report = BackupReport::new(&stack.desired.stack, done);
     let mut exit = Exit::Done;
@@ -71,7 +71,7 @@ async fn each(
 
 async fn list(cli: &Cli, stack: Option<&str>, only: Option<&str>) -> Result<Exit, Failure> {
     let host = beside::open(cli).await?;
-    let stack = beside::stack(&host, stack).await?;
+    let stack = beside::stack(&host, stack, As::InGit).await?;
     let mut report = BackupReport::new(&stack.desired.stack, "there are none");
     for (name, backup) in stack.backups(only).map_err(beside::failure)? {
         for one in stack.list(name, backup).map_err(beside::failure)? {
@@ -91,7 +91,7 @@ async fn restore(
     safety: bool,
 ) -> Result<Exit, Failure> {
     let host = beside::open(cli).await?;
-    let stack = beside::stack(&host, stack).await?;
+    let stack = beside::stack(&host, stack, As::Released).await?;
     let stack = stack.locked().await.map_err(beside::failure)?;
     let found = stack.backups(Some(only)).map_err(beside::failure)?;
     let Some((name, backup)) = found.first().map(|(name, backup)| ((*name).clone(), (*backup).clone()))

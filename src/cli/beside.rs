@@ -2,7 +2,7 @@
 
 use super::context::{Cli, Failure, host_failure};
 use super::{Exit, exit};
-use crate::by_hand::{self, ByHandError, Stack};
+use crate::by_hand::{self, As, ByHandError, Stack};
 use crate::host::Host;
 
 pub(super) async fn open(cli: &Cli) -> Result<Host, Failure> {
@@ -12,8 +12,12 @@ pub(super) async fn open(cli: &Cli) -> Result<Host, Failure> {
     host.await.map_err(|error| host_failure(&error))
 }
 
-pub(super) async fn stack<'a>(host: &'a Host, name: Option<&str>) -> Result<Stack<'a>, Failure> {
-    by_hand::stack(host, name).await.map_err(failure)
+pub(super) async fn stack<'a>(
+    host: &'a Host,
+    name: Option<&str>,
+    taken: As,
+) -> Result<Stack<'a>, Failure> {
+    by_hand::stack(host, name, taken).await.map_err(failure)
 }
 
 pub(super) fn failure(error: ByHandError) -> Failure {

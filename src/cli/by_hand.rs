@@ -3,6 +3,7 @@
 use super::args::MaintenanceCommand;
 use super::context::{Cli, Failure};
 use super::{Exit, beside, exit};
+use crate::by_hand::As;
 use crate::config;
 use crate::maintenance::{Owner, SwitchedOn};
 use crate::report::{MaintenanceReport, PassReport};
@@ -14,7 +15,7 @@ pub(super) async fn maintenance(
     let host = beside::open(cli).await?;
     let report = match command {
         MaintenanceCommand::On { stack, reason } => {
-            let stack = beside::stack(&host, stack.as_deref()).await?;
+            let stack = beside::stack(&host, stack.as_deref(), As::InGit).await?;
             let who = config::person();
             let who = who.unwrap_or_else(|| "somebody".to_owned());
             let on = stack.maintenance_on(who, reason).await.map_err(beside::failure)?;
@@ -26,7 +27,7 @@ pub(super) async fn maintenance(
             MaintenanceReport { stack, on: true, by }
         }
         MaintenanceCommand::Off { stack } => {
-            let stack = beside::stack(&host, stack.as_deref()).await?;
+            let stack = beside::stack(&host, stack.as_deref(), As::InGit).await?;
             let there = stack.maintenance_off().await.map_err(beside::failure)?;
             let stack = stack.desired.stack.to_string();
             let by = there.map(|flag| flag.owner);
@@ -44,7 +45,7 @@ pub(super) async fn maintenance(
 
 pub(super) async fn job(cli: &Cli, stack: Option<&str>, name: &str) -> Result<Exit, Failure> {
     let host = beside::open(cli).await?;
-    let stack = beside::stack(&host, stack).await?;
+    let stack = beside::stack(&host, stack, As::Released).await?;
     let stack = stack.locked().await.map_err(beside::failure)?;
     let dir = stack.desired.stack.to_string();
     let ran = stack.run_job(name).await.map_err(beside::failure)?;
