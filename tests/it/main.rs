@@ -3,6 +3,8 @@
 #[cfg(test)] // For clippy: what lies in here is test code.
 mod checks;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod diagnostics;
