@@ -9,7 +9,9 @@ use super::rows::table_name;
 use super::swap::{BEFORE, CLEAN, COUNT, CREATE, DRESS, DRILL, SCRATCH, SWAP};
 use super::{Tools, words};
 use crate::backup::BackupError;
+use crate::backup::error::io;
 use crate::backup::transfer::Call;
+use crate::files::{self, Mode};
 use crate::secret::Sensitive;
 
 /// A dump, and what must be in it.
@@ -36,18 +38,22 @@ struct Names {
     live: String,
     scratch: String,
     before: String,
+    /// Says of a scratch database which restore made it.
+    token: String,
 }
 
 /// The server cuts longer names off.
 const LONGEST: usize = 63;
 
 impl Names {
-    fn new(live: &str, scratch: &str) -> Self {
-        Self {
+    fn new(live: &str, scratch: &str) -> Result<Self, BackupError> {
+        let random = files::random_bytes(8).map_err(io("read", Path::new("/dev/urandom")))?;
+        Ok(Self {
+            token: format!("moored {}", hex::encode(random)),
             scratch: with_end(live, scratch),
             before: with_end(live, BEFORE),
             live: live.to_owned(),
-        }
+        })
     }
 }
 
@@ -56,7 +62,7 @@ fn with_end(name: &str, end: &str) -> String {
     if name.len() + end.len() <= LONGEST {
         return format!("{name}{end}");
     }
-    let digest = crate::files::digest(name.as_bytes(), crate::files::Mode::Plain);
+    let digest = files::digest(name.as_bytes(), Mode::Plain);
     let digits = digest.get(..8).unwrap_or_default();
     let room = LONGEST - end.len() - digits.len();
     let cut = (0..=room).rev().find(|at| name.is_char_boundary(*at));
@@ -70,7 +76,7 @@ pub(in crate::backup) async fn restore(
     tools: &Tools<'_>,
     dump: &Dump<'_>,
 ) -> Result<Owners, BackupError> {
-    let names = Names::new(tools.connection.database(), SCRATCH);
+    let names = Names::new(tools.connection.database(), SCRATCH)?;
     let owners = match fill(tools, &names, dump).await {
         Ok(owners) => owners,
         Err(error) => return Err(clean_up(tools, &names, error).await),
@@ -93,7 +99,7 @@ pub(in crate::backup) async fn drill(
     dump: &Dump<'_>,
     query: Option<&str>,
 ) -> Result<Option<String>, BackupError> {
-    let names = Names::new(tools.connection.database(), DRILL);
+    let names = Names::new(tools.connection.database(), DRILL)?;
     let drilled = async {
         fill(tools, &names, dump).await?;
         match query {
@@ -171,6 +177,15 @@ impl Tools<'_> {
         self.admin("clean up after a restore", CLEAN, names).await
     }
 
+    /// Returns the variables for another database, under the name by which the programs of a killed
+    /// restore are known.
+    fn env_of(&self, database: &str) -> BTreeMap<String, Sensitive> {
+        let mut env = self.connection.env_of(database);
+        let name = with_end(self.connection.database(), SCRATCH);
+        env.insert("PGAPPNAME".to_owned(), Sensitive::new(name));
+        env
+    }
+
     async fn load(
         &self,
         dump: &Dump<'_>,
@@ -184,7 +199,7 @@ impl Tools<'_> {
         // Without a database pg_restore writes SQL; a connection string of one word only takes
         // its parts from the environment.
         command.extend(words(&["--dbname", &conninfo(database)]));
-        let env = self.connection.env_of(database);
+        let env = self.env_of(database);
         let call = Call {
             doing: "restore the dump",
             command: &command,
@@ -212,6 +227,7 @@ impl Tools<'_> {
             format!("--set=live={}", names.live),
             format!("--set=scratch={}", names.scratch),
             format!("--set=before={}", names.before),
+            format!("--set=token={}", names.token),
         ];
         self.psql(doing, script, beside, &variables).await.map(drop)
     }
@@ -260,7 +276,7 @@ impl Tools<'_> {
             "--set=ON_ERROR_STOP=1",
         ]);
         command.extend_from_slice(variables);
-        let mut env = self.connection.env_of(database);
+        let mut env = self.env_of(database);
         env.insert("PGCLIENTENCODING".to_owned(), Sensitive::new("UTF8"));
         let call = Call {
             doing,

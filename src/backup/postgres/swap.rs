@@ -1,5 +1,5 @@
-//! The SQL of a restore, for `psql` with its variables `live`, `scratch` and `before`, connected
-//! to another database of the server.
+//! The SQL of a restore, for `psql` with its variables `live`, `scratch`, `before` and `token`,
+//! connected to another database of the server.
 //!
 //! `:'x'` and `:"x"` are quoted by `psql`; what is put together by the server is quoted by
 //! `format`. `\gexec` runs every value of a result as a statement of its own.
@@ -11,9 +11,20 @@ pub(super) const BEFORE: &str = "_moored_before";
 /// The database of a drill.
 pub(super) const DRILL: &str = "_moored_drill";
 
-/// Undoes, or finishes, what a killed restore left: the live database takes connections, and the
-/// others are gone. The one from before is dropped only where its successor is there.
+/// Undoes, or finishes, what a killed restore left: its programs in the container have ended, the
+/// live database takes connections, and the others are gone. The one from before is dropped only
+/// where its successor is there.
 pub(super) const CLEAN: &str = r"
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid() \g /dev/null
+DO $$ BEGIN
+  FOR i IN 1..100 LOOP
+    PERFORM pg_stat_clear_snapshot();
+    EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity
+      WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid());
+    PERFORM pg_sleep(0.1);
+  END LOOP;
+END $$;
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', datname) FROM pg_database
   WHERE datname = :'live' AND NOT datallowconn
     AND EXISTS (SELECT FROM pg_database WHERE datname = :'scratch') \gexec
@@ -26,7 +37,7 @@ SELECT format('DROP DATABASE %I', datname) FROM pg_database
 
 /// Makes the empty scratch database like the live one, or as the server does it where that is
 /// missing.
-pub(super) const CREATE: &str = r"
+pub(super) const CREATE: &str = r#"
 SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L',
     :'scratch', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype)
   || CASE to_jsonb(d) ->> 'datlocprovider'
@@ -38,10 +49,11 @@ SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COL
 UNION ALL
 SELECT format('CREATE DATABASE %I TEMPLATE template0', :'scratch')
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'live') \gexec
-";
+COMMENT ON DATABASE :"scratch" IS :'token';
+"#;
 
-/// Gives the scratch database what belongs to a database and is in no dump: rights, settings and
-/// its comment. Settings that are lists are kept quoted by the server already (`dumputils.c`).
+/// Gives the scratch database what belongs to a database and is in no dump: rights and settings;
+/// its comment is our token until the swap. Settings that are lists are kept quoted by the server already (`dumputils.c`).
 pub(super) const DRESS: &str = r"
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'scratch') FROM pg_database
   WHERE datname = :'live' AND datacl IS NOT NULL \gexec
@@ -58,19 +70,25 @@ SELECT CASE s.setrole WHEN 0 THEN format('ALTER DATABASE %I', :'scratch')
      THEN substr(c, strpos(c, '=') + 1) ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END
   FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
   WHERE d.datname = :'live' \gexec
-SELECT format('COMMENT ON DATABASE %I IS %L', :'scratch', shobj_description(oid, 'pg_database'))
-  FROM pg_database WHERE datname = :'live'
-    AND shobj_description(oid, 'pg_database') IS NOT NULL \gexec
 ";
 
 /// Puts the scratch database in the place of the live one, in one transaction, and drops the one
 /// from before. Renaming waits some seconds for those who were thrown out to be gone.
+///
+/// A `psql` of a killed restore may come late, when another restore is at work: a scratch database
+/// with another token is none of its business, and it divides by zero.
 pub(super) const SWAP: &str = r#"
+SELECT 1 / count(*) FROM pg_database
+  WHERE datname = :'scratch' AND shobj_description(oid, 'pg_database') = :'token' \g /dev/null
 SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname) FROM pg_database
   WHERE datname = :'live' \gexec
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname IN (:'live', :'scratch') AND pid <> pg_backend_pid() \g /dev/null
 BEGIN;
+SELECT 1 / count(*) FROM pg_database
+  WHERE datname = :'scratch' AND shobj_description(oid, 'pg_database') = :'token' \g /dev/null
+SELECT format('COMMENT ON DATABASE %I IS %L', :'scratch',
+    (SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :'live')) \gexec
 SELECT format('ALTER DATABASE %I RENAME TO %I', datname, :'before') FROM pg_database
   WHERE datname = :'live' \gexec
 ALTER DATABASE :"scratch" RENAME TO :"live";

@@ -4,6 +4,7 @@ mod archive;
 mod catalogue;
 mod inside;
 mod keep;
+mod postgres;
 mod sqlite;
 mod sqlite_restore;
 mod torn;
@@ -33,6 +34,7 @@ pub(super) struct Stage {
     pub(super) zone: TimeZone,
     pub(super) now: Timestamp,
     pub(super) told: Mutex<Vec<Progress>>,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// The source and everything else of a backup, but where it goes.
@@ -59,6 +61,11 @@ impl Stage {
             zone: TimeZone::get("Europe/Berlin").unwrap(),
             now: "2026-02-11T13:03:02Z".parse().unwrap(),
             told: Mutex::default(),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap(),
         }
     }
 
@@ -88,12 +95,7 @@ impl Stage {
             now: self.now,
             progress: &progress,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(run(&work))
+        self.runtime.block_on(run(&work))
     }
 
     pub(super) fn take(&self) -> Result<Manifest, BackupError> {
