@@ -182,7 +182,7 @@ fn a_backup_whose_file_is_gone_or_cut_off_is_not_counted() {
 #[test]
 fn thirty_failures_remove_nothing() {
     let (mut stage, _) = four();
-    std::fs::write(stage.live("prod.db"), "").unwrap();
+    put(stage.live("prod.db"), "");
     let before = stage.names();
     for _ in 0..30 {
         stage.later(24);

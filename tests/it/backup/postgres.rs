@@ -216,7 +216,7 @@ fn a_restore_swaps_databases_and_keeps_what_no_dump_has() {
          GRANT SELECT ON users TO reader; REVOKE ALL ON DATABASE app FROM PUBLIC;
          GRANT CONNECT ON DATABASE app TO reader WITH GRANT OPTION;
          ALTER DATABASE app SET search_path TO public, audit, \"odd name\";
-         ALTER DATABASE app SET work_mem TO '5MB'; ALTER ROLE reader IN DATABASE app SET timezone TO 'Asia/Tokyo';
+         ALTER DATABASE app SET work_mem TO '5MB'; ALTER ROLE reader IN DATABASE app SET datestyle TO 'German, DMY';
          COMMENT ON DATABASE app IS 'it''s ours';",
     );
     let seen = || {
@@ -289,7 +289,7 @@ fn a_restore_that_was_killed_is_finished_by_the_next() {
     let began = Instant::now();
     server.restore(&backup).unwrap();
     let whole = began.elapsed();
-    let steps = 24;
+    let steps = 14;
     let (mut old, mut new) = (0, 0);
     for step in 1..=steps {
         server.sql("DELETE FROM users WHERE id > 10");
@@ -307,7 +307,7 @@ fn a_restore_that_was_killed_is_finished_by_the_next() {
         assert_eq!(live().as_deref(), Ok("1000"), "{moment:?}");
         assert_eq!(server.databases(), "app postgres", "{moment:?}");
     }
-    assert!(old > 5 && new > 0, "{old} {new}");
+    assert!(old > 3 && new > 0, "{old} {new}");
 }
 
 /// What is left at the moments that a kill hardly ever meets.

@@ -43,6 +43,11 @@ fn the_live_file_stays_the_same_file_with_the_content_of_the_backup() {
             (1234, 2345, before.mode())
         );
         assert_eq!(users(&path), 50);
+        // Whoever owns the database must be able to open what belongs to it.
+        let owner = |name: &String| stage.live(name).metadata().unwrap().uid();
+        stage.taken();
+        let there = names(&stage.live(""));
+        assert!(there.iter().all(|name| owner(name) == 1234), "{there:?}");
         let live = Connection::open(&path).unwrap();
         assert_eq!(journal_mode(&live), mode);
         assert!(live.prepare("SELECT * FROM later").is_err());
@@ -171,4 +176,24 @@ fn a_drill_asks_a_scratch_copy_and_leaves_nothing() {
     }
     assert_eq!(stage.names(), before);
     assert_eq!(std::fs::read(stage.live("prod.db")).unwrap(), live);
+}
+
+#[test]
+fn a_query_without_an_end_is_cut_off() {
+    let mut stage = with_users(50);
+    let path = stage.live("prod.db");
+    let backup = stage.taken();
+    stage.change(json!({"sqlite": path, "timeout": "1s"}));
+    let wanted = Drill {
+        schedule: None,
+        query: Some("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n".to_owned()),
+        at_least: 1,
+    };
+    let began = std::time::Instant::now();
+    let error = stage
+        .with(async |work| drill(work, &backup, &wanted).await)
+        .unwrap_err();
+    assert!(matches!(error, BackupError::TimedOut { .. }), "{error}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!(stage.names().len(), 2);
 }

@@ -19,12 +19,13 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("source", &[]),
     ("engine", &[]),
     ("desired", &["source", "engine"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
+    ("backup", &["source", "engine", "desired"]),
     ("observe", &["source", "engine", "desired"]),
     ("plan", &["source", "engine", "desired", "observe"]),
     // What a pass tells while it works is told in the words of the plan.
@@ -38,6 +39,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "desired",
             "probe",
             "maintenance",
+            "backup",
             "observe",
             "plan",
             "events",
@@ -241,12 +243,16 @@ fn libraries_stay_in_their_rooms() {
         ("indicatif::", "src/report/"),
         ("comfy_table::", "src/table.rs"),
         ("cap_std::", "src/execute/files.rs"),
+        ("croner::", "src/desired/schedule.rs"),
+        ("tar::", "src/backup/"),
+        ("zstd::", "src/backup/"),
     ] {
-        // The form of a result is an argument of the command line too.
-        let homes: &[&str] = if library == "clap::" {
-            &[home, "src/report/mod.rs"]
-        } else {
-            &[home]
+        let homes: &[&str] = match library {
+            // The form of a result is an argument of the command line too.
+            "clap::" => &[home, "src/report/mod.rs"],
+            // Databases of others are backed up with the library that they are written with.
+            "rusqlite::" => &[home, "src/backup/sqlite.rs"],
+            _ => &[home],
         };
         findings.extend(strangers(library, homes));
         let here = files(home).iter().any(|file| file.code().contains(library));
