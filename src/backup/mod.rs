@@ -1,8 +1,8 @@
 //! Takes, verifies, lists, retains, restores and drills backups.
 //!
-//! [`take`] writes a backup and, once it is verified, its [`Manifest`] beside it. The manifests
+//! [`take()`] writes a backup and, once it is verified, its [`Manifest`] beside it. The manifests
 //! in a directory are the [`Catalogue`]: there is no other list, so that it survives the loss of
-//! our own state. [`retain`] removes what is no longer kept, [`verify`], [`restore`] and [`drill`]
+//! our own state. [`retain`] removes what is no longer kept, [`verify()`], [`restore()`] and [`drill()`]
 //! take a [`Listed`] one. [`sweep`] takes away what a killed process left.
 //!
 //! Kinds: `sqlite`, `postgres`, `files` (over `pack`, `unpack`), `command`. Pure: `keep`, `due`,

@@ -7,7 +7,7 @@ use super::postgres::{self, Dump, Owners, Tools};
 use super::sqlite::Nature;
 use super::verify::{other_kind, same, verify_within};
 use super::{BackupError, Content, Listed, Work, command, files, sqlite};
-use crate::desired::backups::Source;
+use crate::desired::backups::{Postgres, Source};
 
 /// What a restore has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,24 +44,8 @@ pub async fn restore(work: &Work<'_>, backup: &Listed) -> Result<Restored, Backu
             database(work, deadline, backup, into).await?;
             Ok(Restored::default())
         }
-        (Source::Postgres(source), Content::Postgres { rows, .. }) => {
-            let tools = Tools::new(work, source, deadline)?;
-            let dump = Dump {
-                path: &backup.path,
-                file: &manifest.file,
-                rows,
-            };
-            let owners = postgres::restore(&tools, &dump).await?;
-            Ok(Restored {
-                warnings: match owners {
-                    Owners::Kept => Vec::new(),
-                    Owners::Replaced => vec![
-                        "a role of the backup is not on this server: everything belongs to the \
-                         user that restored it, and rights were not restored"
-                            .to_owned(),
-                    ],
-                },
-            })
+        (Source::Postgres(source), Content::Postgres { .. }) => {
+            dump(work, deadline, backup, source).await
         }
         (Source::Files(paths), Content::Files { .. }) => {
             let inventory = files::inventory(manifest).ok_or_else(|| other_kind(work, backup))?;
@@ -88,6 +72,32 @@ pub async fn restore(work: &Work<'_>, backup: &Listed) -> Result<Restored, Backu
             | Content::Command {},
         ) => Err(other_kind(work, backup)),
     }
+}
+
+async fn dump(
+    work: &Work<'_>,
+    deadline: Deadline,
+    backup: &Listed,
+    source: &Postgres,
+) -> Result<Restored, BackupError> {
+    let Some(rows) = backup.manifest.content.rows() else {
+        return Err(other_kind(work, backup));
+    };
+    let tools = Tools::new(work, source, deadline)?;
+    let dump = Dump {
+        path: &backup.path,
+        file: &backup.manifest.file,
+        rows,
+    };
+    let warnings = match postgres::restore(&tools, &dump).await? {
+        Owners::Kept => Vec::new(),
+        Owners::Replaced => vec![
+            "a role of the backup is not on this server: everything belongs to the user that \
+             restored it, and rights were not restored"
+                .to_owned(),
+        ],
+    };
+    Ok(Restored { warnings })
 }
 
 /// Refuses a backup of another kind than the manifest's source is now.

@@ -249,7 +249,7 @@ fn a_backup_that_lacks_only_its_manifest_gets_it() {
             .len(),
         1
     );
-    assert_eq!(listed(&stage), [backup.manifest.file.clone()]);
+    assert_eq!(listed(&stage), std::slice::from_ref(&backup.manifest.file));
     assert!(own.exists() && !unplaced.exists());
 }
 
