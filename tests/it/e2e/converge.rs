@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
-use crate::support::docker_cli::docker;
+use crate::support::docker_cli::{docker, eventually};
 
 /// `web`, a `worker` that waits for it, and a `job` that comes before both.
 fn commit_three(stage: &Stage, message: &str, web: &str, worker: &str) -> String {
@@ -183,6 +183,10 @@ fn what_the_looking_commands_say_has_a_shape_for_programs() {
     assert_eq!(drift[0]["differences"][0]["reasons"][0], *reason);
     assert_eq!(drift[0]["error"], Value::Null);
 
+    // The pass did not wait for the engine's own verdict.
+    eventually("healthy", || {
+        stage.inspect("web", "{{.State.Health.Status}}") == "healthy"
+    });
     let status = stage
         .moored(&["status", "--format", "json"])
         .exits(0)
