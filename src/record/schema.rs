@@ -21,7 +21,7 @@ pub(super) const VERSION: i64 = 2;
 
 /// What leads from each version to the next; an empty database has version 0. One that was
 /// published is never changed.
-const MIGRATIONS: [&str; 2] = [TABLES, PINS_SCHEMAS_KINDS];
+pub(super) const MIGRATIONS: [&str; 2] = [TABLES, PINS_SCHEMAS_KINDS];
 
 /// Stacks that are kept at a release of theirs, whatever Git says; what an attempt was made for;
 /// the form that the data has at a release; when a backup was last proved by a drill.

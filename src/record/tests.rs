@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{Journal, Record, schema};
 use crate::journal::{Entry, Outcome};
 use crate::desired::migrations::OnFailure;
-use crate::plan::{Kind, Plan, Release, Schema};
+use crate::plan::{Kind, Pin, Plan, Release, ReleaseId, Schema};
 use crate::source::CommitInfo;
 
 fn plan(stack: &str, attempt: u64) -> Plan {
@@ -133,6 +133,87 @@ fn old_attempts_go_and_the_last_release_stays() {
         .collect();
     assert_eq!(kept, [6, 5, 4, 3]);
     assert_eq!(record.last_release(&stack).unwrap().unwrap().id.attempt, 5);
+}
+
+/// Makes a database as version 1 of the format left it, with one attempt.
+fn old_database(dir: &std::path::Path) {
+    let connection = Connection::open(dir.join(schema::FILE_NAME)).unwrap();
+    connection.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    let rows = format!(
+        "INSERT INTO meta VALUES ('instance', 'abc');
+         INSERT INTO attempts VALUES ('a', 1, '{}', 's', 'a', 0, '', '{{\"restarts\":{{}},\"starts\":[]}}');
+         INSERT INTO entries VALUES ('a', 1, 1, 0, '{{\"entry\":\"began\",\"steps\":0}}');
+         PRAGMA user_version = 1;",
+        "1".repeat(40)
+    );
+    connection.execute_batch(&rows).unwrap();
+}
+
+#[test]
+fn an_older_format_is_brought_forward() {
+    let dir = tempfile::tempdir().unwrap();
+    old_database(dir.path());
+    let record = Record::open_existing(dir.path()).unwrap().unwrap();
+    assert_eq!(record.instance(), "abc", "the same installation");
+    let stack = plan("a", 1).stack;
+    assert_eq!(record.attempts(&stack, 10).unwrap().len(), 1);
+    assert_eq!(record.pins().unwrap().len(), 0);
+    let version = |record: &Record| -> i64 {
+        let connection = record.lock();
+        connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(version(&record), schema::VERSION);
+    assert_eq!(
+        usize::try_from(schema::VERSION),
+        Ok(schema::MIGRATIONS.len())
+    );
+    // Once more finds nothing to do.
+    assert_eq!(version(&Record::open(dir.path()).unwrap()), schema::VERSION);
+}
+
+#[test]
+fn processes_that_find_an_old_format_at_once_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    old_database(dir.path());
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                barrier.wait();
+                let record = Record::open(dir.path()).unwrap();
+                assert_eq!(record.instance(), "abc");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_pin_is_kept_until_it_is_lifted() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    let (stack, other) = (plan("a", 1).stack, plan("b", 1).stack);
+    let pin = |attempt, by: Option<&str>| Pin {
+        release: ReleaseId {
+            attempt,
+            revision: "1".repeat(40).parse().unwrap(),
+        },
+        since: Timestamp::from_second(1_767_225_600).unwrap(),
+        by: by.map(str::to_owned),
+    };
+    record.set_pin(&stack, &pin(1, None)).unwrap();
+    record.set_pin(&stack, &pin(2, Some("ada"))).unwrap();
+    let again = Record::open(dir.path()).unwrap();
+    assert_eq!(again.pin(&stack).unwrap(), Some(pin(2, Some("ada"))));
+    assert_eq!(again.pin(&other).unwrap(), None);
+    assert_eq!(
+        again.history(&stack).unwrap().pin,
+        Some(pin(2, Some("ada")))
+    );
+    assert_eq!(again.lift_pin(&other).unwrap(), None);
+    assert_eq!(again.lift_pin(&stack).unwrap(), Some(pin(2, Some("ada"))));
+    assert_eq!(record.pins().unwrap().len(), 0);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod failure;
 mod kill;
 mod readiness;
 mod registry;
+mod rollback;
 mod safety;
 mod second;
 mod secrets;
