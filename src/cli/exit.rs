@@ -146,7 +146,7 @@ pub(super) fn of_rollback(error: &RollbackError) -> Exit {
         | RollbackError::NotLoadable { .. }
         | RollbackError::NowhereInGit { .. }
         | RollbackError::Read(_) => Exit::BadState,
-        RollbackError::NoGit { source, .. } | RollbackError::Load(source) => of_load(source),
+        RollbackError::NoGit { source, .. } => of_load(source),
         RollbackError::Push(_) => Exit::Unavailable,
     }
 }

@@ -215,11 +215,10 @@ impl RollbackReport {
         let deploys = "the controller's next pass deploys it; moored reconcile does it now";
         let meanwhile =
             format!("moored rollback {stack} --to {release} --hold pins this host meanwhile");
-        let next = match self.way {
-            Word::Already | Word::Pushed if pin.is_some() => None,
-            Word::Already | Word::Pushed | Word::Pinned => Some(deploys.to_owned()),
-            Word::NotPushed | Word::Refused if pin.is_some() => None,
-            Word::NotPushed | Word::Refused => Some(meanwhile),
+        let next = match (self.way, &pin) {
+            (Word::Pinned, _) | (Word::Already | Word::Pushed, None) => Some(deploys.to_owned()),
+            (Word::NotPushed | Word::Refused, None) => Some(meanwhile),
+            (Word::Already | Word::Pushed | Word::NotPushed | Word::Refused, Some(_)) => None,
         };
         let next = next.map(|next| ("next", next));
         next.into_iter()

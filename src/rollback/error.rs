@@ -100,7 +100,7 @@ pub enum RollbackError {
         /// Which release.
         release: ReleaseId,
         /// Why.
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// The branch of the stack is not known.
     #[error("no branch of the settings has stack {stack}, or had it at a release")]
@@ -114,7 +114,7 @@ pub enum RollbackError {
         /// Which stack.
         stack: StackName,
         /// Why.
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// Putting the files back does not give the release.
     #[error(
@@ -127,9 +127,6 @@ pub enum RollbackError {
         /// A path that can't be put back.
         path: String,
     },
-    /// What Git says could not be loaded.
-    #[error("{0}")]
-    Load(#[from] LoadError),
     /// The mirror could not be read.
     #[error("failed to read the state repository: {0}")]
     Read(#[from] ReadError),

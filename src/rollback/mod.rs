@@ -200,10 +200,7 @@ impl Work<'_> {
     }
 
     async fn commit(self, mirror: &Lock) -> Result<Done, RollbackError> {
-        let head = self.fetch_head(mirror).await.map_err(|error| match error {
-            RollbackError::Load(error) => self.no_git(error),
-            error => error,
-        })?;
+        let head = self.fetch_head(mirror).await?;
         let (target, already) = self.choose(Some(&head.commit.revision), false)?;
         let pinned = self.record.pin(&self.stack)?;
         if already {
@@ -249,7 +246,7 @@ impl Work<'_> {
     fn no_git(&self, source: LoadError) -> RollbackError {
         RollbackError::NoGit {
             stack: self.stack.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -279,10 +276,10 @@ impl Work<'_> {
             .collect();
         let wanted = wanted.and_then(&mut files);
         let failed = self.record.history(&self.stack)?.failed;
-        let held = failed.is_some_and(|failed| files(&failed.revision) == wanted);
+        let failed = failed.is_some_and(|failed| files(&failed.revision) == wanted);
         let at = |index: usize| self.past.iter().rev().nth(index).cloned();
         let current = || self.past.first().map(|one| one.release.id.clone());
-        match choose::choose(&past, wanted.as_ref(), held) {
+        match choose::choose(&past, wanted.as_ref(), failed) {
             Choice::Release(index) => at(index).map(|one| (one, false)),
             Choice::Already(index) => at(index).map(|one| (one, !hold)),
             Choice::NoneEarlier => None,
@@ -303,10 +300,8 @@ impl Work<'_> {
 
     /// Returns the directory of the stack in its newest release that can be read.
     fn last_dir(&self) -> Option<String> {
-        let revisions = self.past.iter().map(|one| &one.release.id.revision);
-        revisions
-            .filter_map(|revision| stacks::find(self.view, revision, &self.stack).ok()?)
-            .next()
+        let mut revisions = self.past.iter().map(|one| &one.release.id.revision);
+        revisions.find_map(|revision| stacks::find(self.view, revision, &self.stack).ok()?)
     }
 
     /// Loads what Git said of the stack at a release.
@@ -326,7 +321,10 @@ impl Work<'_> {
             Ok(Some(AtRevision {
                 desired: Err(source),
                 ..
-            })) => Err(RollbackError::NotLoadable { release, source }),
+            })) => {
+                let source = Box::new(source);
+                Err(RollbackError::NotLoadable { release, source })
+            }
             Ok(Some(found)) => {
                 if let Ok(desired) = &found.desired {
                     self.view.redactor.learn(desired.secrets.iter().cloned());
@@ -367,7 +365,7 @@ impl Work<'_> {
         };
         match (heads.into_iter().find(on), trouble) {
             (Some(head), _) => Ok(head),
-            (None, Some(error)) => Err(error.into()),
+            (None, Some(error)) => Err(self.no_git(error)),
             (None, None) => Err(RollbackError::NowhereInGit {
                 stack: self.stack.clone(),
             }),

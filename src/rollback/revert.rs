@@ -55,18 +55,11 @@ impl Work<'_> {
             }
             let more = missing.difference(&paths).cloned().collect::<Vec<_>>();
             if more.is_empty() {
-                return Err(self.elsewhere(target, &missing));
+                return Err(elsewhere(target, &missing));
             }
             paths.extend(more);
         }
-        Err(self.elsewhere(target, &paths))
-    }
-
-    fn elsewhere(&self, target: &Released, paths: &BTreeSet<RepoPath>) -> RollbackError {
-        RollbackError::Elsewhere {
-            release: target.release.id.clone(),
-            path: paths.first().map(ToString::to_string).unwrap_or_default(),
-        }
+        Err(elsewhere(target, &paths))
     }
 
     /// Returns the files that other stacks of this branch are made of, by their name or directory.
@@ -113,6 +106,13 @@ impl Work<'_> {
     }
 }
 
+fn elsewhere(target: &Released, paths: &BTreeSet<RepoPath>) -> RollbackError {
+    RollbackError::Elsewhere {
+        release: target.release.id.clone(),
+        path: paths.first().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
 fn revert(
     head: &Head,
     commit: Revision,
@@ -121,8 +121,8 @@ fn revert(
     text: &CommitText,
 ) -> Revert {
     let of = |paths: &BTreeSet<RepoPath>| -> BTreeSet<RepoPath> {
-        let changed = paths.iter().filter(|path| changes.contains_key(*path));
-        changed.cloned().collect()
+        let touched = paths.iter().filter(|path| changes.contains_key(*path));
+        touched.cloned().collect()
     };
     let shared = others.iter().map(|(name, paths)| (name.clone(), of(paths)));
     Revert {

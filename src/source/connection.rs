@@ -332,20 +332,25 @@ fn explain(
     login: &Login,
 ) -> SourceError {
     let said = why(error, address, seen, login);
-    match said {
-        SourceError::AuthFailed { url, message } | SourceError::NotARepository { url, message }
-            if talk == Talk::Push =>
-        {
-            SourceError::PushRefused { url, message }
-        }
-        // The forges say over ssh why they hang up.
-        SourceError::Unreachable { url, message }
-            if talk == Talk::Push && error.class() == ErrorClass::Ssh =>
-        {
-            SourceError::PushRefused { url, message }
-        }
-        said => said,
+    if talk == Talk::Fetch {
+        return said;
     }
+    // Over ssh the forges say why they hang up.
+    let hung_up = error.class() == ErrorClass::Ssh;
+    let refusal = if let SourceError::AuthFailed { url, message }
+    | SourceError::NotARepository { url, message } = &said
+    {
+        Some((url, message))
+    } else if let (SourceError::Unreachable { url, message }, true) = (&said, hung_up) {
+        Some((url, message))
+    } else {
+        None
+    };
+    let refusal = refusal.map(|(url, message)| SourceError::PushRefused {
+        url: url.clone(),
+        message: message.clone(),
+    });
+    refusal.unwrap_or(said)
 }
 
 fn why(error: &git2::Error, address: &Remote, seen: &Seen, login: &Login) -> SourceError {

@@ -137,12 +137,12 @@ impl Town {
     fn try_pass(&self, only: Option<&str>) -> Result<Passes, LoadError> {
         let (_keep, stop) = watch::channel(false);
         let (view, hands) = (self.view(), self.bench.hands(stop));
-        let mut passes = Passes::new();
+        let mut all = Passes::new();
         for (dir, desired) in run(stacks::load(&view, only))? {
             let passed = desired.map(|desired| run(reconcile::pass(&view, &hands, desired)));
-            passes.insert(dir, passed.map(Result::unwrap));
+            all.insert(dir, passed.map(Result::unwrap));
         }
-        Ok(passes)
+        Ok(all)
     }
 
     fn pass(&self) -> Passes {

@@ -22,15 +22,11 @@ fn a_pin_keeps_the_host_at_a_release_without_git() {
       held      pinned to 1-V1 since 2026-01-01 00:00 UTC by ada: Git is not followed; lift with: moored retry --stack shop
     ");
     // The fetch fails, and the pinned stack is deployed all the same.
-    let mut passes = town.pass();
-    let error = passes
-        .remove("branch main")
-        .unwrap()
-        .map(|_| ())
-        .unwrap_err();
+    let mut all = town.pass();
+    let error = all.remove("branch main").unwrap().map(|_| ()).unwrap_err();
     assert!(matches!(error, LoadError::Source(_)), "{error}");
-    let passed = passes.remove(".").unwrap().unwrap();
-    assert!(passes.is_empty());
+    let passed = all.remove(".").unwrap().unwrap();
+    assert!(all.is_empty());
     assert_eq!(passed.outcome, Some(Outcome::Succeeded));
     assert_eq!(passed.looked.plan.weight(), Some(Weight::Notice));
     assert!(is_pinned(&passed.looked.plan.holds));
@@ -129,8 +125,8 @@ fn other_stacks_go_on_beside_a_pinned_one() {
     };
     town.ask(&ask).unwrap();
     both("app:v3");
-    let passes = town.pass();
-    assert!(passes.values().all(Result::is_ok));
+    let all = town.pass();
+    assert!(all.values().all(Result::is_ok));
     assert_eq!(
         (town.image("shop"), town.image("other")),
         ("app:v1".into(), "app:v3".into())
@@ -142,8 +138,8 @@ fn other_stacks_go_on_beside_a_pinned_one() {
         ("c/moored.yaml", "stack: shop\nsoak: 0s\n"),
         ("c/compose.yaml", &compose("app:v3")),
     ]);
-    let passes = town.pass();
-    assert_eq!(passes.keys().collect::<Vec<_>>(), ["a", "b"]);
+    let all = town.pass();
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(town.image("shop"), "app:v1");
 }
 
