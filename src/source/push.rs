@@ -1,9 +1,11 @@
 //! Sends a commit of the mirror to the remote's branch: through the same child, credentials and
 //! deadline as a fetch, and only when the branch is where it was.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
-use git2::{ErrorCode, Oid, Repository};
+use git2::{ErrorCode, Indexer, Oid, Repository};
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ use super::branch;
 use super::child::Request;
 use super::connection::{self, Connection, Talk};
 use super::error::SourceError;
-use super::fetch::{Limits, ask, request};
+use super::fetch::{Limits, ask, home_of, request};
 use super::mirror;
 use super::revision::Revision;
 use super::url::Remote;
@@ -112,6 +114,12 @@ fn send_here(
         url: url(),
         message: connection::words(&error),
     };
+    // The branch, too, must survive a power cut. libgit2 is told so by configuration alone; this one
+    // is the child's own.
+    let own = home_of(&request.mirror).join(".gitconfig");
+    (git2::Config::open(&own))
+        .and_then(|mut config| config.set_bool("core.fsyncObjectFiles", true))
+        .map_err(refused)?;
     // Whoever owns the repository must be able to read what we put there, whatever our caller's
     // own files are like.
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -173,10 +181,19 @@ fn copy_objects(
     builder.insert_walk(&mut walk)?;
     let mut pack = git2::Buf::new();
     builder.write_buf(&mut pack)?;
+    let directory = to.commondir().join("objects/pack");
+    let io = |error: std::io::Error| git2::Error::from_str(&error.to_string());
+    std::fs::create_dir_all(&directory).map_err(io)?;
     let odb = to.odb()?;
-    let mut writer = odb.packwriter()?;
-    let copied = std::io::Write::write_all(&mut writer, &pack);
-    copied.map_err(|error| git2::Error::from_str(&error.to_string()))?;
-    writer.commit()?;
+    let mut indexer = Indexer::new(Some(&odb), &directory, 0, true)?;
+    indexer.write_all(&pack).map_err(io)?;
+    let name = indexer.commit()?;
+    let [pack, index] = ["pack", "idx"].map(|kind| directory.join(format!("pack-{name}.{kind}")));
+    // libgit2 leaves this to the system, and the branch is about to point there.
+    for path in [&pack, &index, &directory] {
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(io)?;
+    }
     odb.refresh()
 }
