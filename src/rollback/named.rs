@@ -107,7 +107,11 @@ mod tests {
                 services: [].into(),
                 images: [("web".to_owned().try_into().unwrap(), image)].into(),
                 files: [].into(),
+                schema: crate::plan::Schema::default(),
+                backups: [].into(),
+                jobs: [].into(),
             },
+            author: String::new(),
             subject: format!("change {attempt}"),
             at: Timestamp::UNIX_EPOCH,
         }
