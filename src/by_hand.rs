@@ -176,6 +176,7 @@ impl<'a> Stack<'a> {
         name: &BackupName,
         backup: &Backup,
     ) -> Result<Manifest, ByHandError> {
+        execute::settle_leftovers(&self.host.hands, &self.desired)?;
         let history = self.host.hands.record.history(&self.desired.stack)?;
         let release = history.release.as_ref();
         let origin = Origin {
@@ -300,8 +301,7 @@ impl<'a> Stack<'a> {
         ) -> Result<Plan, String>,
     ) -> Result<Passed, ByHandError> {
         let Host { view, hands, .. } = self.host;
-        let stack = self.desired.stack.clone();
-        hands.record.end_interrupted(&stack, hands.clock.now())?;
+        execute::settle_leftovers(hands, &self.desired)?;
         let mut looked = reconcile::look_at(view, self.desired).await?;
         let context = Context {
             instance: view.instance(),

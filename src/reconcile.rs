@@ -60,9 +60,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 /// The engine could not be asked, or the record could not be written.
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
-    hands
-        .record
-        .end_interrupted(&desired.stack, hands.clock.now())?;
+    execute::settle_leftovers(hands, &desired)?;
     let looked = look_at(view, desired).await?;
     if looked.plan.is_empty() {
         return Ok(Passed {

@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod hands;
 mod latency;
+mod leftovers;
 mod maintain;
 mod migrate;
 mod one_off;
@@ -27,4 +28,5 @@ mod way_back;
 
 pub use error::StepError;
 pub use hands::Hands;
+pub use leftovers::settle_leftovers;
 pub use walk::execute;

@@ -3,10 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use super::action::{
-    Action, BackupDraft, ContainerRef, Lower, MigrationDraft, OneOff, Phase, Raise,
+    Action, BackupDraft, ContainerRef, MigrationDraft, OneOff, Phase,
 };
 use super::diff::{Origin, Remedy};
 use super::examined::Examined;
@@ -14,11 +12,9 @@ use super::order::Planner;
 use super::services::{Input, reference};
 use super::{Hold, Schema, Unreleased};
 use crate::desired::backups::{Backup, BackupName};
-use crate::desired::maintenance::{During, Maintenance};
 use crate::desired::migrations::Migration;
 use crate::desired::{DesiredState, ServiceName, StackName};
 use crate::engine::model::ContainerState;
-use crate::maintenance::Owner;
 
 /// Services as they were examined.
 pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
@@ -183,102 +179,6 @@ impl<'a> Planner<'a> {
             })
             .collect();
         self.ground = if steps.is_empty() { before } else { steps };
-    }
-
-    /// Returns how the maintenance page is switched on, if it is to be.
-    fn raise(&mut self, deploys: bool) -> Option<Raise> {
-        let Input {
-            desired,
-            observed,
-            history,
-            context,
-        } = self.input;
-        let maintenance = desired.maintenance.as_ref()?;
-        let flag = observed.maintenance.as_ref();
-        self.tell_of_flag(maintenance);
-        let (stack, instance) = (desired.stack.clone(), context.instance.to_owned());
-        let (owner, reason) = if let Some(reason) = &maintenance.on {
-            (Owner::Git { stack, instance }, reason.clone())
-        } else {
-            let during = match maintenance.during {
-                During::Deploy => deploys,
-                During::Migrate => !self.due.is_empty(),
-                During::Never => false,
-            };
-            // Before the first release there is nobody to be shown a page.
-            if !during || history.release.is_none() {
-                return None;
-            }
-            let attempt = history.next_attempt;
-            let owner = Owner::Attempt {
-                stack,
-                instance,
-                attempt,
-            };
-            let revision = desired.commit.revision.short();
-            (owner, format!("deploy of {revision}"))
-        };
-        if let Some(flag) = flag {
-            // Ours of an attempt that was killed or held is taken down at the end of this one.
-            self.raised = is_ours(&flag.owner, &desired.stack, context.instance)
-                .then(|| flag.owner.clone());
-            return None;
-        }
-        self.raised = Some(owner.clone());
-        Some(Raise {
-            maintenance: maintenance.clone(),
-            page: desired.maintenance_page.clone(),
-            owner,
-            reason,
-        })
-    }
-
-    fn tell_of_flag(&mut self, maintenance: &Maintenance) {
-        let Input {
-            desired,
-            observed,
-            context,
-            ..
-        } = self.input;
-        let Some(flag) = &observed.maintenance else {
-            return;
-        };
-        let since = flag.since.map_or(context.now, Timestamp::as_second);
-        let age = u64::try_from(context.now.saturating_sub(since)).unwrap_or(0);
-        if !is_ours(&flag.owner, &desired.stack, context.instance) {
-            self.holds.push(Hold::MaintenanceByHand {
-                flag: maintenance.flag.display().to_string(),
-                by: flag.owner.to_string(),
-            });
-        }
-        if age > maintenance.alarm_after.as_secs() {
-            self.holds.push(Hold::MaintenanceForgotten {
-                flag: maintenance.flag.display().to_string(),
-                by: flag.owner.to_string(),
-                minutes: age / 60,
-            });
-        }
-    }
-
-    /// Returns how the maintenance page is switched off, if it is on and ours and nobody wants it.
-    pub(super) fn lower(&self) -> Option<Lower> {
-        let Input {
-            desired,
-            observed,
-            context,
-            ..
-        } = self.input;
-        let maintenance = desired.maintenance.as_ref()?;
-        if maintenance.on.is_some() {
-            return None;
-        }
-        let there = observed.maintenance.as_ref().map(|flag| &flag.owner);
-        let there = there.filter(|owner| is_ours(owner, &desired.stack, context.instance));
-        let owner = self.raised.as_ref().or(there)?;
-        Some(Lower {
-            maintenance: maintenance.clone(),
-            owner: owner.clone(),
-        })
     }
 
     /// Stops the services that write to the data which is about to be migrated.
@@ -532,22 +432,6 @@ pub fn tools_of(desired: &DesiredState, backup: &Backup) -> Option<String> {
         name,
         service,
     ))
-}
-
-/// Returns whether this installation has switched the page on for this stack.
-pub(super) fn is_ours(owner: &Owner, stack: &StackName, instance: &str) -> bool {
-    match owner {
-        Owner::Attempt {
-            stack: of,
-            instance: by,
-            ..
-        }
-        | Owner::Git {
-            stack: of,
-            instance: by,
-        } => of == stack && by == instance,
-        Owner::Person { .. } | Owner::Unknown => false,
-    }
 }
 
 /// Returns the commands that put backups back, one a line.

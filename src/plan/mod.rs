@@ -17,6 +17,7 @@ mod guard;
 mod history;
 mod hold;
 mod order;
+mod page;
 mod services;
 mod settle;
 mod spec;

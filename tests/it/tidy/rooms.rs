@@ -26,8 +26,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("backup", &["source", "engine", "desired"]),
-    ("observe", &["source", "engine", "desired"]),
-    ("plan", &["source", "engine", "desired", "observe"]),
+    ("observe", &["source", "engine", "desired", "maintenance"]),
+    ("plan", &["source", "engine", "desired", "maintenance", "observe"]),
     // What a pass tells while it works is told in the words of the plan.
     ("events", &["source", "engine", "desired", "plan"]),
     ("journal", &[]),

@@ -1,0 +1,125 @@
+//! Plans the maintenance page: when visitors see it, whose it is, and when it has been forgotten.
+
+use jiff::Timestamp;
+
+use super::Hold;
+use super::action::{Lower, Raise};
+use super::order::Planner;
+use super::services::Input;
+use crate::desired::StackName;
+use crate::desired::maintenance::{During, Maintenance};
+use crate::maintenance::Owner;
+
+impl Planner<'_> {
+    /// Returns how the maintenance page is switched on, if it is to be.
+    pub(super) fn raise(&mut self, deploys: bool) -> Option<Raise> {
+        let Input {
+            desired,
+            observed,
+            history,
+            context,
+        } = self.input;
+        let maintenance = desired.maintenance.as_ref()?;
+        let flag = observed.maintenance.as_ref();
+        self.tell_of_flag(maintenance);
+        let (stack, instance) = (desired.stack.clone(), context.instance.to_owned());
+        let (owner, reason) = if let Some(reason) = &maintenance.on {
+            (Owner::Git { stack, instance }, reason.clone())
+        } else {
+            let during = match maintenance.during {
+                During::Deploy => deploys,
+                During::Migrate => !self.due.is_empty(),
+                During::Never => false,
+            };
+            // Before the first release there is nobody to be shown a page.
+            if !during || history.release.is_none() {
+                return None;
+            }
+            let attempt = history.next_attempt;
+            let owner = Owner::Attempt {
+                stack,
+                instance,
+                attempt,
+            };
+            let revision = desired.commit.revision.short();
+            (owner, format!("deploy of {revision}"))
+        };
+        if let Some(flag) = flag {
+            // Ours of an attempt that was killed or held is taken down at the end of this one.
+            self.raised = is_ours(&flag.owner, &desired.stack, context.instance)
+                .then(|| flag.owner.clone());
+            return None;
+        }
+        self.raised = Some(owner.clone());
+        Some(Raise {
+            maintenance: maintenance.clone(),
+            page: desired.maintenance_page.clone(),
+            owner,
+            reason,
+        })
+    }
+
+    fn tell_of_flag(&mut self, maintenance: &Maintenance) {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let Some(flag) = &observed.maintenance else {
+            return;
+        };
+        let since = flag.since.map_or(context.now, Timestamp::as_second);
+        let age = u64::try_from(context.now.saturating_sub(since)).unwrap_or(0);
+        if !is_ours(&flag.owner, &desired.stack, context.instance) {
+            self.holds.push(Hold::MaintenanceByHand {
+                flag: maintenance.flag.display().to_string(),
+                by: flag.owner.to_string(),
+            });
+        }
+        if age > maintenance.alarm_after.as_secs() {
+            self.holds.push(Hold::MaintenanceForgotten {
+                flag: maintenance.flag.display().to_string(),
+                by: flag.owner.to_string(),
+                minutes: age / 60,
+            });
+        }
+    }
+
+    /// Returns how the maintenance page is switched off, if it is on and ours and nobody wants it.
+    pub(super) fn lower(&self) -> Option<Lower> {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let maintenance = desired.maintenance.as_ref()?;
+        if maintenance.on.is_some() {
+            return None;
+        }
+        let there = observed.maintenance.as_ref().map(|flag| &flag.owner);
+        let there = there.filter(|owner| is_ours(owner, &desired.stack, context.instance));
+        let owner = self.raised.as_ref().or(there)?;
+        Some(Lower {
+            maintenance: maintenance.clone(),
+            owner: owner.clone(),
+        })
+    }
+}
+
+/// Returns whether this installation has switched the page on for this stack.
+pub(super) fn is_ours(owner: &Owner, stack: &StackName, instance: &str) -> bool {
+    match owner {
+        Owner::Attempt {
+            stack: of,
+            instance: by,
+            ..
+        }
+        | Owner::Git {
+            stack: of,
+            instance: by,
+        } => of == stack && by == instance,
+        Owner::Person { .. } | Owner::Unknown => false,
+    }
+}
