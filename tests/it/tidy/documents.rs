@@ -71,11 +71,48 @@ fn every_key_of_the_manifest_is_documented() {
     let code = read("src/desired/manifest.rs");
     let later = literals(between(&code, "const LATER:", "];"));
     documented("docs/manifest.md", &later);
-    for name in ["OnFileChange", "DriftPolicy"] {
+    for (file, name) in [
+        ("manifest", "OnFileChange"),
+        ("manifest", "DriftPolicy"),
+        ("maintenance", "During"),
+        ("migrations", "OnFailure"),
+        ("migrations", "JobTime"),
+    ] {
+        let code = read(&format!("src/desired/{file}.rs"));
         let values = variants(between(&code, &format!("pub enum {name} {{"), "\n}"));
-        let values = values.iter().map(|value| value.to_lowercase()).collect();
-        documented("docs/manifest.md", &values);
+        let values = values.iter().map(|value| kebab(value).replace('-', "_"));
+        documented("docs/manifest.md", &values.collect());
     }
+}
+
+#[test]
+fn every_key_inside_a_key_of_the_manifest_is_documented() {
+    let text = read("docs/manifest.md");
+    let keys = |yaml: &str| manifest_keys(&format!("stack: a\n{yaml}\n"));
+    let mut findings = Vec::new();
+    for (section, yaml) in [
+        ("maintenance", format!("maintenance: {{{STRANGE}: 1}}")),
+        ("backups", format!("backups: {{a: {{{STRANGE}: 1}}}}")),
+        ("backups", format!("backups: {{a: {{keep: {{{STRANGE}: 1}}}}}}")),
+        ("backups", format!("backups: {{a: {{floors: {{{STRANGE}: 1}}}}}}")),
+        ("backups", format!("backups: {{a: {{drill: {{{STRANGE}: 1}}}}}}")),
+        ("backups", format!("backups: {{a: {{postgres: {{{STRANGE}: 1}}}}}}")),
+        ("backups", format!("backups: {{a: {{command: {{{STRANGE}: 1}}}}}}")),
+        ("migrations", format!("migrations: [{{{STRANGE}: 1}}]")),
+        ("jobs", format!("jobs: {{a: {{{STRANGE}: 1}}}}")),
+        ("ready", format!("ready: [{{{STRANGE}: 1}}]")),
+        ("smoke", format!("smoke: [{{{STRANGE}: 1}}]")),
+        ("smoke", format!("smoke: [{{latency: {{{STRANGE}: 1}}}}]")),
+    ] {
+        let body = between(&text, &format!("### `{section}`\n"), "\n### ");
+        for key in keys(&yaml) {
+            let named = [format!("`{key}"), format!("{key}: "), format!("`{key}`")];
+            if !named.iter().any(|name| body.contains(name)) {
+                findings.push(format!("docs/manifest.md: {section} does not have {key}"));
+            }
+        }
+    }
+    none(&findings);
 }
 
 #[test]
@@ -206,7 +243,9 @@ fn printed_plans_use_verbs_that_exist() {
         let lines = text.lines();
         for line in lines.filter(|line| !is_code || line.starts_with("//!")) {
             let words: Vec<&str> = line.trim_start_matches("//!").split_whitespace().collect();
-            let phases = ["prepare", "converge", "verify", "settle"];
+            let phases = [
+                "prepare", "guard", "migrate", "converge", "verify", "settle",
+            ];
             let words = match words.as_slice() {
                 [phase, rest @ ..] if phases.contains(phase) => rest,
                 all => all,
