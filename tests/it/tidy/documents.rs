@@ -93,11 +93,26 @@ fn every_key_inside_a_key_of_the_manifest_is_documented() {
     for (section, yaml) in [
         ("maintenance", format!("maintenance: {{{STRANGE}: 1}}")),
         ("backups", format!("backups: {{a: {{{STRANGE}: 1}}}}")),
-        ("backups", format!("backups: {{a: {{keep: {{{STRANGE}: 1}}}}}}")),
-        ("backups", format!("backups: {{a: {{floors: {{{STRANGE}: 1}}}}}}")),
-        ("backups", format!("backups: {{a: {{drill: {{{STRANGE}: 1}}}}}}")),
-        ("backups", format!("backups: {{a: {{postgres: {{{STRANGE}: 1}}}}}}")),
-        ("backups", format!("backups: {{a: {{command: {{{STRANGE}: 1}}}}}}")),
+        (
+            "backups",
+            format!("backups: {{a: {{keep: {{{STRANGE}: 1}}}}}}"),
+        ),
+        (
+            "backups",
+            format!("backups: {{a: {{floors: {{{STRANGE}: 1}}}}}}"),
+        ),
+        (
+            "backups",
+            format!("backups: {{a: {{drill: {{{STRANGE}: 1}}}}}}"),
+        ),
+        (
+            "backups",
+            format!("backups: {{a: {{postgres: {{{STRANGE}: 1}}}}}}"),
+        ),
+        (
+            "backups",
+            format!("backups: {{a: {{command: {{{STRANGE}: 1}}}}}}"),
+        ),
         ("migrations", format!("migrations: [{{{STRANGE}: 1}}]")),
         ("jobs", format!("jobs: {{a: {{{STRANGE}: 1}}}}")),
         ("ready", format!("ready: [{{{STRANGE}: 1}}]")),
