@@ -5,15 +5,13 @@
 //! our own state. [`retain`] removes what is no longer kept, [`verify()`], [`restore()`] and [`drill()`]
 //! take a [`Listed`] one. [`sweep`] takes away what a killed process left.
 //!
-//! Kinds: `sqlite`, `postgres`, `files` (over `pack`, `unpack`), `command`. Pure: `keep`, `due`,
-//! `floors`. Below them: `partial` (files that are not finished), `blocking` (threads with a
+//! Kinds: `sqlite`, `postgres`, `files` (over `pack`, `unpack`), `command`. Pure: `keep`, `floors`. Below them: `partial` (files that are not finished), `blocking` (threads with a
 //! deadline), `transfer` (streams).
 
 mod blocking;
 mod catalogue;
 mod command;
 mod drill;
-mod due;
 mod error;
 mod files;
 mod floors;
@@ -34,7 +32,6 @@ use jiff::tz::TimeZone;
 
 pub use catalogue::{Catalogue, Listed, catalogue, retain};
 pub use drill::{Drilled, drill};
-pub use due::{is_due, is_late};
 pub use error::BackupError;
 pub use keep::to_remove;
 pub use manifest::{Content, Manifest, Origin, Owner};

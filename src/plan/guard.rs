@@ -8,6 +8,7 @@ use super::action::{
 };
 use super::diff::{Origin, Remedy};
 use super::examined::Examined;
+use super::facts::Field;
 use super::order::Planner;
 use super::services::{Input, reference};
 use super::{Hold, Schema, Unreleased};
@@ -43,7 +44,9 @@ impl<'a> Planner<'a> {
             let mark = self.mark(index, migration, one);
             let doubt = history.doubt.as_ref().filter(|doubt| doubt.mark == mark);
             let before = doubt.and_then(|doubt| doubt.before.clone());
-            if doubt.is_some() || self.is_ahead(&mark) {
+            // A tag that has moved is other code under the same name.
+            let moved = one.reasons.iter().any(|one| one.field == Field::ImageId);
+            if doubt.is_some() || moved || self.is_ahead(&mark) {
                 due.push(Due {
                     index,
                     migration,
@@ -130,10 +133,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Knows a migration again by its image, its command and its service.
+    /// Knows a migration again by what Git says of it: its image, its command and its service.
     fn mark(&self, index: usize, migration: &Migration, one: &Examined<'_>) -> String {
-        let image = self.input.image_identity(one.service);
-        let said = (index, &image, &migration.service, &migration.run);
+        let image = &one.service.spec.image;
+        let said = (index, image, &migration.service, &migration.run);
         let bytes = serde_json::to_vec(&said).unwrap_or_default();
         let digest = self.input.context.key.digest(&bytes).to_string();
         digest.get(..16).unwrap_or(&digest).to_owned()

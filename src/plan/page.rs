@@ -22,35 +22,37 @@ impl Planner<'_> {
         let maintenance = desired.maintenance.as_ref()?;
         let flag = observed.maintenance.as_ref();
         self.tell_of_flag(maintenance);
+        // Before the first release there is nobody to be shown a page.
+        history.release.as_ref()?;
+        let owner_there = flag.map(|flag| &flag.owner);
+        let ours = owner_there.filter(|owner| is_ours(owner, &desired.stack, context.instance));
         let (stack, instance) = (desired.stack.clone(), context.instance.to_owned());
-        let (owner, reason) = if let Some(reason) = &maintenance.on {
-            (Owner::Git { stack, instance }, reason.clone())
-        } else {
-            let during = match maintenance.during {
-                During::Deploy => deploys,
-                During::Migrate => !self.due.is_empty(),
-                During::Never => false,
-            };
-            // Before the first release there is nobody to be shown a page.
-            if !during || history.release.is_none() {
-                return None;
+        let (owner, reason) = match &maintenance.on {
+            Some(_) if flag.is_some() => return None,
+            Some(reason) => (Owner::Git { stack, instance }, reason.clone()),
+            None => {
+                let during = match maintenance.during {
+                    During::Deploy => deploys,
+                    During::Migrate => !self.due.is_empty(),
+                    During::Never => false,
+                };
+                if !during {
+                    return None;
+                }
+                let attempt = history.next_attempt;
+                let new = Owner::Attempt {
+                    stack,
+                    instance,
+                    attempt,
+                };
+                // One that a killed attempt left is taken on, and proved again.
+                let owner = ours.cloned().unwrap_or(new);
+                let revision = desired.commit.revision.short();
+                (owner, format!("deploy of {revision}"))
             }
-            let attempt = history.next_attempt;
-            let owner = Owner::Attempt {
-                stack,
-                instance,
-                attempt,
-            };
-            let revision = desired.commit.revision.short();
-            (owner, format!("deploy of {revision}"))
         };
-        if let Some(flag) = flag {
-            // Ours of an attempt that was killed or held is taken down at the end of this one.
-            self.raised = is_ours(&flag.owner, &desired.stack, context.instance)
-                .then(|| flag.owner.clone());
-            return None;
-        }
-        self.raised = Some(owner.clone());
+        // A person's page is proved as well, and stays theirs.
+        self.raised = (flag.is_none() || ours.is_some()).then(|| owner.clone());
         Some(Raise {
             maintenance: maintenance.clone(),
             page: desired.maintenance_page.clone(),

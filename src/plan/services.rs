@@ -45,20 +45,6 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Returns what tells the image of a service from every other, wherever it is: its digest, or
-    /// its id where no registry has seen it.
-    pub(super) fn image_identity(&self, service: &Service) -> String {
-        let image = &service.spec.image;
-        let digest = |text: &str| text.rsplit('@').next().unwrap_or(text).to_owned();
-        match self.observed.images.get(image) {
-            Some(ImageState::Here(here)) => {
-                here.repo_digests.first().map_or_else(|| here.id.clone(), |one| digest(one))
-            }
-            Some(ImageState::Remote { digest }) => digest.clone(),
-            Some(ImageState::Missing { .. } | ImageState::Unknown { .. }) | None => image.clone(),
-        }
-    }
-
     /// Returns the one-off containers that an earlier attempt left behind, but for those that run
     /// one of `goes_on`.
     pub(super) fn one_offs(&self, goes_on: &BTreeSet<String>) -> impl Iterator<Item = &'a Container> {
