@@ -11,6 +11,9 @@ use crate::plan::{Action, Lower, Raise};
 /// Time for the proxy to show the page: it looks for the flag at every request.
 const UNTIL_SHOWN: Duration = Duration::from_secs(10);
 
+/// Time to see whether the site answers before anything is done.
+const A_LOOK: Duration = Duration::from_secs(2);
+
 /// Time for the site to answer once the page is gone: what was just started may need a moment.
 const UNTIL_ANSWERED: Duration = Duration::from_secs(60);
 
@@ -27,12 +30,48 @@ pub(super) async fn raise(
         reason: raise.reason.clone(),
         since: Some(scene.hands.clock.now()),
     };
+    let answers = prove(&raise.maintenance, Wanted::Off, A_LOOK, tell).await;
+    scene.site_was_down(answers.is_err());
     put_up(&raise.maintenance, raise.page.as_deref(), &flag, scene)?;
     let proved = prove(&raise.maintenance, Wanted::On, UNTIL_SHOWN, tell).await;
-    if proved.is_err() {
-        switch_off(&raise.maintenance, &raise.owner, scene)?;
+    let Err(unproved) = proved else { return Ok(()) };
+    if answers.is_err() && !restores_by_itself(scene) {
+        // The proxy is down with the rest, and this may be the deploy that mends it.
+        tell(format!("{unproved}; the site did not answer before either"));
+        return Ok(());
     }
-    proved
+    switch_off(&raise.maintenance, &raise.owner, scene)?;
+    Err(unproved)
+}
+
+/// Returns whether a failure restores data by itself: nobody may have written since the backup.
+fn restores_by_itself(scene: &Scene<'_>) -> bool {
+    let steps = scene.plan.steps.iter();
+    let mut migrations = steps.filter_map(|step| {
+        let Action::Migrate(draft) = &step.action else {
+            return None;
+        };
+        Some(draft.restores)
+    });
+    migrations.any(|restores| restores)
+}
+
+/// Takes the page down because the attempt is taken back. A site that did not answer before need
+/// not answer now: that is not what the attempt has done.
+pub(super) async fn take_down(
+    raise: &Raise,
+    scene: &Scene<'_>,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), StepError> {
+    if scene.was_site_down() {
+        switch_off(&raise.maintenance, &raise.owner, scene)?;
+        return Ok(());
+    }
+    let lowered = Lower {
+        maintenance: raise.maintenance.clone(),
+        owner: raise.owner.clone(),
+    };
+    lower(&lowered, scene, tell).await
 }
 
 /// Switches the page off and proves that the site answers; else visitors get the page again.

@@ -1,6 +1,7 @@
 //! What the steps of one attempt share: the plan, the journal, and what was measured before.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct Scene<'a> {
     pub(super) book: Book<'a>,
     /// How fast checks were answered before anything changed, by their number in Git.
     measured: Mutex<BTreeMap<usize, Duration>>,
+    /// Whether the site did not answer before the maintenance page was switched on.
+    was_down: AtomicBool,
 }
 
 impl<'a> Scene<'a> {
@@ -27,6 +30,7 @@ impl<'a> Scene<'a> {
             hands,
             book: Book { journal, hands },
             measured: Mutex::default(),
+            was_down: AtomicBool::new(false),
         }
     }
 
@@ -43,6 +47,14 @@ impl<'a> Scene<'a> {
     /// Keeps a note of a step; durable when it returns.
     pub(super) fn note(&self, step: u32, note: Note) -> Result<(), RecordError> {
         self.book.append(&Entry::Noted { step, note })
+    }
+
+    pub(super) fn site_was_down(&self, down: bool) {
+        self.was_down.store(down, Ordering::SeqCst);
+    }
+
+    pub(super) fn was_site_down(&self) -> bool {
+        self.was_down.load(Ordering::SeqCst)
     }
 
     pub(super) fn measured(&self) -> MutexGuard<'_, BTreeMap<usize, Duration>> {

@@ -10,7 +10,7 @@ use crate::engine::model::ContainerSpec;
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
-    Action, ContainerRef, Lower, MigrationDraft, Placement, Raise, RestoreDraft, Step,
+    Action, ContainerRef, MigrationDraft, Placement, Raise, RestoreDraft, Step,
 };
 use crate::record::RecordError;
 
@@ -238,13 +238,7 @@ impl<'a> Walk<'a> {
             Undo::Disconnect(container, network) => {
                 engine.disconnect(&container.id, network).await?;
             }
-            Undo::Lower(raise) => {
-                let lower = Lower {
-                    maintenance: raise.maintenance.clone(),
-                    owner: raise.owner.clone(),
-                };
-                maintain::lower(&lower, &self.scene, &tell).await?;
-            }
+            Undo::Lower(raise) => maintain::take_down(raise, &self.scene, &tell).await?,
         }
         Ok(true)
     }

@@ -37,6 +37,8 @@ pub struct RollbackReport {
     pub by_hand: Vec<String>,
     /// The pin that keeps this host from following Git.
     pub pinned: Option<Pin>,
+    /// The attempt that has migrated the data since, in a way that the release can't work with.
+    pub migrated: Option<u64>,
 }
 
 /// How a stack goes back, in a word.
@@ -70,6 +72,7 @@ impl RollbackReport {
             why: None,
             by_hand: Vec::new(),
             pinned: done.pinned,
+            migrated: done.migrated,
         };
         match done.way {
             Way::Already { head } => report.commit = Some(head.revision),
@@ -221,8 +224,14 @@ impl RollbackReport {
             (Word::Already | Word::Pushed | Word::NotPushed | Word::Refused, Some(_)) => None,
         };
         let next = next.map(|next| ("next", next));
-        next.into_iter()
-            .chain(pin.map(|pin| ("held", pin)))
-            .collect()
+        let data = self.migrated.map(|live| {
+            let what = format!(
+                "attempt {live} migrated it since; that pass holds until a backup from before is \
+                 restored, or moored.yaml says accept_schema: \"{live}\""
+            );
+            ("data", what)
+        });
+        let pin = pin.map(|pin| ("held", pin));
+        data.into_iter().chain(next).chain(pin).collect()
     }
 }

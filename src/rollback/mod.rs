@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::desired::StackName;
 use crate::host::View;
 use crate::lock::Lock;
-use crate::plan::{Pin, ReleaseId};
+use crate::plan::{AfterFailure, Pin, ReleaseId};
 use crate::record::{Record, Released};
 use crate::source::{self, CommitInfo, Push, RepoPath, Revision, SourceError};
 use crate::stacks::{self, AtRevision, LoadError};
@@ -51,6 +51,8 @@ pub struct Done {
     pub way: Way,
     /// A pin that keeps the host from following Git.
     pub pinned: Option<Pin>,
+    /// The attempt that has migrated the data since, in a way that the release can't work with.
+    pub migrated: Option<u64>,
 }
 
 /// How a stack goes back.
@@ -191,12 +193,14 @@ impl Work<'_> {
             by: self.ask.by.clone(),
         };
         self.record.set_pin(&self.stack, &pin)?;
-        // Asked for by name: it is tried, whatever became of it before.
+        // Asked for by name: it is tried once more, unless the host itself needs a person.
         let failed = self.record.history(&self.stack)?.failed;
-        if failed.is_some_and(|failed| failed.revision == pin.release.revision) {
+        if failed.is_some_and(|failed| {
+            failed.revision == pin.release.revision && failed.then == AfterFailure::Back
+        }) {
             self.record.forgive(&self.stack, now)?;
         }
-        Ok(self.done(&target, Way::Pinned(pin), None))
+        self.done(&target, Way::Pinned(pin), None)
     }
 
     async fn commit(self, mirror: &Lock) -> Result<Done, RollbackError> {
@@ -205,19 +209,19 @@ impl Work<'_> {
         let pinned = self.record.pin(&self.stack)?;
         if already {
             let head = head.commit;
-            return Ok(self.done(&target, Way::Already { head }, pinned));
+            return self.done(&target, Way::Already { head }, pinned);
         }
         let content = self.content(&target)?;
         let Some(revert) = self.revert(&head, &target, &content)? else {
             let head = head.commit;
-            return Ok(self.done(&target, Way::Already { head }, pinned));
+            return self.done(&target, Way::Already { head }, pinned);
         };
         let repository = crate::config::Repository {
             branch: head.branch.clone(),
             ..self.view.config.repository.clone()
         };
         if !self.ask.push || !repository.push {
-            return Ok(self.done(&target, Way::NotPushed(revert), pinned));
+            return self.done(&target, Way::NotPushed(revert), pinned);
         }
         let push = Push {
             parent: revert.parent.clone(),
@@ -225,22 +229,30 @@ impl Work<'_> {
         };
         let (mirror, program) = (self.view.mirror(), &self.view.program);
         match source::push(&repository, &mirror, program, &push).await {
-            Ok(()) => Ok(self.done(&target, Way::Pushed(revert), pinned)),
+            Ok(()) => self.done(&target, Way::Pushed(revert), pinned),
             Err(error @ (SourceError::PushRefused { .. } | SourceError::CheckedOut { .. })) => {
-                Ok(self.done(&target, Way::Refused(revert, error), pinned))
+                self.done(&target, Way::Refused(revert, error), pinned)
             }
             Err(error) => Err(RollbackError::Push(error)),
         }
     }
 
-    fn done(&self, target: &Released, way: Way, pinned: Option<Pin>) -> Done {
-        Done {
+    fn done(
+        &self,
+        target: &Released,
+        way: Way,
+        pinned: Option<Pin>,
+    ) -> Result<Done, RollbackError> {
+        let live = self.record.history(&self.stack)?.schema.attempt;
+        let then = target.release.schema.attempt;
+        Ok(Done {
             stack: self.stack.clone(),
             release: target.release.id.clone(),
             subject: target.subject.clone(),
             way,
             pinned,
-        }
+            migrated: (then < live).then_some(live),
+        })
     }
 
     fn no_git(&self, source: LoadError) -> RollbackError {

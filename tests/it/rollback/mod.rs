@@ -2,6 +2,7 @@
 
 mod commit;
 mod pin;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -234,8 +234,8 @@ fn a_pin_frees_what_failed_at_its_own_commit() {
     let v1 = town.release("app:v1");
     town.release("app:v2");
     town.hold().unwrap();
-    // The image of the release does not come up any more.
-    let fault = crate::support::fake_engine::Faults::fail_on("start_container shop-web-1");
+    // It can not be put in place just now.
+    let fault = crate::support::fake_engine::Faults::fail_on("create_container shop-web-1");
     town.bench.engine.faults(fault);
     let passed = town.pass().remove(".").unwrap().unwrap();
     assert!(
