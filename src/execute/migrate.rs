@@ -151,7 +151,10 @@ async fn version(
     one_off::remove(engine, &status.name, &status.spec).await?;
     let (_never, given_up) = watch::channel(false);
     let told = match end(status, scene, given_up, tell).await {
-        Ok(Ended { code: 0, output, .. }) => Some(output.trim().to_owned()),
+        // It goes into the journal, and programs print more than they are asked for.
+        Ok(Ended { code: 0, output, .. }) => {
+            Some(scene.hands.redactor.clean(&output).trim().to_owned())
+        }
         Err(
             OneOffError::NotStarted(away @ EngineError::Unavailable { .. })
             | OneOffError::Engine(away @ EngineError::Unavailable { .. }),
