@@ -7,6 +7,8 @@ mod backup;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crash_guarded;
+#[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
 mod e2e;

@@ -100,7 +100,9 @@ impl Bench {
             tempfile::tempdir()
         };
         let dir = dir.unwrap();
-        std::fs::create_dir_all(dir.path().join("project")).unwrap();
+        for part in ["project", "bench/data", "bench/site"] {
+            std::fs::create_dir_all(dir.path().join(part)).unwrap();
+        }
         let engine = FakeEngine::default();
         engine.world().root = dir.path().join("project");
         Self {
@@ -119,6 +121,12 @@ impl Bench {
     /// The project directory.
     pub(crate) fn project(&self) -> PathBuf {
         self.dir.path().join("project")
+    }
+
+    /// What files of a tree call `/bench`: a directory of the host for data, backups and the
+    /// proxy's files.
+    pub(crate) fn place(&self, path: &str) -> PathBuf {
+        self.dir.path().join("bench").join(path)
     }
 
     /// The state directory.
@@ -210,7 +218,14 @@ impl Bench {
     /// Loads the stack of a tree, at a commit whose id is made of `digit`.
     pub(crate) fn load(&self, files: &Files, digit: char) -> Result<DesiredState, Diagnostics> {
         let project = self.project();
-        load(files, digit, &self.host, &|_| project.clone())
+        let bench = self.dir.path().join("bench").display().to_string();
+        let mut files = files.clone();
+        for content in files.values_mut() {
+            if let Ok(text) = std::str::from_utf8(content) {
+                *content = text.replace("/bench", &bench).into_bytes();
+            }
+        }
+        load(&files, digit, &self.host, &|_| project.clone())
     }
 
     /// Does one pass, as a process that has just started.
@@ -240,6 +255,7 @@ impl Bench {
     /// Returns a text with everything taken out that differs from run to run.
     pub(crate) fn stable(&self, text: &str) -> String {
         text.replace(&self.project().display().to_string(), "/project")
+            .replace(&self.place("").display().to_string(), "/bench/")
             .replace(&self.state_dir().display().to_string(), "/state")
             .replace(self.record().instance(), "INSTANCE")
     }

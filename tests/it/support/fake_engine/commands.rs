@@ -2,8 +2,10 @@
 
 use moored::engine::EngineError;
 use moored::engine::model::{Container, ContainerState};
+use moored::labels;
 
 use super::fate::{Fate, Kept, exited};
+use super::ledger::Work;
 use super::world::{Answer, World, is_running};
 
 /// What a container with a command of its own does.
@@ -12,6 +14,8 @@ pub(crate) struct Job {
     pub(crate) fate: Fate,
     /// What it prints when it starts.
     pub(crate) prints: String,
+    /// What it does to a database when it ends.
+    pub(crate) work: Option<Work>,
 }
 
 /// What a command inside a container does.
@@ -28,8 +32,44 @@ impl World {
     /// Says what becomes of containers of this image whose command begins with this word.
     pub(crate) fn job(&mut self, image: &str, word: &str, fate: Fate, prints: &str) {
         let prints = prints.to_owned();
-        let job = Job { fate, prints };
+        let job = Job {
+            fate,
+            prints,
+            work: None,
+        };
         self.jobs.insert((image.to_owned(), word.to_owned()), job);
+    }
+
+    /// Says what containers of this image whose command begins with this word do to a database
+    /// when they end.
+    pub(crate) fn works(&mut self, image: &str, word: &str, work: Work) {
+        let place = (image.to_owned(), word.to_owned());
+        let job = self.jobs.get_mut(&place).expect("a job");
+        job.work = Some(work);
+    }
+
+    /// Lets the service with data write, if it runs and there is one.
+    pub(super) fn serve_visitors(&mut self, after: &str) {
+        let Some(mut ledger) = self.ledger.take() else {
+            return;
+        };
+        for code in self.codes_at_work() {
+            ledger.write(code, after);
+        }
+        self.ledger = Some(ledger);
+    }
+
+    /// Returns the versions of the code of the service with data that run now.
+    pub(super) fn codes_at_work(&self) -> Vec<i64> {
+        let runs = self.containers.values().filter(|kept| {
+            let labels = &kept.shown.spec.labels;
+            let of = |label: &str| labels.get(label).map(String::as_str);
+            of(labels::SERVICE) == Some("app")
+                && of(labels::JOB).is_none()
+                && kept.shown.state == ContainerState::Running
+        });
+        runs.map(|kept| i64::from(kept.shown.spec.image.contains("v2")) + 1)
+            .collect()
     }
 
     /// Says what the command that begins with this word does inside a container of this name or

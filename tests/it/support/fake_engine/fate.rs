@@ -43,6 +43,8 @@ pub(crate) struct Kept {
     /// What it prints at every start.
     pub(super) prints: String,
     pub(super) printed: String,
+    /// What it does to a database when it ends.
+    pub(super) work: Option<super::ledger::Work>,
 }
 
 impl Kept {

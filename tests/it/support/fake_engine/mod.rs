@@ -9,6 +9,7 @@ mod commands;
 mod fate;
 mod faults;
 mod inspect;
+mod ledger;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 pub(crate) use commands::Said;
 pub(crate) use fate::{End, Fate};
 pub(crate) use faults::{Faults, Killed};
+pub(crate) use ledger::{HALF, Ledger, MIGRATE, Work};
 pub(crate) use world::World;
 
 /// A handle on a host in memory.
@@ -66,6 +68,7 @@ impl FakeEngine {
         let after = self.plan_fault().before(&call.line)?;
         self.world().calls.push(call.clone());
         let answer = effect(&mut self.world());
+        self.world().serve_visitors(&call.line);
         after.then(&call.line, answer)
     }
 }

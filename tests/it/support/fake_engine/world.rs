@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) fed: Vec<((String, String), Vec<u8>)>,
     /// Below it, bind sources are made and looked for; all others are taken as given.
     pub(crate) root: PathBuf,
+    /// The service `app` keeps rows here, if it keeps any.
+    pub(crate) ledger: Option<super::ledger::Ledger>,
     made: usize,
 }
 
@@ -120,8 +122,25 @@ impl World {
     pub(super) fn inspect(&mut self, id: &str) -> Option<Container> {
         let kept = self.find_mut(id)?;
         kept.looks += 1;
+        let ran = kept.shown.state == ContainerState::Running;
         kept.live();
-        Some(kept.shown.clone())
+        if let (true, ContainerState::Exited { .. }, Some(work)) =
+            (ran, &kept.shown.state, &kept.work)
+        {
+            match work.run() {
+                Ok(said) => kept.printed.push_str(&said),
+                Err(said) => {
+                    kept.printed.push_str(&said);
+                    kept.end(exited(1));
+                }
+            }
+            let (name, is_query) = (kept.shown.name.clone(), work_is_query(kept));
+            let at_work = self.codes_at_work();
+            if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_query && !at_work.is_empty()) {
+                ledger.wrongs.push(format!("{at_work:?} wrote while {name} worked"));
+            }
+        }
+        self.find(id).map(|kept| kept.shown.clone())
     }
 
     pub(super) fn digest_of(&self, reference: &str) -> Answer<String> {
@@ -171,8 +190,8 @@ impl World {
         self.check_binds(&doing, asked)?;
         let job = asked.command.as_ref().and_then(|words| words.first());
         let job = job.and_then(|word| self.jobs.get(&(asked.image.clone(), word.clone())));
-        let (fate, prints) = job.map_or((fate, String::new()), |job| {
-            (job.fate.clone(), job.prints.clone())
+        let (fate, prints, work) = job.map_or((fate, String::new(), None), |job| {
+            (job.fate.clone(), job.prints.clone(), job.work.clone())
         });
         // Further networks are joined by a call of their own, the first at the start.
         for network in asked
@@ -227,6 +246,7 @@ impl World {
             looks: 0,
             prints,
             printed: String::new(),
+            work,
         };
         self.containers.insert(id.clone(), kept);
         Ok(id)
@@ -428,6 +448,10 @@ impl World {
             cause: "it exists already and has other labels".to_owned(),
         })
     }
+}
+
+fn work_is_query(kept: &Kept) -> bool {
+    kept.work.as_ref().is_some_and(|work| work.is_query)
 }
 
 pub(super) fn is_running(state: &ContainerState) -> bool {

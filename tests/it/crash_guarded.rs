@@ -1,0 +1,538 @@
+//! The same as in `crash` for a deploy of a service with data: maintenance page, writers stopped,
+//! backup, migration, replace, checks, record. The data is a real `SQLite` file to which the
+//! service writes whenever anything is done on the host, and which its migration changes.
+//!
+//! However a story is disturbed, it ends with the old release serving, the new one serving, or
+//! held with the reason; and then a person gets out of it by what the reason says. No row that a
+//! visitor was told is kept is lost, and code never runs on data that it does not work with.
+
+use std::collections::BTreeSet;
+
+use moored::backup;
+use moored::desired::DesiredState;
+use moored::execute;
+use moored::journal::Outcome;
+use moored::pass::Passed;
+use moored::plan::{self, Context, Hold, Restoring, Weight};
+use tokio::sync::watch;
+
+use crate::support::bench::{Bench, Files, files_below, key, run};
+use crate::support::by_hand::HostYaml;
+use crate::support::fake_engine::{End as Ends, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work};
+
+/// A value of the host's files that the migration prints.
+const CANARY: &str = "canary-5ecret";
+
+/// What becomes of the migration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Migration {
+    Works,
+    FailsUnchanged,
+    FailsHalfWay,
+}
+
+/// A deploy.
+#[derive(Clone, Copy, Debug)]
+struct Story {
+    migration: Migration,
+    compatible: bool,
+    restores: bool,
+    status: bool,
+    transactional: bool,
+    /// A check that fails: `ready` or `smoke`.
+    fails: Option<&'static str>,
+    ends: End,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Old,
+    New,
+    Held,
+}
+
+const WELL: Story = Story {
+    migration: Migration::Works,
+    compatible: false,
+    restores: false,
+    status: true,
+    transactional: false,
+    fails: None,
+    ends: End::New,
+};
+
+const STORIES: [(&str, Story); 9] = [
+    ("all goes well", WELL),
+    (
+        "the migration fails and changes nothing, as its status says",
+        Story {
+            migration: Migration::FailsUnchanged,
+            ends: End::Old,
+            ..WELL
+        },
+    ),
+    (
+        "the migration fails and is a transaction",
+        Story {
+            migration: Migration::FailsUnchanged,
+            status: false,
+            transactional: true,
+            ends: End::Old,
+            ..WELL
+        },
+    ),
+    (
+        "the migration fails half-way",
+        Story {
+            migration: Migration::FailsHalfWay,
+            ends: End::Held,
+            ..WELL
+        },
+    ),
+    (
+        "the migration fails half-way and the data is restored",
+        Story {
+            migration: Migration::FailsHalfWay,
+            restores: true,
+            ends: End::Old,
+            ..WELL
+        },
+    ),
+    (
+        "the new code is not up and the old one works with the data",
+        Story {
+            compatible: true,
+            fails: Some("ready"),
+            ends: End::Old,
+            ..WELL
+        },
+    ),
+    (
+        "the new code is not up and the data is restored",
+        Story {
+            restores: true,
+            fails: Some("smoke"),
+            ends: End::Old,
+            ..WELL
+        },
+    ),
+    (
+        "the new code is not up and the old one does not work with the data",
+        Story {
+            fails: Some("ready"),
+            ends: End::Held,
+            ..WELL
+        },
+    ),
+    (
+        "all goes well and the data would be restored",
+        Story {
+            restores: true,
+            status: false,
+            ..WELL
+        },
+    ),
+];
+
+impl Story {
+    fn files(&self, image: &str) -> Files {
+        let status = if self.status { "status: [schema]," } else { "" };
+        let manifest = format!(
+            "stack: shop
+env: {{app: {{files: [/etc/app.env]}}}}
+maintenance: {{flag: /bench/site/ON, page: off.html}}
+backups:
+  rows: {{sqlite: /bench/data/app.db, to: /bench/backups, before_deploy: true}}
+migrations:
+  - {{service: app, run: [migrate], stop: [app], {status} compatible: {}, transactional: {}}}
+ready: [{{service: app, exec: [ready], timeout: 2s}}]
+smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
+",
+            self.compatible, self.transactional
+        );
+        let compose = format!(
+            "services:
+  app: {{image: '{image}', volumes: ['/bench/data:/data'], restart: unless-stopped}}
+  proxy: {{image: 'other:v1'}}
+"
+        );
+        [
+            ("moored.yaml", manifest),
+            ("compose.yaml", compose),
+            ("off.html", "<p>soon</p>\n".to_owned()),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.into_bytes()))
+        .into()
+    }
+
+    fn load(&self, bench: &Bench, image: &str, digit: char) -> DesiredState {
+        let mut desired = bench.load(&self.files(image), digit).unwrap();
+        for migration in &mut desired.migrations {
+            // A manifest that says so needs a probe too, which other tests have.
+            migration.restore_on_failed_migration = self.restores;
+        }
+        desired
+    }
+
+    fn before(&self, bench: &Bench) -> DesiredState {
+        self.load(bench, "app:v1", '1')
+    }
+
+    fn after(&self, bench: &Bench) -> DesiredState {
+        self.load(bench, "app:v2", '2')
+    }
+
+    /// A host with version 1.
+    fn host(&self) -> Bench {
+        let mut bench = Bench::new();
+        let env = format!("API_TOKEN={CANARY}\n");
+        bench.host.0.insert("/etc/app.env".into(), env.into());
+        let stock: HostYaml = serde_yaml::from_str("images: {'other:v1': {}}").unwrap();
+        stock.stock(&bench);
+        self.stock(&bench);
+        let passed = bench.pass(&self.before(&bench)).unwrap();
+        assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{}", passed.looked.plan);
+        bench.clock.advance(3600);
+        bench.engine.world().calls.clear();
+        bench
+    }
+
+    fn stock(&self, bench: &Bench) {
+        let (db, flag) = (bench.place("data/app.db"), bench.place("site/ON"));
+        let mut world = bench.engine.world();
+        let mut ledger = Ledger::new(&db, &flag);
+        ledger.compatible = self.compatible;
+        world.ledger = Some(ledger);
+        let (sql, code) = match self.migration {
+            Migration::Works => (MIGRATE, 0),
+            Migration::FailsUnchanged => ("SELECT 1", 1),
+            Migration::FailsHalfWay => (HALF, 1),
+        };
+        let version = "SELECT user_version || '-' || (SELECT count(*) FROM sqlite_schema)
+                       FROM pragma_user_version";
+        for (image, word, sql, code) in [
+            ("app:v1", "migrate", "SELECT 1", 0),
+            ("app:v2", "migrate", sql, code),
+            ("app:v1", "schema", version, 0),
+            ("app:v2", "schema", version, 0),
+        ] {
+            let end = Ends::code(code);
+            world.job(image, word, Fate::Works { looks: 3, end }, &format!("by {CANARY}\n"));
+            let (db, sql, is_query) = (db.clone(), sql.to_owned(), word == "schema");
+            world.works(image, word, Work { db, sql, is_query });
+        }
+        if let Some(check) = self.fails {
+            let said = Said {
+                code: 1,
+                ..Said::default()
+            };
+            world.says("app:v2", check, said);
+        }
+    }
+}
+
+/// Passes until there is nothing to do.
+fn settle(bench: &Bench, desired: &DesiredState, case: &str) -> Vec<Passed> {
+    bench.engine.faults(Faults::none());
+    bench.clock.kill_in(0);
+    let mut done = Vec::new();
+    for _ in 0..4 {
+        let passed = bench.pass(desired).unwrap();
+        let empty = passed.looked.plan.is_empty();
+        done.push(passed);
+        if empty {
+            return done;
+        }
+    }
+    panic!("{case}: still at it:\n{}", done[3].looked.plan);
+}
+
+/// Checks what must hold on every host where everything is settled, and says how it ended.
+fn check(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) -> End {
+    let plan = bench.look(desired).plan;
+    assert!(plan.is_empty(), "{case}: the second plan:\n{plan}");
+    let record = bench.record();
+    let attempts = record.attempts(&desired.stack, 100).unwrap();
+    for attempt in &attempts {
+        let ended = attempt.status.outcome.is_some();
+        assert!(ended, "{case}: attempt {} is open", attempt.number);
+    }
+    let world = bench.engine.world();
+    let ledger = world.ledger.clone().unwrap();
+    assert_eq!(ledger.wrongs, Vec::<String>::new(), "{case}");
+    assert_eq!(ledger.lost(), Vec::<i64>::new(), "{case}: rows are lost");
+    for call in &world.calls {
+        let ours = call.instances.iter().all(|one| one == record.instance());
+        assert!(ours, "{case}: touches what is not ours: {}", call.line);
+    }
+    let containers: BTreeSet<String> = world
+        .containers
+        .values()
+        .map(|kept| format!("{} {} {}", kept.shown.name, kept.shown.spec.image, kept.shown.state))
+        .collect();
+    drop(world);
+    let serves = |image: &str| {
+        let all = [format!("shop-app-1 {image} running"), "shop-proxy-1 other:v1 running".into()];
+        containers == all.into()
+    };
+    let left: Vec<String> = ["bench", "project"]
+        .iter()
+        .flat_map(|part| files_below(&bench.state_dir().join(part)).into_keys())
+        .filter(|path| path.contains(".partial") || path.contains(".moored-"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new(), "{case}: unfinished files are left");
+    let backups = files_below(&bench.place("backups"));
+    let whole = backups.keys().filter(|file| backups.contains_key(&format!("{file}.json")));
+    assert!(whole.count() >= 1, "{case}: no backup: {:?}", backups.keys());
+    let page = bench.place("site/ON").exists();
+    let held = plan.weight() == Some(Weight::Blocking);
+    let released = record.last_release(&desired.stack).unwrap().unwrap();
+    let released = released.id.revision.as_str().to_owned();
+    let data = ledger.version();
+    canary(bench, case, &[plan.to_string()]);
+    if !page && serves("app:v2") && data == 2 && released.starts_with('2') {
+        return End::New;
+    }
+    let old_works = data == 1 || (data == 2 && story.compatible);
+    if !page && serves("app:v1") && old_works && !released.starts_with('2') {
+        return End::Old;
+    }
+    assert!(
+        held,
+        "{case}: neither old nor new nor held: page {page}, data {data}, released {released:.3}, \
+         {containers:?}\n{plan}"
+    );
+    End::Held
+}
+
+fn canary(bench: &Bench, case: &str, more: &[String]) {
+    let mut outputs = bench.told.lock().unwrap().clone();
+    outputs.extend(more.iter().cloned());
+    for name in ["moored.db", "moored.db-wal"] {
+        let bytes = std::fs::read(bench.state_dir().join(name)).unwrap_or_default();
+        outputs.push(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    for output in outputs {
+        if let Some(at) = output.find(CANARY) {
+            let around = output[..at].chars().rev().take(200).collect::<Vec<_>>();
+            let around: String = around.into_iter().rev().collect();
+            panic!("{case}: the canary is after:\n{around}");
+        }
+    }
+}
+
+/// Does what a hold tells a person to do, and goes back to version 1.
+fn get_out(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) {
+    let plan = bench.look(desired).plan;
+    let said: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
+    let stuck = plan.holds.iter().any(|hold| matches!(hold, Hold::Stuck { .. }));
+    if stuck {
+        assert!(forgive(bench, desired), "{case}: {said}");
+    }
+    if let Some((_, command)) = said.split_once("moored backup restore ") {
+        let words: Vec<&str> = command.split([' ', ';', '\n']).collect();
+        let outcome = restore(bench, desired, words[0], words[1]);
+        assert_eq!(outcome, Outcome::Succeeded, "{case}: the restore, after: {said}");
+    }
+    let reverted = story.load(bench, "app:v1", '4');
+    settle(bench, &reverted, &format!("{case}, reverted"));
+    let end = check(bench, story, &reverted, &format!("{case}, reverted after: {said}"));
+    assert_eq!(end, End::Old, "{case}: after the way out: {said}\n{}", bench.look(&reverted).plan);
+}
+
+fn forgive(bench: &Bench, desired: &DesiredState) -> bool {
+    let now = jiff::Timestamp::from_second(bench.clock.seconds()).unwrap();
+    bench.record().forgive(&desired.stack, now).unwrap()
+}
+
+/// `moored backup restore NAME FILE`.
+fn restore(bench: &Bench, desired: &DesiredState, name: &str, file: &str) -> Outcome {
+    let looked = bench.look(desired);
+    let (name, backup) = desired
+        .backups
+        .iter()
+        .find(|(known, _)| known.as_str() == name)
+        .unwrap();
+    let record = bench.record();
+    let catalogue =
+        backup::catalogue(&backup.to, record.instance(), &desired.stack, name).unwrap();
+    let listed = catalogue.find(file).unwrap();
+    let schema = serde_json::from_value(listed.manifest.origin.schema.clone()).unwrap();
+    let wish = Restoring {
+        name,
+        backup,
+        file,
+        schema,
+        safety: true,
+    };
+    let key = key();
+    let context = Context {
+        instance: record.instance(),
+        key: &key,
+        now: bench.clock.seconds(),
+    };
+    let plan = plan::restore(desired, &looked.observed, &looked.history, &context, &wish);
+    let (_keep, stop) = watch::channel(false);
+    run(execute::execute(&plan, &bench.hands(stop))).unwrap()
+}
+
+/// How long an undisturbed deploy takes, in looks at the clock and in calls.
+struct Length {
+    ticks: i64,
+    calls: usize,
+}
+
+fn undisturbed(name: &str, story: &Story) -> Length {
+    let bench = story.host();
+    let desired = story.after(&bench);
+    let began = bench.clock.seconds();
+    bench.pass(&desired).unwrap();
+    let length = Length {
+        ticks: bench.clock.seconds() - began,
+        calls: bench.engine.world().calls.len(),
+    };
+    settle(&bench, &desired, name);
+    let end = check(&bench, story, &desired, name);
+    assert_eq!(end, story.ends, "{name}:\n{}", bench.look(&desired).plan);
+    if end == End::Held {
+        get_out(&bench, story, &desired, name);
+    }
+    length
+}
+
+/// Disturbs a deploy, lets it settle, and checks how it ended.
+fn disturbed(case: &str, story: &Story, disturb: impl Fn(&Bench)) -> End {
+    let bench = story.host();
+    let desired = story.after(&bench);
+    disturb(&bench);
+    drop(bench.pass_or_die(&desired));
+    settle(&bench, &desired, case);
+    let end = check(&bench, story, &desired, case);
+    let failed = bench.record().attempts(&desired.stack, 100).unwrap();
+    let failed = failed.iter().filter(|one| {
+        one.revision == desired.commit.revision
+            && one.status.outcome.as_ref().is_some_and(|outcome| outcome.error().is_some())
+            && !matches!(
+                one.status.outcome,
+                Some(Outcome::Postponed { .. } | Outcome::Unsettled { .. })
+            )
+    });
+    assert!(failed.count() <= 1, "{case}: a failed revision is tried again");
+    if end == End::Held {
+        get_out(&bench, story, &desired, case);
+    }
+    end
+}
+
+/// Collects what goes wrong, so that a run shows all of it.
+#[derive(Default)]
+struct Wrongs(Vec<String>);
+
+impl Wrongs {
+    fn expect(&mut self, case: &str, allowed: &[End], end: impl FnOnce() -> End) {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(end));
+        match caught {
+            Ok(end) if allowed.contains(&end) => {}
+            Ok(end) => self.0.push(format!("{case}: ends {end:?}, not {allowed:?}")),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
+                self.0.push(format!("{case}: {}", text.unwrap_or_default()));
+            }
+        }
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{} wrongs:\n{}", self.0.len(), self.0.join("\n---\n"));
+    }
+}
+
+/// A kill or a lost engine changes nothing about how it ends; but a release that would have been
+/// taken back with its data may be held instead, because nobody knows how the time between went.
+fn after_a_kill(story: &Story) -> Vec<End> {
+    match story.ends {
+        End::Old => vec![End::Old, End::Held],
+        end @ (End::New | End::Held) => vec![end],
+    }
+}
+
+#[test]
+fn stories_end_as_the_table_says() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in &STORIES {
+        wrongs.expect(name, &[story.ends], || {
+            undisturbed(name, story);
+            story.ends
+        });
+    }
+    wrongs.none();
+}
+
+#[test]
+fn killed_between_any_two_journal_entries() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in &STORIES {
+        for n in 1..=undisturbed(name, story).ticks {
+            let case = format!("{name}, killed at look {n} at the clock");
+            wrongs.expect(&case, &after_a_kill(story), || {
+                disturbed(&case, story, |bench| bench.clock.kill_in(n))
+            });
+        }
+    }
+    wrongs.none();
+}
+
+#[test]
+fn killed_before_and_after_every_call() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in &STORIES {
+        for n in 1..=undisturbed(name, story).calls {
+            for (word, fault) in [
+                ("before", Faults::kill_before as fn(usize) -> Faults),
+                ("after", Faults::kill_after),
+            ] {
+                let case = format!("{name}, killed {word} call {n}");
+                wrongs.expect(&case, &after_a_kill(story), || {
+                    disturbed(&case, story, |bench| bench.engine.faults(fault(n)))
+                });
+            }
+        }
+    }
+    wrongs.none();
+}
+
+#[test]
+fn the_engine_goes_away_after_every_call_or_its_answer_is_lost() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in &STORIES {
+        for n in 1..=undisturbed(name, story).calls {
+            for (word, fault) in [
+                ("cut after", Faults::die_after_call as fn(usize) -> Faults),
+                ("lost the answer of", Faults::lose_answer),
+            ] {
+                let case = format!("{name}, {word} call {n}");
+                wrongs.expect(&case, &after_a_kill(story), || {
+                    disturbed(&case, story, |bench| bench.engine.faults(fault(n)))
+                });
+            }
+        }
+    }
+    wrongs.none();
+}
+
+#[test]
+fn every_call_fails_once() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in &STORIES {
+        for n in 1..=undisturbed(name, story).calls {
+            let case = format!("{name}, call {n} fails");
+            let all = [End::Old, End::New, End::Held];
+            wrongs.expect(&case, &all, || {
+                disturbed(&case, story, |bench| bench.engine.faults(Faults::fail_call(n)))
+            });
+        }
+    }
+    wrongs.none();
+}
