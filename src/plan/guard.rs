@@ -8,14 +8,14 @@ use super::action::{
 };
 use super::diff::{Origin, Remedy};
 use super::examined::Examined;
-use super::facts::Field;
+use super::facts::{Fact, Field};
 use super::order::Planner;
 use super::services::{Input, reference};
 use super::{Hold, Schema, Unreleased};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
 use crate::desired::{DesiredState, ServiceName, StackName};
-use crate::engine::model::ContainerState;
+use crate::engine::model::{Container, ContainerState};
 
 /// Services as they were examined.
 pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
@@ -190,7 +190,8 @@ impl<'a> Planner<'a> {
         self.stop_all(&named, all, before)
     }
 
-    /// Stops those of the services that run.
+    /// Stops those of the services that run, or that are to run and have ended: taking that back
+    /// starts them, and nothing else may before the data is as it was.
     pub(super) fn stop_all(
         &mut self,
         named: &BTreeSet<&'a ServiceName>,
@@ -203,10 +204,7 @@ impl<'a> Planner<'a> {
                 continue;
             };
             let Some(holder) = one.holder else { continue };
-            if !matches!(
-                holder.state,
-                ContainerState::Running | ContainerState::Restarting | ContainerState::Paused
-            ) {
+            if !self.may_write(one, holder) {
                 continue;
             }
             let action = Action::Stop {
@@ -217,6 +215,19 @@ impl<'a> Planner<'a> {
             self.stopped.insert(name);
         }
         steps
+    }
+
+    /// Returns whether a container writes, or would as soon as a failure puts it back in its place.
+    fn may_write(&self, one: &Examined<'a>, holder: &Container) -> bool {
+        match &holder.state {
+            ContainerState::Running | ContainerState::Restarting | ContainerState::Paused => true,
+            ContainerState::Exited { .. } => {
+                let running = Fact::Plain(ContainerState::Running.to_string());
+                one.remedy.is_some()
+                    && self.input.wanted(one).get(&Field::State) == Some(&running)
+            }
+            ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
+        }
     }
 
     /// Returns the backups that a deploy begins with.
