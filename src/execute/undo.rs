@@ -46,6 +46,10 @@ pub(super) enum Undo<'a> {
 }
 
 impl Undo<'_> {
+    fn is_of_data(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Safety(_))
+    }
+
     /// Files first, because a container that starts again mounts them; then the others, newest
     /// first; restarts after them, because a service that was restarted for new files must see
     /// the old; and the visitors are let in last of all.
@@ -70,10 +74,17 @@ impl<'a> Walk<'a> {
     /// Puts back what was replaced, and says how the attempt ended.
     pub(super) async fn put_back(&mut self, error: String) -> Result<Outcome, RecordError> {
         let (mut back, mut failures) = (false, Vec::new());
-        for (step, undo) in self.in_order_of_undoing() {
+        let steps = self.in_order_of_undoing();
+        let data = steps.iter().rposition(|(_, undo)| undo.is_of_data());
+        for (at, (step, undo)) in steps.into_iter().enumerate() {
             // Visitors are not let in to something that could not be put back.
             if matches!(undo, Undo::Lower(_)) && !failures.is_empty() {
                 continue;
+            }
+            // Whoever could not be taken away may write to the data, and the code before must not
+            // run on data that was not taken back.
+            if !failures.is_empty() && data.is_some_and(|data| at <= data) {
+                break;
             }
             self.note(&Entry::UndoIntent { step: step.number })?;
             let stack = self.plan.stack.clone();
