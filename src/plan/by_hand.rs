@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::action::{Action, Phase, Raise, RestoreDraft};
+use super::action::{Action, ContainerRef, Phase, Raise, RestoreDraft};
 use super::examined::Examined;
 use super::guard::All;
 use super::order::{Planner, examine_all};
@@ -190,13 +190,33 @@ impl<'a> Planner<'a> {
                 if !(stopped || owed && writers.contains(one.name)) {
                     return;
                 }
-                let (service, container) = (one.name.clone(), reference(holder));
+                let (container, after) = self.own_name(one, reference(holder), after);
+                let service = one.name.clone();
                 self.push(Phase::Converge, Action::Start { service, container }, &[], after)
             }
             (_, None) => return,
         };
         self.stopped.insert(one.name);
         self.step_of.insert(one.name, step);
+    }
+
+    /// Gives a container that a failed replace has set aside its name back.
+    fn own_name(
+        &mut self,
+        one: &Examined<'a>,
+        container: ContainerRef,
+        after: Vec<u32>,
+    ) -> (ContainerRef, Vec<u32>) {
+        if !one.rename_back {
+            return (container, after);
+        }
+        let (id, name) = (container.id.clone(), one.container_name.clone());
+        let own = ContainerRef {
+            id,
+            name: name.clone(),
+        };
+        let step = self.push(Phase::Converge, Action::Rename { container, name }, &[], after);
+        (own, vec![step])
     }
 
     fn finish_by_hand(self, subject: String) -> Plan {
