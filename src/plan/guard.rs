@@ -62,8 +62,24 @@ impl<'a> Planner<'a> {
         if let Some(wanted) = wanted.filter(|wanted| *wanted < schema.attempt) {
             let live = schema.attempt;
             if !self.accepts(live) {
-                self.holds.push(Hold::SchemaDiffers { live, wanted });
+                let restore = restore_commands(&desired.stack, self.backups_before(live));
+                self.holds.push(Hold::SchemaDiffers {
+                    live,
+                    wanted,
+                    restore,
+                });
             }
+        }
+    }
+
+    /// Returns the backups that were taken before the attempt `live` changed the data.
+    fn backups_before(&self, live: u64) -> &'a BTreeMap<String, String> {
+        let history = self.input.history;
+        let release = history.release.as_ref();
+        let of_release = release.filter(|release| release.id.attempt == live);
+        match of_release {
+            Some(release) if history.guards.is_empty() => &release.backups,
+            Some(_) | None => &history.guards,
         }
     }
 
@@ -351,9 +367,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Removes one-off containers of killed attempts, but not one that this plan goes on with.
+    /// Removes one-off containers of earlier attempts, but not one that this plan goes on with:
+    /// what one of a failed attempt says is of data that may have been restored since.
     fn remove_left_one_offs(&mut self) {
-        let goes_on: BTreeSet<String> = self.due.iter().map(|due| due.mark.clone()).collect();
+        let doubt = self.input.history.doubt.iter();
+        let goes_on: BTreeSet<String> = doubt
+            .filter(|doubt| doubt.killed)
+            .map(|doubt| doubt.mark.clone())
+            .collect();
         let left: Vec<ContainerRef> = self.input.one_offs(&goes_on).map(reference).collect();
         for container in left {
             let why = super::RemoveReason::HalfMade;

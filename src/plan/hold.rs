@@ -41,6 +41,8 @@ pub enum Hold {
         live: u64,
         /// The attempt that gave it the form which the wanted code was released with.
         wanted: u64,
+        /// Commands that put the backups from before back.
+        restore: Vec<String>,
     },
     /// A migration was begun, and nobody knows what it has done.
     MigrationInDoubt {
@@ -244,16 +246,24 @@ impl fmt::Display for Hold {
                 "this revision failed in attempt {attempt} and stays as it is: {}; {way_out}",
                 first_line(error)
             ),
-            Self::SchemaDiffers { live, wanted } => write!(
+            Self::SchemaDiffers {
+                live,
+                wanted,
+                restore,
+            } => write!(
                 f,
                 "the data was migrated by attempt {live}, and this code was released on the data \
-                 of {}; restore a backup from before, or say in moored.yaml that it works: \
+                 of {}; restore a backup from before{}, or say in moored.yaml that it works: \
                  accept_schema: \"{live}\"",
                 if *wanted == 0 {
                     "before any migration".to_owned()
                 } else {
                     format!("attempt {wanted}")
-                }
+                },
+                restore
+                    .iter()
+                    .map(|command| format!(": {command}"))
+                    .collect::<String>()
             ),
             Self::MigrationInDoubt { attempt, restore } => write!(
                 f,
