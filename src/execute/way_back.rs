@@ -29,7 +29,10 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
     }
     let moved = moved(plan, status);
     let data_is_new = !moved.is_empty() || plan.unreleased.is_some();
-    let restores = plan.unreleased.is_none() && moved.iter().all(|moved| moved.restores);
+    // What visitors have written since would be lost.
+    let restores = plan.unreleased.is_none()
+        && moved.iter().all(|moved| moved.restores)
+        && !visitors_are_in(plan, status);
     match phase {
         Phase::Settle => WayBack::Stands,
         Phase::Prepare | Phase::Guard => WayBack::Undo,
@@ -47,6 +50,14 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
             way_out: out_of_new_data(plan, &guards),
         },
     }
+}
+
+/// Returns whether visitors may have been let in again.
+fn visitors_are_in(plan: &Plan, status: &Status) -> bool {
+    plan.steps.iter().any(|step| {
+        let begun = status.done.contains(&step.number) || status.in_doubt.contains(&step.number);
+        begun && matches!(step.action, Action::MaintainOff(_))
+    })
 }
 
 /// A migration that may have changed the data so that the code before can't work with it.
