@@ -324,19 +324,21 @@ fn canary(bench: &Bench, case: &str, more: &[String]) {
 
 /// Does what a hold tells a person to do, and goes back to version 1.
 fn get_out(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) {
-    let plan = bench.look(desired).plan;
-    let said: Vec<String> = plan.holds.iter().map(ToString::to_string).collect();
-    let said = said.join("\n");
-    let stuck = plan.holds.iter().any(|hold| matches!(hold, Hold::Stuck { .. }));
+    let reverted = story.load(bench, "app:v1", '4');
+    let holds = |desired: &DesiredState| bench.look(desired).plan.holds;
+    let mut all = holds(desired);
+    let stuck = all.iter().any(|hold| matches!(hold, Hold::Stuck { .. }));
     if stuck {
-        assert!(forgive(bench, desired), "{case}: {said}");
+        assert!(forgive(bench, desired), "{case}: {all:?}");
     }
+    all.extend(holds(&reverted));
+    let said: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
     if let Some((_, command)) = said.split_once("moored backup restore ") {
         let words: Vec<&str> = command.split([' ', ';', '\n']).collect();
         let outcome = restore(bench, desired, words[0], words[1]);
         assert_eq!(outcome, Outcome::Succeeded, "{case}: the restore, after: {said}");
     }
-    let reverted = story.load(bench, "app:v1", '4');
     settle(bench, &reverted, &format!("{case}, reverted"));
     let end = check(bench, story, &reverted, &format!("{case}, reverted after: {said}"));
     assert_eq!(end, End::Old, "{case}: after the way out: {said}\n{}", bench.look(&reverted).plan);
