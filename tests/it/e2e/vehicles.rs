@@ -19,18 +19,9 @@ fn commit(stage: &Stage, system: &Vehicle, tag: &str, later: &[&str]) {
     for key in later {
         manifest = without(&manifest, key);
     }
-    let mut kept = String::new();
-    let mut required = false;
-    for line in manifest.lines() {
-        let is_item = line.trim_start().starts_with("- ");
-        required = line.trim_start().starts_with("require:") || (required && is_item);
-        if !required {
-            kept = kept + line + "\n";
-        }
-    }
     let mut files = system.files();
     files.retain(|file| file.0 != "moored.yaml");
-    files.push(("moored.yaml".to_owned(), kept));
+    files.push(("moored.yaml".to_owned(), manifest));
     stage.commit(tag, &as_pairs(&files));
 }
 
