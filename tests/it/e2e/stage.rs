@@ -1,5 +1,6 @@
 //! The stage of one test: a state repository, a state directory, a stack, and eyes on the engine.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -28,6 +29,8 @@ pub(super) struct Stage {
     pub(super) stack: String,
     pub(super) port: u16,
     pub(super) dir: TempDir,
+    /// What the program said so far.
+    said: RefCell<String>,
     _turn: File,
 }
 
@@ -81,6 +84,7 @@ impl Stage {
             sandbox,
             port: free_port(),
             dir: tempfile::tempdir().unwrap(),
+            said: RefCell::default(),
             _turn: turn,
         };
         std::fs::create_dir(stage.path("state")).unwrap();
@@ -233,6 +237,7 @@ impl Stage {
                 out: String::from_utf8(output.stdout).unwrap(),
                 err: String::from_utf8(output.stderr).unwrap(),
             };
+            self.said.borrow_mut().extend([ran.out.as_str(), &ran.err]);
             let own = self.dir.path().display().to_string();
             // Somebody else's demonstration on the shared engine: let it end.
             let stranger = ran.err.contains("another controller") && !ran.err.contains(&own);
@@ -241,6 +246,11 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_millis(500));
         }
+    }
+
+    /// Returns everything that the program said when it was run to its end.
+    pub(super) fn said(&self) -> String {
+        self.said.borrow().clone()
     }
 
     /// Does one pass that must succeed.
