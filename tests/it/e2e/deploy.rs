@@ -47,7 +47,10 @@ fn moltfund_is_deployed_behind_its_page_with_a_backup_first() {
         .unwrap();
     assert_eq!(schema, 1, "it was taken before the migration");
     drop(copy);
-    stage.moored(&["history"]).exits(0).says(&["v1.3.0", backup]);
+    stage
+        .moored(&["history"])
+        .exits(0)
+        .says(&["v1.3.0", backup]);
 
     // The hotfix: no migration, and the page and a backup all the same.
     play.images("v1.3.1", &["APP_SCHEMA=2"]);
@@ -106,7 +109,10 @@ fn v_edfinance_is_dumped_migrated_replaced_and_released() {
     play.quiet();
     let backups = play.backups();
     let backup = backups.last().unwrap();
-    stage.moored(&["history"]).exits(0).says(&["v1.1.0", backup]);
+    stage
+        .moored(&["history"])
+        .exits(0)
+        .says(&["v1.1.0", backup]);
     stage.moored(&["backup", "verify"]).exits(0).says(&[backup]);
 
     stage.moored(&["job", "ask"]).exits(0);

@@ -13,6 +13,7 @@ mod deploy;
 mod drift;
 mod failure;
 mod kill;
+mod migrate;
 mod play;
 mod readiness;
 mod registry;

@@ -70,6 +70,28 @@ impl Play {
         self.stage.moored(&["reconcile"])
     }
 
+    /// Does a pass that fails, and another one that holds; returns the first.
+    #[track_caller]
+    pub(super) fn fails(&self, says: &[&str]) -> Ran {
+        let ran = self.pass().exits(1).says(says);
+        let attempts = self.stage.journal_rows();
+        self.pass().exits(75);
+        assert_eq!(self.stage.journal_rows(), attempts, "tried once");
+        self.stage.moored(&["status"]);
+        ran
+    }
+
+    /// Runs the restore command that a text tells people to run; returns it.
+    #[track_caller]
+    pub(super) fn restores_as_told(&self, told: &Ran) -> Ran {
+        let text = format!("{}{}", told.out, told.err);
+        let start = text.find("moored backup restore").expect(&text);
+        let command = text[start..].lines().next().unwrap();
+        let command = command.split([';', ')']).next().unwrap();
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        self.stage.moored(&words)
+    }
+
     /// Waits until visitors get this version.
     #[track_caller]
     pub(super) fn serves(&self, tag: &str) {
@@ -127,7 +149,10 @@ impl Play {
             System::Moltfund => &["api", "web", "nginx-proxy"],
             System::VEdfinance => &["api", "postgres"],
         };
-        let mut names: Vec<String> = services.iter().map(|it| self.system.container(it)).collect();
+        let mut names: Vec<String> = services
+            .iter()
+            .map(|it| self.system.container(it))
+            .collect();
         names.sort();
         assert_eq!(self.stage.names(), names);
         let image_of = |service: &str| {
@@ -156,7 +181,9 @@ impl Play {
         assert!(!said.contains(CANARY), "a secret was said:\n{said}");
         for path in below(&self.stage.path("moored")) {
             let bytes = fs::read(&path).unwrap_or_default();
-            let found = bytes.windows(CANARY.len()).any(|it| it == CANARY.as_bytes());
+            let found = bytes
+                .windows(CANARY.len())
+                .any(|it| it == CANARY.as_bytes());
             assert!(!found, "a secret is in {}", path.display());
         }
     }
