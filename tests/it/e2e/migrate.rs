@@ -70,10 +70,7 @@ fn a_migration_that_ends_half_way_is_held_and_the_told_command_brings_the_old_re
     let rows = play.system.rows();
     play.images("v1.1.0", &["APP_SCHEMA=2", "MIGRATE=half"]);
     play.commit("v1.1.0", &[NO_TRANSACTION]);
-    let told = play.fails(
-        1,
-        &["told to fail half-way", "moored backup restore postgres"],
-    );
+    let told = play.fails(&["told to fail half-way", "moored backup restore postgres"]);
     assert_eq!(
         play.system.version(),
         None,
