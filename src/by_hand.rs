@@ -205,6 +205,19 @@ impl<'a> Stack<'a> {
         Ok(backup::catalogue(&backup.to, instance, stack, name)?.backups)
     }
 
+    /// Returns the newest backup that is there.
+    ///
+    /// # Errors
+    /// There is none, or the directory can't be read.
+    pub fn newest(&self, name: &BackupName, backup: &Backup) -> Result<Listed, ByHandError> {
+        let newest = self.list(name, backup)?.into_iter().find(|one| one.present);
+        newest.ok_or_else(|| {
+            ByHandError::Refused(format!(
+                "there is no backup {name} yet; take one: moored backup now {name}"
+            ))
+        })
+    }
+
     /// Verifies a backup file again.
     ///
     /// # Errors

@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
+use crate::desired::DesiredState;
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
 use crate::pass::{ByStack, PassError, Passed};
 use crate::plan::Weight;
 use crate::reconcile::reconcile;
+use crate::schedule::{self, Schedules};
 use crate::source::Watch;
 use crate::stacks::LoadError;
 
@@ -50,6 +52,7 @@ pub async fn run(
     // Before the first pass: a commit that comes while it runs must not wait for the poll.
     watched.follow(&host);
     let mut in_a_row = 0;
+    let mut schedules = Schedules::default();
     loop {
         let result = tokio::select! {
             result = reconcile(&host, None) => result,
@@ -57,6 +60,13 @@ pub async fn run(
             () = stopped_while_idle(&host, &mut signals.stop) => return,
         };
         report(&result);
+        let stacks = || wanted(&result);
+        for desired in stacks() {
+            tokio::select! {
+                () = schedules.work(&host, desired) => {}
+                _stopped = signals.stop.wait_for(|stop| *stop) => return,
+            }
+        }
         if result.is_ok() {
             // A pass that could not even fetch has read none.
             watched.files.clone_from(&host.view.host_files());
@@ -69,6 +79,8 @@ pub async fn run(
             in_a_row + 1
         };
         let pause = pause(host.view.config.repository.poll, trouble, in_a_row);
+        let scheduled = schedule::next(stacks(), host.hands.clock.now());
+        let pause = scheduled.map_or(pause, |scheduled| pause.min(scheduled));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => tokio::time::sleep(BURST).await,
@@ -76,6 +88,12 @@ pub async fn run(
             _stopped = signals.stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Returns what Git wants of the stacks that could be looked at.
+fn wanted(result: &Result<ByStack<Passed>, PassError>) -> impl Iterator<Item = &DesiredState> {
+    let stacks = result.iter().flat_map(|stacks| stacks.values());
+    stacks.filter_map(|passed| Some(&passed.as_ref().ok()?.looked.desired))
 }
 
 /// Returns when a stop is asked for and no attempt is open: an open one ends its steps first.

@@ -35,6 +35,7 @@ pub mod reconcile;
 pub mod record;
 pub mod report;
 pub mod rollback;
+pub mod schedule;
 pub mod secret;
 pub mod source;
 pub mod stacks;

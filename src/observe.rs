@@ -5,7 +5,9 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 use futures_util::stream::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
+use crate::backup;
 use crate::desired::backups::{BackupName, Source};
 use crate::desired::{DesiredState, StackName};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
@@ -35,6 +37,8 @@ pub struct ObservedState {
     pub maintenance: Option<Flag>,
     /// Backups whose data is there, as far as that can be seen in the file system.
     pub sources: BTreeSet<BackupName>,
+    /// When the newest of each backup with a schedule was taken; one that was never is left out.
+    pub taken: BTreeMap<BackupName, Timestamp>,
 }
 
 /// Where an image is.
@@ -108,6 +112,7 @@ pub async fn observe<'a>(
         files: placed(desired, released),
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
+        taken: taken(desired, instance),
     })
 }
 
@@ -193,6 +198,17 @@ fn sources(desired: &DesiredState) -> BTreeSet<BackupName> {
         paths.iter().any(|path| path.exists())
     });
     there.map(|(name, _)| name.clone()).collect()
+}
+
+fn taken(desired: &DesiredState, instance: &str) -> BTreeMap<BackupName, Timestamp> {
+    let scheduled = desired.backups.iter().filter(|(_, one)| one.schedule.is_some());
+    scheduled
+        .filter_map(|(name, one)| {
+            // A directory that can't be read is told by the next backup.
+            let found = backup::catalogue(&one.to, instance, &desired.stack, name).ok()?;
+            Some((name.clone(), found.newest()?.manifest.taken_at))
+        })
+        .collect()
 }
 
 fn placed<'a>(

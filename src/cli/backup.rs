@@ -27,7 +27,11 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
             .await
         }
         BackupCommand::Drill { name, file, stack } => {
+            let named = name.is_some();
             each(cli, stack.as_deref(), name.as_deref(), "drilled", async |stack, name, backup| {
+                if !named && backup.drill.is_none() {
+                    return Ok(BackupLine::without_drill(name));
+                }
                 let listed = find(stack, name, backup, file.as_deref())?;
                 let drilled = stack.drill(name, backup, &listed).await?;
                 Ok(BackupLine::listed(name, &listed, &proved(&drilled)))
@@ -60,8 +64,8 @@ async fn each(
         match work(&stack, name, backup).await {
             Ok(line) => report.add(line),
             Err(error) => {
-                exit = Exit::Failed;
                 report.add(BackupLine::failed(name, &error.to_string()));
+                exit = exit.or(beside::failure(error).0);
             }
         }
     }
@@ -120,16 +124,14 @@ fn find(
     backup: &Backup,
     file: Option<&str>,
 ) -> Result<Listed, ByHandError> {
-    let listed = stack.list(name, backup)?;
-    let found = listed.iter().find(|one| match file {
-        Some(file) => one.manifest.file == file,
-        None => one.present,
-    });
-    found.cloned().ok_or_else(|| {
-        let what = file.map_or_else(
-            || format!("there is no backup {name} yet"),
-            |file| format!("there is no file {file} among the backups {name}"),
-        );
-        ByHandError::Refused(format!("{what}; see: moored backup list {name}"))
+    let Some(file) = file else {
+        return stack.newest(name, backup);
+    };
+    let listed = stack.list(name, backup)?.into_iter();
+    let found = listed.into_iter().find(|one| one.manifest.file == file);
+    found.ok_or_else(|| {
+        ByHandError::Refused(format!(
+            "there is no file {file} among the backups {name}; see: moored backup list {name}"
+        ))
     })
 }

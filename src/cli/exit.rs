@@ -45,7 +45,7 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     /// Returns the one that matters more when stacks end differently.
-    fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         let weight = |exit: Self| match exit {
             Self::Done => 0,
             Self::Differences => 1,

@@ -14,4 +14,4 @@ mod tests;
 pub use error::MaintenanceError;
 pub use flag::{Flag, Owner, observe};
 pub use prove::{Wanted, prove};
-pub use switch::{Page, SwitchedOff, SwitchedOn, hand_over, switch_off, switch_on, take_away};
+pub use switch::{Page, SwitchedOff, SwitchedOn, switch_off, switch_on, take_away};

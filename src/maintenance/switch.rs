@@ -79,31 +79,6 @@ pub fn switch_on(
     }
 }
 
-/// Gives the flag of `from` another owner and reason without an instant at which it is off.
-/// Repeatable.
-///
-/// Returns whether the flag is now `to`'s; nothing is changed when it is somebody else's or off.
-///
-/// # Errors
-/// It can't be done; the flag is then as it was.
-pub fn hand_over(
-    flag: &Path,
-    from: &Owner,
-    to: &Flag,
-    instance: &str,
-) -> Result<bool, MaintenanceError> {
-    match look(flag, instance)? {
-        Some(there) if there.owner.is(&to.owner) => Ok(true),
-        Some(there) if there.owner.is(from) => files::write_atomically(flag, &to.written(), MODE)
-            .map(|()| true)
-            .map_err(|source| MaintenanceError::Write {
-                path: flag.to_owned(),
-                source,
-            }),
-        Some(_) | None => Ok(false),
-    }
-}
-
 /// Takes the flag away if it is `owner`'s. Repeatable; the page stays.
 ///
 /// # Errors

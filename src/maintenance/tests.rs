@@ -173,8 +173,6 @@ fn what_is_not_understood_is_a_persons_and_stays() {
         for owner in [attempt(7), Owner::Unknown] {
             assert_eq!(place.on(owner.clone()), SwitchedOn::ByAnother(seen.clone()));
             assert_eq!(place.off(&owner), SwitchedOff::ByAnother(seen.clone()));
-            let to = of(attempt(8));
-            assert!(!hand_over(&place.flag, &owner, &to, INSTANCE).unwrap());
         }
         assert_eq!(fs::read_to_string(&place.flag).unwrap(), content);
         assert_eq!(place.names(), ["ON"], "their page stays as well");
@@ -182,16 +180,13 @@ fn what_is_not_understood_is_a_persons_and_stays() {
 }
 
 #[test]
-fn a_flag_is_handed_over_by_its_owner_only() {
+fn what_a_person_takes_away_is_gone_whoever_had_put_it_up() {
     let place = Place::new();
-    let hand = |from, to| hand_over(&place.flag, &attempt(from), &of(attempt(to)), INSTANCE);
-    fs::create_dir(place.flag.parent().unwrap()).unwrap();
-    assert!(!hand(7, 8).unwrap(), "it is off");
+    assert_eq!(take_away(&place.flag, INSTANCE).unwrap(), None);
     place.on(attempt(7));
-    assert!(!hand(6, 8).unwrap());
-    assert!(hand(7, 8).unwrap());
-    assert!(hand(7, 8).unwrap(), "again");
-    assert_eq!(place.seen(), Some(of(attempt(8))));
+    let there = take_away(&place.flag, INSTANCE).unwrap().unwrap();
+    assert_eq!(there.owner, attempt(7));
+    assert_eq!(place.seen(), None);
 }
 
 #[test]

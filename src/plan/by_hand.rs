@@ -9,7 +9,7 @@ use super::examined::Examined;
 use super::guard::All;
 use super::order::{Planner, examine_all};
 use super::services::{Input, reference};
-use super::{Context, History, Kind, Plan, Schema};
+use super::{Context, History, Hold, Kind, Plan, Schema};
 use crate::desired::backups::{Backup, BackupName, Source};
 use crate::desired::maintenance::During;
 use crate::desired::{DesiredState, ServiceName};
@@ -105,6 +105,14 @@ impl<'a> Planner<'a> {
         };
         let action = Action::Restore(Box::new(draft));
         self.ground = vec![self.push(Phase::Migrate, action, &[], before)];
+        // Code that does not fit the data must not see it: the next pass deploys what does, or
+        // migrates the data again, and then lets the visitors in.
+        let released = self.input.history.release.as_ref();
+        let fits = released.is_none_or(|release| release.schema.attempt == wish.schema.attempt);
+        if !fits {
+            self.holds.push(Hold::DataIsOlder);
+            return;
+        }
         for one in all.values() {
             self.start_again(one, &writers);
         }
@@ -234,7 +242,7 @@ impl<'a> Planner<'a> {
             from: Some(commit.revision.clone()),
             commit,
             steps: self.steps,
-            holds: Vec::new(),
+            holds: self.holds,
             differences: Vec::new(),
         }
     }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::action::{
     Action, BackupDraft, ContainerRef, MigrationDraft, OneOff, Phase,
 };
@@ -14,7 +16,7 @@ use super::services::{Input, reference};
 use super::{Hold, Schema, Unreleased};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
-use crate::desired::{DesiredState, ServiceName, StackName};
+use crate::desired::{DesiredState, Schedule, ServiceName, StackName};
 use crate::engine::model::{Container, ContainerState};
 
 /// Services as they were examined.
@@ -80,6 +82,28 @@ impl<'a> Planner<'a> {
         match of_release {
             Some(release) if history.guards.is_empty() => &release.backups,
             Some(_) | None => &history.guards,
+        }
+    }
+
+    /// Tells of backups that a schedule wants and that were not taken for a whole period.
+    pub(super) fn hold_late_backups(&mut self) {
+        let Input {
+            desired,
+            observed,
+            context,
+            ..
+        } = self.input;
+        let now = Timestamp::from_second(context.now).unwrap_or_default();
+        for (name, backup) in &desired.backups {
+            let taken = observed.taken.get(name).copied();
+            let late = |schedule: &Schedule| schedule.is_late(&desired.time_zone, taken, now);
+            if backup.schedule.as_ref().is_some_and(late) {
+                let last = taken.map(|at| at.to_zoned(desired.time_zone.clone()));
+                self.holds.push(Hold::BackupLate {
+                    name: name.to_string(),
+                    last: last.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()),
+                });
+            }
         }
     }
 

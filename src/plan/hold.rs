@@ -51,6 +51,8 @@ pub enum Hold {
         /// Commands that put the backups from before back.
         restore: Vec<String>,
     },
+    /// Data is put back that the running release was not released with.
+    DataIsOlder,
     /// The maintenance page is on, and not by us.
     MaintenanceByHand {
         /// The file whose existence the proxy checks.
@@ -203,7 +205,8 @@ impl Hold {
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. } => Weight::Blocking,
             Self::ImageUnknown { .. } => Weight::Passing,
-            Self::MaintenanceByHand { .. }
+            Self::DataIsOlder
+            | Self::MaintenanceByHand { .. }
             | Self::MaintenanceForgotten { .. }
             | Self::BackupLate { .. }
             | Self::Pinned { .. }
@@ -273,6 +276,10 @@ impl fmt::Display for Hold {
                     .iter()
                     .map(|command| format!("restore the backup from before: {command}; or "))
                     .collect::<String>()
+            ),
+            Self::DataIsOlder => f.write_str(
+                "the data is of another form than the running release's: its writers stay stopped, \
+                 and the page stays on, until the next pass puts in place what Git says",
             ),
             Self::MaintenanceByHand { flag, by } => write!(
                 f,

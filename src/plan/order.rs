@@ -35,6 +35,7 @@ pub fn plan(
     let mut planner = Planner::new(input);
     planner.hold_revision();
     planner.hold_others(&examined);
+    planner.hold_late_backups();
     planner.look_at_data(&examined);
     planner.prepare(&examined);
     planner.measure(&examined);

@@ -74,6 +74,13 @@ impl Since {
                 self.schema = schema.clone();
                 self.doubt = None;
                 self.guards.clear();
+            } else if status.in_doubt.contains(step) && !status.forgiven {
+                self.doubt = Some(Doubt {
+                    attempt: attempt.number,
+                    mark: String::new(),
+                    before: None,
+                    killed: true,
+                });
             }
         }
         for (step, job) in &attempt.touched.jobs {

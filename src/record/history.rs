@@ -210,12 +210,14 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
     })
 }
 
-/// Returns the services that were stopped since the last attempt that succeeded and not started
-/// again by taking that back.
+/// Returns the services that were stopped since the last deploy that succeeded and not started
+/// again by taking that back: a restore may leave them stopped for the next deploy.
 fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
     let unfinished = attempts
         .iter()
-        .take_while(|attempt| attempt.status.outcome != Some(Outcome::Succeeded));
+        .take_while(|one| {
+            one.kind != Kind::Deploy || one.status.outcome != Some(Outcome::Succeeded)
+        });
     unfinished
         .flat_map(|attempt| {
             let Status { done, in_doubt, .. } = &attempt.status;

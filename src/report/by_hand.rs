@@ -76,6 +76,15 @@ impl BackupLine {
         }
     }
 
+    /// Makes the line of one that has no drill in the manifest.
+    pub fn without_drill(name: &BackupName) -> Self {
+        let state = "has no drill in the manifest".to_owned();
+        Self {
+            state,
+            ..Self::failed(name, "")
+        }
+    }
+
     /// Makes the line of one that failed.
     pub fn failed(name: &BackupName, error: &str) -> Self {
         Self {

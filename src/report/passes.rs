@@ -8,7 +8,7 @@ use super::Report;
 use crate::diagnostic::Diagnostics;
 use crate::journal::Outcome;
 use crate::pass::{ByStack, Looked, PassError, Passed};
-use crate::plan::{Plan, Weight};
+use crate::plan::{Kind, Plan, Weight};
 use crate::stacks::LoadError;
 
 /// What one stack came to.
@@ -146,6 +146,9 @@ fn pass_text(result: &StackResult) -> String {
             "not now, nothing changed; tried again".to_owned()
         }
         None => "nothing to do".to_owned(),
+        Some(Outcome::Succeeded) if plan.kind == Kind::ByHand => {
+            format!("done: {}", plan.commit.subject)
+        }
         Some(Outcome::Succeeded) => format!("released as {}-{revision}", plan.attempt),
         Some(Outcome::RolledBack { error }) => {
             format!(

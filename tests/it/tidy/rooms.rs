@@ -19,14 +19,17 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("source", &[]),
     ("engine", &[]),
     ("desired", &["source", "engine"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("backup", &["source", "engine", "desired"]),
-    ("observe", &["source", "engine", "desired", "maintenance"]),
+    (
+        "observe",
+        &["source", "engine", "desired", "maintenance", "backup"],
+    ),
     ("plan", &["source", "engine", "desired", "maintenance", "observe"]),
     // What a pass tells while it works is told in the words of the plan.
     ("events", &["source", "engine", "desired", "plan"]),
@@ -61,14 +64,33 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "pass",
         &[
-            "engine", "desired", "observe", "plan", "journal", "record", "stacks",
+            "engine",
+            "desired",
+            "maintenance",
+            "observe",
+            "plan",
+            "journal",
+            "record",
+            "stacks",
         ],
     ),
     (
         "report",
         &[
-            "source", "engine", "desired", "observe", "plan", "events", "journal", "record",
-            "host", "stacks", "rollback", "pass",
+            "source",
+            "engine",
+            "desired",
+            "maintenance",
+            "backup",
+            "observe",
+            "plan",
+            "events",
+            "journal",
+            "record",
+            "host",
+            "stacks",
+            "rollback",
+            "pass",
         ],
     ),
     (
@@ -78,9 +100,30 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "host", "stacks", "pass",
         ],
     ),
+    // What a person asks for beside Git, and what a schedule does.
+    (
+        "by_hand",
+        &[
+            "engine",
+            "desired",
+            "maintenance",
+            "backup",
+            "observe",
+            "plan",
+            "events",
+            "record",
+            "execute",
+            "host",
+            "stacks",
+            "pass",
+            "reconcile",
+        ],
+    ),
+    ("schedule", &["desired", "events", "host", "by_hand"]),
     (
         "controller",
         &[
+            "schedule",
             "source",
             "desired",
             "plan",
@@ -95,6 +138,10 @@ const ROOMS: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
+            "desired",
+            "maintenance",
+            "backup",
+            "by_hand",
             "source",
             "engine",
             "plan",
