@@ -22,13 +22,14 @@ use std::path::{Path, PathBuf};
 
 use moored::desired::DesiredState;
 use moored::journal::Outcome;
+use moored::maintenance;
 use moored::pass::{ByStack, Looked, Passed};
 use moored::plan::{Plan, Weight};
 use moored::report::{DriftReport, Report as _};
 
 use crate::support::bench::{Bench, files_below};
 use crate::support::by_hand::{self, HostYaml};
-use crate::support::fake_engine::Faults;
+use crate::support::fake_engine::{Faults, World};
 
 /// A value that stands in files of the host; whatever it is in shows secrets.
 const CANARY: &str = "canary-5ecret";
@@ -163,6 +164,9 @@ impl<'a> Scenario<'a> {
         if let Some(error) = outcome.and_then(Outcome::error) {
             text = format!("{text}: {error}");
         }
+        if let Some(Outcome::Held { way_out, .. }) = outcome {
+            text = format!("{text}\nway out: {way_out}");
+        }
         let world = self.bench.engine.world();
         let mut lines: Vec<String> = world
             .containers
@@ -173,10 +177,31 @@ impl<'a> Scenario<'a> {
             })
             .collect();
         lines.sort();
+        lines.extend(self.guarded(&world));
         for call in &world.calls {
             lines.push(format!("  {}", call.line));
         }
         format!("{text}\n{}\n", lines.join("\n"))
+    }
+
+    /// Says what visitors and data see, where the scenario has a page and data.
+    fn guarded(&self, world: &World) -> Vec<String> {
+        let mut lines = Vec::new();
+        let flag = self.bench.place("site/ON");
+        let instance = self.bench.record().instance().to_owned();
+        if let Some(page) = maintenance::observe(&flag, &instance).unwrap() {
+            lines.push(format!("maintenance page, by {}: {}", page.owner, page.reason));
+        }
+        if let Some(ledger) = &world.ledger {
+            assert_eq!(ledger.wrongs, Vec::<String>::new());
+            assert_eq!(ledger.lost(), Vec::<i64>::new(), "rows are lost");
+            let version = match ledger.version() {
+                0 => "half migrated".to_owned(),
+                version => format!("of version {version}"),
+            };
+            lines.push(format!("data {version}"));
+        }
+        lines
     }
 
     fn snapshot(&self, name: &str, text: &str) {

@@ -39,6 +39,8 @@ pub(crate) struct Bench {
     /// What was told, as text.
     pub(crate) told: Arc<Mutex<Vec<String>>>,
     pub(crate) redactor: Redactor,
+    /// What asks for the page at `http://SITE/` in a tree's files is answered here.
+    site: std::net::TcpListener,
     dir: tempfile::TempDir,
 }
 
@@ -105,7 +107,10 @@ impl Bench {
         }
         let engine = FakeEngine::default();
         engine.world().root = dir.path().join("project");
+        let site = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        site.set_nonblocking(true).unwrap();
         Self {
+            site,
             engine,
             host: Hosted::default(),
             clock: Arc::new(Ticks {
@@ -222,7 +227,9 @@ impl Bench {
         let mut files = files.clone();
         for content in files.values_mut() {
             if let Ok(text) = std::str::from_utf8(content) {
-                *content = text.replace("/bench", &bench).into_bytes();
+                let site = self.site.local_addr().unwrap().to_string();
+                let text = text.replace("/bench", &bench).replace("SITE", &site);
+                *content = text.into_bytes();
             }
         }
         load(&files, digit, &self.host, &|_| project.clone())
@@ -235,7 +242,11 @@ impl Bench {
         // A program that another test starts holds every lock between fork and exec, and time is
         // at a standstill here.
         for _ in 0..100 {
-            match run(reconcile::pass(&view, &hands, desired.clone())) {
+            let passed = run(async {
+                self.open_site();
+                reconcile::pass(&view, &hands, desired.clone()).await
+            });
+            match passed {
                 Err(PassError::Busy(_)) => std::thread::sleep(Duration::from_millis(10)),
                 passed => return passed,
             }
@@ -248,11 +259,33 @@ impl Bench {
         let (_keep, stop) = watch::channel(false);
         let (view, hands) = (self.view(), self.hands(stop));
         let pass = AssertUnwindSafe(reconcile::pass(&view, &hands, desired.clone()));
-        match run(pass.catch_unwind()) {
+        let passed = run(async {
+            self.open_site();
+            pass.catch_unwind().await
+        });
+        match passed {
             Ok(passed) => Some(passed),
             Err(panic) if panic.is::<Killed>() => None,
             Err(panic) => resume_unwind(panic),
         }
+    }
+
+    /// Answers as the proxy does while the runtime goes on: 503 while the flag is there.
+    fn open_site(&self) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let site = self.site.try_clone().unwrap();
+        let site = tokio::net::TcpListener::from_std(site).unwrap();
+        let flag = self.place("site/ON");
+        tokio::spawn(async move {
+            while let Ok((mut visitor, _)) = site.accept().await {
+                let mut asked = [0; 4096];
+                drop(visitor.read(&mut asked).await);
+                let status = if flag.exists() { "503 Later" } else { "200 OK" };
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                drop(visitor.write_all(answer.as_bytes()).await);
+            }
+        });
     }
 
     /// Looks and changes nothing.
@@ -262,11 +295,37 @@ impl Bench {
 
     /// Returns a text with everything taken out that differs from run to run.
     pub(crate) fn stable(&self, text: &str) -> String {
-        text.replace(&self.project().display().to_string(), "/project")
+        let stable = text
+            .replace(&self.project().display().to_string(), "/project")
+            .replace(&self.site.local_addr().unwrap().to_string(), "SITE")
             .replace(&self.place("").display().to_string(), "/bench/")
             .replace(&self.state_dir().display().to_string(), "/state")
-            .replace(self.record().instance(), "INSTANCE")
+            .replace(self.record().instance(), "INSTANCE");
+        if stable.len() == text.len() {
+            return stable;
+        }
+        last_column_aligned(&stable)
     }
+}
+
+/// Aligns the last column of a plan anew: paths before it had another length.
+fn last_column_aligned(text: &str) -> String {
+    let cut = |line: &str| -> Option<(String, String)> {
+        let (before, after) = line.rsplit_once("  after ")?;
+        let numbers = after.chars().all(|c| c.is_ascii_digit() || ", ".contains(c));
+        numbers.then(|| (before.trim_end().to_owned(), format!("after {after}")))
+    };
+    let lines = text.lines();
+    let width = lines
+        .clone()
+        .filter_map(|line| Some(cut(line)?.0.chars().count()))
+        .max()
+        .unwrap_or_default();
+    let aligned = lines.map(|line| match cut(line) {
+        Some((before, after)) => format!("{before:width$}  {after}"),
+        None => line.to_owned(),
+    });
+    aligned.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Loads the stack at the root of a tree, at a commit whose id is made of `digit`.

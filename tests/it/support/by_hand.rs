@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 
 use moored::desired::DesiredState;
 use moored::diagnostic::Diagnostics;
+use moored::engine::ReadEngine as _;
 use moored::engine::model::{
     ContainerSpec, ContainerState, Health, Healthcheck, Image, Network, Restart, Volume,
 };
 use moored::files::{Mode, digest};
 use moored::labels;
+use moored::maintenance::{self, Flag, Owner};
 use moored::secret::Sensitive;
 use serde::Deserialize;
 
 use super::bench::Bench;
-use super::fake_engine::{End, Fate, Faults};
+use super::fake_engine::{End, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work, World};
 
 /// `host.yaml`.
 #[derive(Deserialize)]
@@ -32,6 +34,17 @@ pub(crate) struct HostYaml {
     /// Images at the registry.
     #[serde(default)]
     registry: BTreeMap<String, ImageYaml>,
+    /// That the service `app` keeps rows in `/bench/data/app.db`, see [`Ledger`]: `strict`, or
+    /// `compatible` where the code before works with migrated data.
+    #[serde(default)]
+    ledger: Option<String>,
+    /// What containers of an image do that are run with a command, by `IMAGE WORD`: the image and
+    /// the command's first word.
+    #[serde(default)]
+    jobs: BTreeMap<String, JobYaml>,
+    /// Exit codes of commands inside containers, by `IMAGE WORD`.
+    #[serde(default)]
+    says: BTreeMap<String, i64>,
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
@@ -50,6 +63,9 @@ impl Default for HostYaml {
             expect: succeeded(),
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
+            ledger: None,
+            jobs: BTreeMap::new(),
+            says: BTreeMap::new(),
             fails: None,
             by_hand: Vec::new(),
         }
@@ -67,6 +83,23 @@ struct ImageYaml {
     health: Option<String>,
     /// Its containers end with this code.
     exits: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobYaml {
+    #[serde(default)]
+    exits: i64,
+    #[serde(default)]
+    prints: String,
+    /// What it does to the data: `migrate`, `half`, or `tell` for the version.
+    #[serde(default)]
+    does: Option<String>,
+}
+
+/// Splits `IMAGE WORD`.
+fn image_and_word(place: &str) -> (&str, &str) {
+    place.split_once(' ').unwrap_or_else(|| panic!("{place:?} is not IMAGE WORD"))
 }
 
 impl ImageYaml {
@@ -109,6 +142,7 @@ impl HostYaml {
     /// Puts images on the host and into the registry.
     pub(crate) fn stock(&self, bench: &Bench) {
         let mut world = bench.engine.world();
+        self.stock_jobs(bench, &mut world);
         let plain = ImageYaml::default();
         let db = ImageYaml {
             volumes: vec!["/data".to_owned()],
@@ -148,6 +182,47 @@ impl HostYaml {
     }
 }
 
+impl HostYaml {
+    fn stock_jobs(&self, bench: &Bench, world: &mut World) {
+        let (db, flag) = (bench.place("data/app.db"), bench.place("site/ON"));
+        world.ledger = self.ledger.as_ref().map(|kind| {
+            let mut ledger = Ledger::new(&db, &flag);
+            ledger.compatible = kind == "compatible";
+            ledger
+        });
+        for (place, job) in &self.jobs {
+            let (image, word) = image_and_word(place);
+            let end = End::code(job.exits);
+            world.job(image, word, Fate::Works { looks: 3, end }, &job.prints);
+            let (sql, is_query) = match job.does.as_deref() {
+                None => continue,
+                Some("migrate") => (MIGRATE, false),
+                Some("half") => (HALF, false),
+                Some("tell") => (
+                    "SELECT user_version || '-' || (SELECT count(*) FROM sqlite_schema)
+                     FROM pragma_user_version",
+                    true,
+                ),
+                Some(other) => panic!("what is {other:?}?"),
+            };
+            let (db, sql) = (db.clone(), sql.to_owned());
+            world.works(image, word, Work { db, sql, is_query });
+        }
+        for (place, code) in &self.says {
+            says(world, place, *code);
+        }
+    }
+}
+
+fn says(world: &mut World, place: &str, code: i64) {
+    let (image, word) = image_and_word(place);
+    let said = Said {
+        code,
+        ..Said::default()
+    };
+    world.says(image, word, said);
+}
+
 /// Does by hand what a line says. A container is named by its service, or by its own name after
 /// `=`; `load` loads the state of the scenario, for passes that a line asks for.
 pub(crate) fn apply(
@@ -161,13 +236,50 @@ pub(crate) fn apply(
         // Passes.
         ["pass"] => drop(bench.pass(&load(bench).unwrap()).unwrap()),
         ["pass", "killed", "before", call] => kill(bench, call, load, Faults::kill_before),
-        ["pass", "killed", "after", call] => kill(bench, call, load, Faults::kill_after),
+        ["pass", "killed", "after", call] if call.parse::<usize>().is_ok() => {
+            kill(bench, call, load, Faults::kill_after);
+        }
+        ["pass", "killed", "after", call @ ..] => kill_after(bench, &call.join(" "), load),
         ["pass", "with", rest @ ..] => {
             bench.engine.faults(Faults::fail_on(&rest.join(" ")));
             drop(bench.pass(&load(bench).unwrap()).unwrap());
             bench.engine.faults(Faults::none());
         }
         ["an-hour-goes-by"] => bench.clock.advance(3600),
+        ["retry"] => {
+            let stack = "shop".to_owned().try_into().unwrap();
+            let now = jiff::Timestamp::from_second(bench.clock.seconds()).unwrap();
+            assert!(bench.record().forgive(&stack, now).unwrap());
+        }
+        // What a container does while nobody looks.
+        ["goes-on", container] => {
+            for _ in 0..5 {
+                let engine = bench.engine.clone();
+                drop(super::bench::run(async { engine.container(container).await }));
+            }
+        }
+        ["says", image, word, code] => {
+            let place = format!("{image} {word}");
+            says(&mut bench.engine.world(), &place, code.parse().unwrap());
+        }
+        ["ends", image, word, code] => {
+            let end = End::code(code.parse().unwrap());
+            let mut world = bench.engine.world();
+            let place = ((*image).to_owned(), (*word).to_owned());
+            world.jobs.get_mut(&place).unwrap().fate = Fate::Works { looks: 3, end };
+        }
+        ["maintenance-on", who, reason] => {
+            let flag = Flag {
+                owner: Owner::Person {
+                    who: (*who).to_owned(),
+                },
+                reason: (*reason).to_owned(),
+                since: jiff::Timestamp::from_second(bench.clock.seconds()).ok(),
+            };
+            let instance = bench.record().instance().to_owned();
+            maintenance::switch_on(&bench.place("site/ON"), None, &flag, &instance).unwrap();
+        }
+        ["touch-the-flag"] => super::put(bench.place("site/ON"), "somebody\n"),
         // Files.
         ["edit", path, text] => {
             let path = bench.project().join(path);
@@ -230,6 +342,14 @@ fn kill(
     bench.engine.faults(fault(call.parse().unwrap()));
     let passed = bench.pass_or_die(&load(bench).unwrap());
     assert!(passed.is_none(), "the pass is over before call {call}");
+    bench.engine.faults(Faults::none());
+}
+
+/// Kills the pass after the first call of this line.
+fn kill_after(bench: &Bench, line: &str, load: &dyn Fn(&Bench) -> Result<DesiredState, Diagnostics>) {
+    bench.engine.faults(Faults::kill_after_line(line));
+    let passed = bench.pass_or_die(&load(bench).unwrap());
+    assert!(passed.is_none(), "the pass is over without {line:?}");
     bench.engine.faults(Faults::none());
 }
 

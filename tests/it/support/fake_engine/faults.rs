@@ -17,6 +17,7 @@ pub(crate) struct Faults {
     lose_answer: Option<usize>,
     kill_before: Option<usize>,
     kill_after: Option<usize>,
+    kill_after_line: Option<String>,
 }
 
 impl Faults {
@@ -73,6 +74,14 @@ impl Faults {
         }
     }
 
+    /// This process is killed after the effect of the first call that is this line.
+    pub(crate) fn kill_after_line(line: &str) -> Self {
+        Self {
+            kill_after_line: Some(line.to_owned()),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn reading(&self, doing: &str) -> Result<(), EngineError> {
         if self.die_after.is_some_and(|n| self.made >= n) {
             return Err(unavailable(doing));
@@ -100,7 +109,7 @@ impl Faults {
             });
         }
         Ok(After {
-            kill: self.kill_after == now,
+            kill: self.kill_after == now || self.kill_after_line.as_deref() == Some(call),
             lose: self.lose_answer == now,
         })
     }
