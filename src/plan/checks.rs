@@ -115,9 +115,11 @@ impl<'a> Planner<'a> {
 
     fn jobs(&self, all: &All<'a>) -> Vec<JobDraft> {
         let Self { input, deploys, .. } = self;
+        // A killed pass has put it in place and did not come to its jobs, or not to their end.
+        let goes_on = all.values().any(|one| one.is_unverified(input.history));
         let wanted = |name: &String, job: &Job| match job.when {
             JobTime::FirstDeploy => !input.history.ran_jobs.contains(name),
-            JobTime::EachRelease => *deploys,
+            JobTime::EachRelease => *deploys || goes_on,
             JobTime::ByHand => false,
         };
         let jobs = input.desired.jobs.iter();
