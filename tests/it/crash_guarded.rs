@@ -200,10 +200,15 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
 
     fn stock(&self, bench: &Bench) {
         let (db, flag) = (bench.place("data/app.db"), bench.place("site/ON"));
-        let mut world = bench.engine.world();
         let mut ledger = Ledger::new(&db, &flag);
         ledger.compatible = self.compatible;
-        world.ledger = Some(ledger);
+        bench.engine.world().ledger = Some(ledger);
+        self.stock_jobs(bench);
+    }
+
+    fn stock_jobs(&self, bench: &Bench) {
+        let db = bench.place("data/app.db");
+        let mut world = bench.engine.world();
         let (sql, code) = match self.migration {
             Migration::Works => (MIGRATE, 0),
             Migration::FailsUnchanged => ("SELECT 1", 1),
@@ -422,10 +427,28 @@ fn disturbed(case: &str, story: &Story, disturb: impl Fn(&Bench)) -> End {
             )
     });
     assert!(failed.count() <= 1, "{case}: a failed revision is tried again");
-    if end == End::Held {
-        get_out(&bench, story, &desired, case);
+    match end {
+        End::Held => get_out(&bench, story, &desired, case),
+        End::Old => try_again(&bench, story, &desired, case),
+        End::New => {}
     }
     end
+}
+
+/// Whatever was in the way is mended, and a person asks for another try.
+fn try_again(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) {
+    let mended = Story {
+        migration: Migration::Works,
+        fails: None,
+        ..*story
+    };
+    let case = format!("{case}, tried again");
+    bench.engine.world().said.clear();
+    mended.stock_jobs(bench);
+    forgive(bench, desired);
+    settle(bench, desired, &case);
+    let end = check(bench, &mended, desired, &case);
+    assert_eq!(end, End::New, "{case}");
 }
 
 /// Collects what goes wrong, so that a run shows all of it.
