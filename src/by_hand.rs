@@ -184,6 +184,7 @@ impl<'a> Stack<'a> {
             release: release.map(|release| release.id.to_string()),
             attempt: None,
             schema: serde_json::to_value(&history.schema).unwrap_or_default(),
+            before_restore_of: None,
         };
         let told = self.telling(name);
         let place = self.place(backup).await?;

@@ -56,6 +56,10 @@ pub struct Origin {
     /// What the caller knows of the schema; opaque here.
     #[serde(default)]
     pub schema: serde_json::Value,
+    /// File of the backup that was about to be restored: this one guards what was there then,
+    /// whatever that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_restore_of: Option<String>,
 }
 
 /// What is in a backup.

@@ -12,7 +12,9 @@ use super::error::io;
 use super::manifest::{Content, FORMAT};
 use super::partial::{Partial, ensure_dir, ensure_space, free_name, stem_of};
 use super::postgres::Tools;
-use super::{BackupError, Listed, Manifest, Origin, Progress, Work, catalogue, command, files};
+use super::{
+    BackupError, Catalogue, Listed, Manifest, Origin, Progress, Work, catalogue, command, files,
+};
 use super::{floors, sqlite};
 use crate::desired::backups::{Source, Target};
 
@@ -35,8 +37,11 @@ pub async fn take(work: &Work<'_>, origin: &Origin) -> Result<Manifest, BackupEr
         fingerprint(&path, ticket)
     })
     .await?;
-    let previous = newest.map(|one| &one.manifest);
-    floors::check(&work.backup.floors, &made.content, size, previous)?;
+    // Data that is lost or broken is what a restore is for: it must not be in its way.
+    if origin.before_restore_of.is_none() {
+        let previous = previous(&before).map(|one| &one.manifest);
+        floors::check(&work.backup.floors, &made.content, size, previous)?;
+    }
     let last = before.backups.iter().map(|one| one.manifest.sequence).max();
     let manifest = Manifest {
         format: FORMAT,
@@ -53,6 +58,16 @@ pub async fn take(work: &Work<'_>, origin: &Origin) -> Result<Manifest, BackupEr
         origin: origin.clone(),
     };
     place(work, partial, manifest, &made.name)
+}
+
+/// Returns the backup that the data may be compared with: after a restore, the one that was
+/// restored.
+fn previous(catalogue: &Catalogue) -> Option<&Listed> {
+    let newest = catalogue.newest()?;
+    match &newest.manifest.origin.before_restore_of {
+        Some(restored) => catalogue.find(restored),
+        None => Some(newest),
+    }
 }
 
 /// What was made, and how it is to be called.

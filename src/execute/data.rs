@@ -35,6 +35,10 @@ pub(super) async fn back_up(
     let (name, file) = (draft.name.to_string(), taken.file.clone());
     tell(format!("{name}: {file}, {}, verified", megabytes(taken.size)));
     scene.note(step, Note::Backup { name, file })?;
+    // The one that is about to be restored may be the oldest.
+    if draft.before_restore_of.is_some() {
+        return Ok(());
+    }
     // A backup too many harms nobody; what can't be removed is removed another time.
     if let Err(error) = backup::retain(&work, &taken, &draft.guards) {
         tell(format!("{}: old backups are not removed: {error}", draft.name));
@@ -170,6 +174,7 @@ impl BackupDraft {
             release: self.release.as_ref().map(ToString::to_string),
             attempt: Some(attempt),
             schema: serde_json::to_value(&self.schema).unwrap_or_default(),
+            before_restore_of: self.before_restore_of.clone(),
         }
     }
 }

@@ -263,6 +263,8 @@ pub struct BackupDraft {
     pub guards: BTreeSet<String>,
     /// The stack's time zone, in which its files are named.
     pub zone: TimeZone,
+    /// File of the backup that is restored after it; `None` = it is an ordinary one.
+    pub before_restore_of: Option<String>,
 }
 
 /// A one-off container.

@@ -92,7 +92,8 @@ impl<'a> Planner<'a> {
             before = stops;
         }
         if wish.safety {
-            let draft = self.input.backup_draft(wish.name, wish.backup);
+            let mut draft = self.input.backup_draft(wish.name, wish.backup);
+            draft.before_restore_of = Some(wish.file.to_owned());
             let action = Action::Backup(Box::new(draft));
             before = vec![self.push(Phase::Guard, action, &[], before)];
         }

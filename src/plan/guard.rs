@@ -443,6 +443,7 @@ impl Input<'_> {
             release: history.release.as_ref().map(|release| release.id.clone()),
             guards,
             zone: self.desired.time_zone.clone(),
+            before_restore_of: None,
         }
     }
 

@@ -53,6 +53,7 @@ fn a_backup_has_a_name_for_people_and_its_manifest_beside_it() {
         release: Some("7".to_owned()),
         attempt: Some(8),
         schema: json!({"migrations": ["one", 2]}),
+        before_restore_of: None,
     };
     let one = stage.with(async |work| take(work, &origin).await).unwrap();
     let two = stage.taken().manifest;
@@ -308,6 +309,28 @@ fn a_backup_much_smaller_than_the_one_before_is_refused() {
         .unwrap();
     let message = stage.take().unwrap_err().to_string();
     assert!(message.contains(" bytes, and prod_"), "{message}");
+}
+
+#[test]
+fn lost_data_is_not_in_the_way_of_a_restore_nor_is_what_was_lost_afterwards() {
+    let stage = with_users(10);
+    let path = stage.live("prod.db");
+    let old = stage.taken().manifest.file;
+    let live = Connection::open(&path).unwrap();
+    add_users(&live, 90);
+    stage.taken();
+    live.execute("DELETE FROM users", []).unwrap();
+    assert!(stage.take().is_err());
+    let origin = Origin {
+        before_restore_of: Some(old),
+        ..Origin::default()
+    };
+    let safety = stage.with(async |work| take(work, &origin).await).unwrap();
+    assert_eq!(safety.origin, origin);
+    // What is there now is compared with what was restored, not with what was there before.
+    assert!(stage.take().is_err());
+    add_users(&live, 9);
+    stage.taken();
 }
 
 #[test]
