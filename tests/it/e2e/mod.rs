@@ -17,6 +17,7 @@ mod migrate;
 mod play;
 mod readiness;
 mod registry;
+mod restore;
 mod rollback;
 mod safety;
 mod second;
