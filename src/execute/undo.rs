@@ -6,11 +6,12 @@ use std::path::Path;
 
 use super::walk::Walk;
 use super::{StepError, containers, data, files, maintain, way_back};
+use crate::desired::ServiceName;
 use crate::engine::model::ContainerSpec;
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
-    Action, ContainerRef, MigrationDraft, Placement, Raise, RestoreDraft, Step,
+    Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RestoreDraft, Step,
 };
 use crate::record::RecordError;
 
@@ -35,6 +36,8 @@ pub(super) enum Undo<'a> {
     Safety(&'a RestoreDraft),
     /// A container that was stopped runs again.
     Start(&'a ContainerRef),
+    /// A container that was started is stopped, because its data is about to be moved.
+    Stop(&'a ContainerRef),
     /// A container is connected to a network.
     Connect(&'a ContainerRef, &'a str, &'a [String]),
     /// A container is disconnected from a network.
@@ -62,6 +65,7 @@ impl Undo<'_> {
             | Self::Data(_)
             | Self::Safety(_)
             | Self::Start(_)
+            | Self::Stop(_)
             | Self::Connect(..)
             | Self::Disconnect(..) => 1,
             Self::Restart(_) => 2,
@@ -171,7 +175,14 @@ impl<'a> Walk<'a> {
                 moved.then_some(Undo::Data(draft))
             }
             Action::Restore(draft) => Some(Undo::Safety(draft)),
-            Action::Stop { container, .. } => Some(Undo::Start(container)),
+            // One that gave its place to the container before is gone.
+            Action::Stop { service, container } => {
+                (!self.gave_way(service)).then_some(Undo::Start(container))
+            }
+            Action::Start { container, .. } if self.plan.kind == Kind::ByHand => {
+                Some(Undo::Stop(container))
+            }
+            Action::PutBack { old, .. } => Some(Undo::Stop(old)),
             Action::Restart { container, .. } => Some(Undo::Restart(container)),
             Action::Connect {
                 container, network, ..
@@ -193,13 +204,19 @@ impl<'a> Walk<'a> {
             | Action::MaintainOff(_)
             | Action::Backup(_)
             | Action::Job(_)
-            | Action::PutBack { .. }
             | Action::Ready(_)
             | Action::Soak { .. }
             | Action::Smoke(_)
             | Action::Remove { .. }
             | Action::Record(_) => None,
         }
+    }
+
+    /// Returns whether the container of a service gave its place to the one before.
+    fn gave_way(&self, of: &ServiceName) -> bool {
+        self.begun
+            .iter()
+            .any(|step| matches!(&step.action, Action::PutBack { service, .. } if service == of))
     }
 
     /// Takes one step back; returns whether something is as it was before.
@@ -242,6 +259,7 @@ impl<'a> Walk<'a> {
                 data::restore(draft, file, &self.scene, &tell).await?;
             }
             Undo::Start(container) => containers::run_again(engine, container).await?,
+            Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Restart(container) => engine.restart_container(&container.id).await?,
             Undo::Connect(container, network, aliases) => {
                 engine.connect(&container.id, network, aliases).await?;
@@ -254,4 +272,3 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 }
-

@@ -119,7 +119,21 @@ fn half_way_behind_the_page_stays_behind_the_page_until_the_told_command() {
     assert_eq!((play.system.rows(), play.system.schema()), (rows, 1));
     assert_eq!(play.system.get("/").unwrap().status, 200);
     play.whole();
-    play.stage.git(&["revert", "--no-edit", "HEAD~2..HEAD"]);
+
+    // And so does code that does not come up on data that it has migrated, or fails a check.
+    for (tag, broken) in [("v1.3.2", "NEVER_READY=1"), ("v1.3.3", "INTEGRITY=broken")] {
+        play.images(tag, &["APP_SCHEMA=2", broken]);
+        play.commit(tag, &[]);
+        play.fails(&["rolled back"]);
+        play.serves("v1.2.0");
+        assert_eq!(
+            (play.system.rows(), play.system.schema()),
+            (vec!["first".to_owned()], 1)
+        );
+        assert_eq!(play.system.get("/").unwrap().status, 200);
+        play.whole();
+    }
+    play.stage.git(&["revert", "--no-edit", "HEAD~4..HEAD"]);
     play.stage.reconcile();
     play.quiet();
 }

@@ -166,8 +166,15 @@ impl Vehicle {
             ("127.0.0.1:4000".to_owned(), format!("127.0.0.1:{api}")),
             ("soak: 10s".to_owned(), "soak: 300ms".to_owned()),
             ("interval: 2s".to_owned(), "interval: 500ms".to_owned()),
-            ("start_period: 20s".to_owned(), "start_period: 1s".to_owned()),
+            (
+                "start_period: 20s".to_owned(),
+                "start_period: 1s".to_owned(),
+            ),
             ("timeout: 60s".to_owned(), "timeout: 10s".to_owned()),
+            (
+                "json: {/ok: true}}".to_owned(),
+                "json: {/ok: true}, timeout: 3s}".to_owned(),
+            ),
         ];
         match self.system {
             System::Moltfund => rules.extend([
