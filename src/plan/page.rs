@@ -22,8 +22,6 @@ impl Planner<'_> {
         let maintenance = desired.maintenance.as_ref()?;
         let flag = observed.maintenance.as_ref();
         self.tell_of_flag(maintenance);
-        // Before the first release there is nobody to be shown a page.
-        history.release.as_ref()?;
         let owner_there = flag.map(|flag| &flag.owner);
         let ours = owner_there.filter(|owner| is_ours(owner, &desired.stack, context.instance));
         let (stack, instance) = (desired.stack.clone(), context.instance.to_owned());
@@ -36,7 +34,8 @@ impl Planner<'_> {
                     During::Migrate => !self.due.is_empty(),
                     During::Never => false,
                 };
-                if !during {
+                // Before the first release there is nobody to be shown a page.
+                if !during || history.release.is_none() {
                     return None;
                 }
                 let attempt = history.next_attempt;
