@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::StepError;
 use super::scene::Scene;
 use crate::desired::maintenance::Maintenance;
-use crate::maintenance::{self, Flag, Owner, Page, SwitchedOff, Wanted};
+use crate::maintenance::{self, Flag, Owner, Page, SwitchedOff, SwitchedOn, Wanted};
 use crate::plan::{Action, Lower, Raise};
 
 /// Time for the proxy to show the page: it looks for the flag at every request.
@@ -32,7 +32,7 @@ pub(super) async fn raise(
     };
     let answers = prove(&raise.maintenance, Wanted::Off, A_LOOK, tell).await;
     scene.site_was_down(answers.is_err());
-    put_up(&raise.maintenance, raise.page.as_deref(), &flag, scene)?;
+    let put_up = put_up(&raise.maintenance, raise.page.as_deref(), &flag, scene)?;
     let proved = prove(&raise.maintenance, Wanted::On, UNTIL_SHOWN, tell).await;
     let Err(unproved) = proved else { return Ok(()) };
     if answers.is_err() && !restores_by_itself(scene) {
@@ -40,7 +40,10 @@ pub(super) async fn raise(
         tell(format!("{unproved}; the site did not answer before either"));
         return Ok(());
     }
-    switch_off(&raise.maintenance, &raise.owner, scene)?;
+    // One that was there before may keep visitors from data that nobody has mended yet.
+    if put_up == SwitchedOn::Now {
+        switch_off(&raise.maintenance, &raise.owner, scene)?;
+    }
     Err(unproved)
 }
 
@@ -103,13 +106,12 @@ fn put_up(
     page: Option<&[u8]>,
     flag: &Flag,
     scene: &Scene<'_>,
-) -> Result<(), StepError> {
+) -> Result<SwitchedOn, StepError> {
     let page = maintenance.page_name().zip(page);
     let page = page.map(|(name, content)| Page { name, content });
     let instance = scene.hands.record.instance();
     // One that a person has put up meanwhile does as well, and stays theirs.
-    maintenance::switch_on(&maintenance.flag, page, flag, instance)?;
-    Ok(())
+    Ok(maintenance::switch_on(&maintenance.flag, page, flag, instance)?)
 }
 
 fn switch_off(
