@@ -35,6 +35,10 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
         && !visitors_are_in(plan, status);
     match phase {
         Phase::Settle => WayBack::Stands,
+        // What is started again there is the code before, which does not fit the data any more.
+        Phase::Guard if plan.unreleased.is_some() => WayBack::Stay {
+            way_out: out_of_new_data(plan, &guards),
+        },
         Phase::Prepare | Phase::Guard => WayBack::Undo,
         Phase::Converge | Phase::Verify if plan.on_failure == OnFailure::Hold => WayBack::Stay {
             way_out: if data_is_new {

@@ -227,11 +227,31 @@ impl<'a> Planner<'a> {
     /// Stops the services that write to the data which is about to be migrated.
     fn stops(&mut self, all: &All<'a>, before: &[u32]) -> Vec<u32> {
         let named = self.due.iter().flat_map(|due| &due.migration.stop).collect();
-        self.stop_all(&named, all, before)
+        let mut steps = self.remove_half_made(&named, all, before);
+        steps.extend(self.stop_all(&named, all, before));
+        steps
     }
 
-    /// Stops those of the services that run, or that are to run and have ended: taking that back
-    /// starts them, and nothing else may before the data is as it was.
+    /// Removes what a killed or held pass put in the place of a writer: it may write still.
+    fn remove_half_made(
+        &mut self,
+        named: &BTreeSet<&'a ServiceName>,
+        all: &All<'a>,
+        before: &[u32],
+    ) -> Vec<u32> {
+        let left = named.iter().filter_map(|name| all.get(name));
+        let left: Vec<ContainerRef> = left.flat_map(|one| one.half_made.clone()).collect();
+        let mut steps = Vec::new();
+        for container in left {
+            self.removed.insert(container.id.clone());
+            let why = super::RemoveReason::HalfMade;
+            let action = Action::Remove { container, why };
+            steps.push(self.push(Phase::Guard, action, &[], before.to_vec()));
+        }
+        steps
+    }
+
+    /// Stops those of the services that run, or that a failure would start.
     pub(super) fn stop_all(
         &mut self,
         named: &BTreeSet<&'a ServiceName>,
@@ -257,13 +277,17 @@ impl<'a> Planner<'a> {
         steps
     }
 
-    /// Returns whether a container writes, or would as soon as a failure puts it back in its place.
+    /// Returns whether a container writes, or would as soon as a failure puts it back in its place:
+    /// taking the stop back starts it, and nothing else may before the data is as it was. Where
+    /// its code does not fit the data any more, a failure does not start it.
     fn may_write(&self, one: &Examined<'a>, holder: &Container) -> bool {
         match &holder.state {
             ContainerState::Running | ContainerState::Restarting | ContainerState::Paused => true,
             ContainerState::Exited { .. } => {
                 let running = Fact::Plain(ContainerState::Running.to_string());
-                one.remedy.is_some()
+                self.deploys
+                    && one.remedy.is_some()
+                    && self.input.unreleased().is_none()
                     && self.input.wanted(one).get(&Field::State) == Some(&running)
             }
             ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,

@@ -75,6 +75,8 @@ pub(super) struct Planner<'a> {
     pub(super) deploys: bool,
     /// Who has switched the maintenance page on by then, if one of us has.
     pub(super) raised: Option<Owner>,
+    /// Containers that go before the data is worked on.
+    pub(super) removed: BTreeSet<String>,
     /// Services that are stopped so that they do not write.
     pub(super) stopped: BTreeSet<&'a ServiceName>,
     /// Steps that may change the form of the data.
@@ -94,6 +96,7 @@ impl<'a> Planner<'a> {
             due: Vec::new(),
             deploys: false,
             raised: None,
+            removed: BTreeSet::new(),
             stopped: BTreeSet::new(),
             migrations: Vec::new(),
         }
@@ -205,15 +208,18 @@ impl<'a> Planner<'a> {
     fn leftovers(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) -> Option<ContainerRef> {
         let mut removed = Vec::new();
         for container in one.half_made.iter().cloned() {
+            if self.removed.contains(&container.id) {
+                continue;
+            }
             let why = RemoveReason::HalfMade;
             let action = Action::Remove { container, why };
-            removed.push(self.push(Phase::Converge, action, &[], Vec::new()));
+            removed.push(self.push(Phase::Converge, action, &[], self.ground.clone()));
         }
         // One that a recorded release has left over has the name that a replace needs for the next.
         if let (Some(Remedy::Replace), Some(container)) = (one.remedy, one.set_aside.clone()) {
             let why = RemoveReason::Replaced;
             let action = Action::Remove { container, why };
-            removed.push(self.push(Phase::Converge, action, &[], Vec::new()));
+            removed.push(self.push(Phase::Converge, action, &[], self.ground.clone()));
         }
         after.extend(removed.iter().copied());
         let container = one.holder.map(reference)?;
@@ -227,6 +233,7 @@ impl<'a> Planner<'a> {
         };
         let action = Action::Rename { container, name };
         // The one that goes may have the name still.
+        removed.extend(self.ground.iter().copied());
         after.push(self.push(Phase::Converge, action, &[], removed));
         Some(back)
     }
