@@ -188,7 +188,7 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
         let mut bench = Bench::new();
         let env = format!("API_TOKEN={CANARY}\n");
         bench.host.0.insert("/etc/app.env".into(), env.into());
-        let stock: HostYaml = serde_yaml::from_str("images: {'other:v1': {}}").unwrap();
+        let stock: HostYaml = serde_yaml::from_str("images: {'other:v1': {}, 'app:v2-fixed': {}}").unwrap();
         stock.stock(&bench);
         self.stock(&bench);
         let passed = bench.pass(&self.before(&bench)).unwrap();
@@ -220,6 +220,8 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
             ("app:v1", "migrate", "SELECT 1", 0),
             ("app:v2", "migrate", sql, code),
             ("app:v1", "schema", version, 0),
+            ("app:v2-fixed", "migrate", MIGRATE, 0),
+            ("app:v2-fixed", "schema", version, 0),
             ("app:v2", "schema", version, 0),
         ] {
             let end = Ends::code(code);
@@ -382,7 +384,8 @@ fn restore(bench: &Bench, desired: &DesiredState, name: &str, file: &str) -> Out
     };
     let plan = plan::restore(desired, &looked.observed, &looked.history, &context, &wish);
     let (_keep, stop) = watch::channel(false);
-    run(execute::execute(&plan, &bench.hands(stop))).unwrap()
+    let done = run(execute::execute(&plan, &bench.hands(stop)));
+    done.unwrap()
 }
 
 /// How long an undisturbed deploy takes, in looks at the clock and in calls.
@@ -541,6 +544,75 @@ fn the_engine_goes_away_after_every_call_or_its_answer_is_lost() {
                 wrongs.expect(&case, &after_a_kill(story), || {
                     disturbed(&case, story, |bench| bench.engine.faults(fault(n)))
                 });
+            }
+        }
+    }
+    wrongs.none();
+}
+
+/// A host that is held after the first try.
+fn held(story: &Story) -> Bench {
+    let bench = story.host();
+    bench.pass(&story.after(&bench)).unwrap();
+    bench.engine.world().calls.clear();
+    bench
+}
+
+/// Disturbs what a person does to get out of a hold.
+fn out_disturbed(case: &str, story: &Story, act: &dyn Fn(&Bench), disturb: impl Fn(&Bench)) -> End {
+    let bench = held(story);
+    let desired = story.after(&bench);
+    disturb(&bench);
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&bench))));
+    bench.clock.kill_in(0);
+    // As a person whose first try was disturbed.
+    settle(&bench, &desired, case);
+    let end = check(&bench, story, &desired, case);
+    if end == End::Held {
+        get_out(&bench, story, &desired, case);
+    }
+    end
+}
+
+#[test]
+fn the_way_out_of_a_hold_may_be_disturbed_too() {
+    let mut wrongs = Wrongs::default();
+    for (name, story) in STORIES.iter().filter(|(_, story)| story.ends == End::Held) {
+        let restoring = |bench: &Bench| {
+            let desired = story.after(bench);
+            let said = bench.look(&desired).plan.to_string();
+            let (_, command) = said.split_once("moored backup restore ").unwrap();
+            let words: Vec<&str> = command.split([' ', ';', '\n']).collect();
+            restore(bench, &desired, words[0], words[1]);
+        };
+        let fixing = |bench: &Bench| {
+            let mended = Story {
+                migration: Migration::Works,
+                fails: None,
+                ..*story
+            };
+            mended.stock_jobs(bench);
+            bench.engine.world().said.clear();
+            drop(bench.pass_or_die(&mended.load(bench, "app:v2-fixed", '5')));
+        };
+        let acts: [(&str, &dyn Fn(&Bench)); 2] = [("restore", &restoring), ("fix", &fixing)];
+        for (act_name, act) in acts {
+            let bench = held(story);
+            act(&bench);
+            let calls = bench.engine.world().calls.len();
+            let told = bench.told.lock().unwrap().join("\n");
+            assert!(calls > 2, "{name}, {act_name}: {calls} {told}");
+            for n in 1..=calls {
+                for (word, fault) in [
+                    ("fails", Faults::fail_call as fn(usize) -> Faults),
+                    ("kills after", Faults::kill_after),
+                    ("is cut after", Faults::die_after_call),
+                ] {
+                    let case = format!("{name}, {act_name}, call {n} {word}");
+                    wrongs.expect(&case, &[End::Held, End::Old, End::New], || {
+                        out_disturbed(&case, story, act, |bench| bench.engine.faults(fault(n)))
+                    });
+                }
             }
         }
     }
