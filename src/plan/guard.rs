@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
         let Some(doubt) = &history.doubt else { return };
         let resumed = due.iter().any(|due| due.mark == doubt.mark);
         let mended = !doubt.killed && !due.is_empty();
-        if !resumed && !mended {
+        if !resumed && !mended && !doubt.forgiven {
             self.holds.push(Hold::MigrationInDoubt {
                 attempt: doubt.attempt,
                 restore: restore_commands(&self.input.desired.stack, &history.guards),

@@ -71,6 +71,8 @@ pub struct Doubt {
     pub before: Option<String>,
     /// Whether nobody saw it end; else it failed half-way.
     pub killed: bool,
+    /// Whether a person asks for another try. What it has done to the data is not known by that.
+    pub forgiven: bool,
 }
 
 /// What was put in place last, as it was observed right after.
