@@ -113,3 +113,200 @@ fn out_of_new_data(plan: &Plan, guards: &BTreeMap<String, String>) -> String {
         commands.join("; ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::desired::maintenance::{During, Maintenance};
+    use crate::maintenance::Owner;
+    use crate::plan::{Kind, Lower, MigrationDraft, OneOff, Step, Unreleased};
+    use crate::source::CommitInfo;
+
+    fn migration(words: &[&str]) -> Action {
+        let one_off = OneOff {
+            service: "app".to_owned().try_into().unwrap(),
+            name: "shop-app-migrate-1".to_owned(),
+            spec: crate::engine::model::ContainerSpec::default(),
+            run: vec!["migrate".to_owned()],
+            within: Duration::from_secs(1),
+        };
+        Action::Migrate(Box::new(MigrationDraft {
+            one_off,
+            mark: "m".to_owned(),
+            compatible: words.contains(&"compatible"),
+            transactional: false,
+            status: None,
+            before: None,
+            restores: words.contains(&"restores"),
+            backups: Vec::new(),
+            taken: BTreeMap::new(),
+        }))
+    }
+
+    fn off() -> Action {
+        Action::MaintainOff(Box::new(Lower {
+            maintenance: Maintenance {
+                flag: "/f".into(),
+                page: None,
+                during: During::Deploy,
+                on: None,
+                probe: None,
+                alarm_after: Duration::from_secs(60),
+            },
+            owner: Owner::Unknown,
+        }))
+    }
+
+    /// A plan of two migrations (1 and 2) of this nature, and the end of the page (3).
+    fn plan(words: &[&str]) -> Plan {
+        let unreleased = words.contains(&"unreleased").then(|| Unreleased {
+            guards: [("rows".to_owned(), "first.db".to_owned())].into(),
+        });
+        let hold = words.contains(&"hold");
+        let steps = [migration(words), migration(words), off()];
+        let step = |(number, action)| Step {
+            number,
+            phase: Phase::Migrate,
+            action,
+            reasons: Vec::new(),
+            after: Vec::new(),
+        };
+        Plan {
+            stack: "shop".to_owned().try_into().unwrap(),
+            kind: Kind::Deploy,
+            on_failure: if hold { OnFailure::Hold } else { OnFailure::Rollback },
+            unreleased,
+            attempt: 2,
+            commit: CommitInfo {
+                revision: "1".repeat(40).parse().unwrap(),
+                subject: String::new(),
+                author_name: String::new(),
+                author_email: String::new(),
+                committed_at: 0,
+            },
+            from: None,
+            steps: (1..).zip(steps).map(step).collect(),
+            holds: Vec::new(),
+            differences: Vec::new(),
+        }
+    }
+
+    /// `done1`, `doubt2`, `unchanged2`; the backup is always taken.
+    fn status(words: &[&str]) -> Status {
+        let name = "rows".to_owned();
+        let file = "then.db".to_owned();
+        let mut status = Status {
+            steps: Some(3),
+            notes: vec![(9, Note::Backup { name, file })],
+            ..Status::default()
+        };
+        for word in words {
+            let number = || word[word.len() - 1..].parse().unwrap();
+            match word.trim_end_matches(|c: char| c.is_ascii_digit()) {
+                "done" => drop(status.done.insert(number())),
+                "doubt" => drop(status.in_doubt.insert(number())),
+                "unchanged" => status.notes.push((number(), Note::SchemaUnchanged)),
+                _ => {}
+            }
+        }
+        status
+    }
+
+    #[test]
+    fn every_row_of_the_failure_table() {
+        use Phase::{Converge, Guard, Migrate, Prepare, Settle, Verify};
+        let table = [
+            // Nothing was touched, or nothing that is not put back.
+            (Prepare, "", "undo"),
+            (Prepare, "unreleased", "undo"),
+            (Guard, "", "undo"),
+            (Guard, "hold", "undo"),
+            (Guard, "restores", "undo"),
+            // What would be started again does not fit the data.
+            (Guard, "unreleased", "first.db"),
+            // A migration that changed nothing.
+            (Migrate, "doubt1 unchanged1", "undo"),
+            (Migrate, "compatible doubt1 unchanged1", "undo"),
+            (Migrate, "compatible done1 doubt2 unchanged2", "undo"),
+            // Half-way or unknown, whatever it is declared to be when it works.
+            (Migrate, "doubt1", "then.db"),
+            (Migrate, "compatible doubt1", "then.db"),
+            (Migrate, "compatible done1 doubt2", "then.db"),
+            (Migrate, "done1 doubt2 unchanged2", "then.db"),
+            (Migrate, "restores doubt1", "undo"),
+            (Migrate, "restores done1 doubt2", "undo"),
+            // Behind the page of an attempt before: those backups are older than this attempt.
+            (Migrate, "unreleased doubt1", "first.db"),
+            (Migrate, "unreleased restores doubt1", "first.db"),
+            (Migrate, "unreleased doubt1 unchanged1", "first.db"),
+            // No migration ran, or one that the code before works with.
+            (Converge, "", "undo"),
+            (Verify, "", "undo"),
+            (Converge, "compatible done1 done2", "undo"),
+            (Verify, "compatible done1 done2", "undo"),
+            (Verify, "done1 unchanged1 done2 unchanged2", "undo"),
+            // Another one did.
+            (Converge, "done1", "then.db"),
+            (Verify, "done1 done2", "then.db"),
+            (Verify, "done1 unchanged1 done2", "then.db"),
+            (Verify, "restores done1 done2", "undo"),
+            (Verify, "unreleased", "first.db"),
+            (Verify, "unreleased restores done1", "first.db"),
+            // Visitors may have written since.
+            (Verify, "restores done1 done2 done3", "then.db"),
+            (Verify, "restores done1 done2 doubt3", "then.db"),
+            (Verify, "compatible done1 done2 done3", "undo"),
+            // A person wants to see it.
+            (Migrate, "hold doubt1 unchanged1", "undo"),
+            (Verify, "hold", "commit a fix or a revert"),
+            (Verify, "hold restores done1", "then.db"),
+            (Verify, "hold compatible done1", "commit a fix or a revert"),
+            // The new release stands.
+            (Settle, "done1 done2", "stands"),
+            (Settle, "hold unreleased doubt3", "stands"),
+        ];
+        for (phase, words, expected) in table {
+            let case = format!("{phase:?} {words}");
+            let words: Vec<&str> = words.split(' ').collect();
+            match way_back(&plan(&words), &status(&words), phase) {
+                WayBack::Undo => assert_eq!("undo", expected, "{case}"),
+                WayBack::Stands => assert_eq!("stands", expected, "{case}"),
+                WayBack::Stay { way_out } => {
+                    let exact = format!("moored backup restore rows {expected} --stack shop");
+                    let named = way_out.contains(&exact) || way_out == expected;
+                    assert!(named, "{case}: {way_out}, not {expected}");
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a manifest says and a journal holds: nothing is taken back by itself to code
+        /// before on data that it does not work with.
+        #[test]
+        fn code_before_never_returns_to_data_that_is_not_taken_back(
+            flags in proptest::collection::vec(proptest::bool::ANY, 10),
+            phase in 0..6_usize,
+        ) {
+            let all = [
+                "compatible", "restores", "unreleased", "hold", "done1", "doubt1", "done2",
+                "doubt2", "unchanged1", "unchanged2",
+            ];
+            let words: Vec<&str> =
+                all.iter().zip(&flags).filter(|(_, on)| **on).map(|(word, _)| *word).collect();
+            let phases = [
+                Phase::Prepare, Phase::Guard, Phase::Migrate, Phase::Converge, Phase::Verify,
+                Phase::Settle,
+            ];
+            let (plan, status, phase) = (plan(&words), status(&words), phases[phase]);
+            let moved = !moved(&plan, &status).is_empty();
+            if way_back(&plan, &status, phase) == WayBack::Undo {
+                let before = matches!(phase, Phase::Prepare | Phase::Guard);
+                proptest::prop_assert!(before || !moved || words.contains(&"restores"));
+                proptest::prop_assert!(phase == Phase::Prepare || !words.contains(&"unreleased"));
+            }
+        }
+    }
+}
