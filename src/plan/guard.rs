@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::action::{
-    Action, BackupDraft, ContainerRef, MigrationDraft, OneOff, Phase,
+    Action, BackupDraft, MigrationDraft, OneOff, Phase,
 };
 use super::diff::{Origin, Remedy};
 use super::examined::Examined;
@@ -232,25 +232,6 @@ impl<'a> Planner<'a> {
         steps
     }
 
-    /// Removes what a killed or held pass put in the place of a writer: it may write still.
-    fn remove_half_made(
-        &mut self,
-        named: &BTreeSet<&'a ServiceName>,
-        all: &All<'a>,
-        before: &[u32],
-    ) -> Vec<u32> {
-        let left = named.iter().filter_map(|name| all.get(name));
-        let left: Vec<ContainerRef> = left.flat_map(|one| one.half_made.clone()).collect();
-        let mut steps = Vec::new();
-        for container in left {
-            self.removed.insert(container.id.clone());
-            let why = super::RemoveReason::HalfMade;
-            let action = Action::Remove { container, why };
-            steps.push(self.push(Phase::Guard, action, &[], before.to_vec()));
-        }
-        steps
-    }
-
     /// Stops those of the services that run, or that a failure would start.
     pub(super) fn stop_all(
         &mut self,
@@ -412,23 +393,6 @@ impl<'a> Planner<'a> {
         Schema {
             attempt,
             marks: marks.collect(),
-        }
-    }
-
-    /// Removes one-off containers of earlier attempts, but not one that this plan goes on with:
-    /// what one of a failed attempt says is of data that may have been restored since.
-    fn remove_left_one_offs(&mut self) {
-        let doubt = self.input.history.doubt.iter();
-        let goes_on: BTreeSet<String> = doubt
-            .filter(|doubt| doubt.killed)
-            .map(|doubt| doubt.mark.clone())
-            .collect();
-        let left: Vec<ContainerRef> = self.input.one_offs(&goes_on).map(reference).collect();
-        for container in left {
-            let why = super::RemoveReason::HalfMade;
-            let action = Action::Remove { container, why };
-            let step = self.push(Phase::Prepare, action, &[], Vec::new());
-            self.ground.push(step);
         }
     }
 }

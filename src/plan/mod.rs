@@ -16,6 +16,7 @@ mod ground;
 mod guard;
 mod history;
 mod hold;
+mod leftovers;
 mod order;
 mod page;
 mod services;
