@@ -59,11 +59,19 @@ fn check(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) -> En
     let containers: BTreeSet<String> = world
         .containers
         .values()
-        .map(|kept| format!("{} {} {}", kept.shown.name, kept.shown.spec.image, kept.shown.state))
+        .map(|kept| {
+            format!(
+                "{} {} {}",
+                kept.shown.name, kept.shown.spec.image, kept.shown.state
+            )
+        })
         .collect();
     drop(world);
     let serves = |image: &str| {
-        let all = [format!("shop-app-1 {image} running"), "shop-proxy-1 other:v1 running".into()];
+        let all = [
+            format!("shop-app-1 {image} running"),
+            "shop-proxy-1 other:v1 running".into(),
+        ];
         containers == all.into()
     };
     let left: Vec<String> = ["bench", "project"]
@@ -71,10 +79,20 @@ fn check(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) -> En
         .flat_map(|part| files_below(&bench.state_dir().join(part)).into_keys())
         .filter(|path| path.contains(".partial") || path.contains(".moored-"))
         .collect();
-    assert_eq!(left, Vec::<String>::new(), "{case}: unfinished files are left");
+    assert_eq!(
+        left,
+        Vec::<String>::new(),
+        "{case}: unfinished files are left"
+    );
     let backups = files_below(&bench.place("backups"));
-    let whole = backups.keys().filter(|file| backups.contains_key(&format!("{file}.json")));
-    assert!(whole.count() >= 1, "{case}: no backup: {:?}", backups.keys());
+    let whole = backups
+        .keys()
+        .filter(|file| backups.contains_key(&format!("{file}.json")));
+    assert!(
+        whole.count() >= 1,
+        "{case}: no backup: {:?}",
+        backups.keys()
+    );
     let page = bench.place("site/ON").exists();
     let held = plan.weight() == Some(Weight::Blocking);
     let released = record.last_release(&desired.stack).unwrap().unwrap();
@@ -127,11 +145,25 @@ fn get_out(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) {
     if let Some((_, command)) = said.split_once("moored backup restore ") {
         let words: Vec<&str> = command.split([' ', ';', '\n']).collect();
         let outcome = restore(bench, desired, words[0], words[1]);
-        assert_eq!(outcome, Outcome::Succeeded, "{case}: the restore, after: {said}");
+        assert_eq!(
+            outcome,
+            Outcome::Succeeded,
+            "{case}: the restore, after: {said}"
+        );
     }
     settle(bench, &reverted, &format!("{case}, reverted"));
-    let end = check(bench, story, &reverted, &format!("{case}, reverted after: {said}"));
-    assert_eq!(end, End::Old, "{case}: after the way out: {said}\n{}", bench.look(&reverted).plan);
+    let end = check(
+        bench,
+        story,
+        &reverted,
+        &format!("{case}, reverted after: {said}"),
+    );
+    assert_eq!(
+        end,
+        End::Old,
+        "{case}: after the way out: {said}\n{}",
+        bench.look(&reverted).plan
+    );
 }
 
 fn forgive(bench: &Bench, desired: &DesiredState) -> bool {
@@ -148,8 +180,7 @@ fn restore(bench: &Bench, desired: &DesiredState, name: &str, file: &str) -> Out
         .find(|(known, _)| known.as_str() == name)
         .unwrap();
     let record = bench.record();
-    let catalogue =
-        backup::catalogue(&backup.to, record.instance(), &desired.stack, name).unwrap();
+    let catalogue = backup::catalogue(&backup.to, record.instance(), &desired.stack, name).unwrap();
     let listed = catalogue.find(file).unwrap();
     let schema = serde_json::from_value(listed.manifest.origin.schema.clone()).unwrap();
     let wish = Restoring {
@@ -206,13 +237,20 @@ fn disturbed(case: &str, story: &Story, disturb: impl Fn(&Bench)) -> End {
     let failed = bench.record().attempts(&desired.stack, 100).unwrap();
     let failed = failed.iter().filter(|one| {
         one.revision == desired.commit.revision
-            && one.status.outcome.as_ref().is_some_and(|outcome| outcome.error().is_some())
+            && one
+                .status
+                .outcome
+                .as_ref()
+                .is_some_and(|outcome| outcome.error().is_some())
             && !matches!(
                 one.status.outcome,
                 Some(Outcome::Postponed { .. } | Outcome::Unsettled { .. })
             )
     });
-    assert!(failed.count() <= 1, "{case}: a failed revision is tried again");
+    assert!(
+        failed.count() <= 1,
+        "{case}: a failed revision is tried again"
+    );
     match end {
         End::Held => get_out(&bench, story, &desired, case),
         End::Old => try_again(&bench, story, &desired, case),
@@ -246,7 +284,9 @@ impl Wrongs {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(end));
         match caught {
             Ok(end) if allowed.contains(&end) => {}
-            Ok(end) => self.0.push(format!("{case}: ends {end:?}, not {allowed:?}")),
+            Ok(end) => self
+                .0
+                .push(format!("{case}: ends {end:?}, not {allowed:?}")),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
@@ -256,7 +296,12 @@ impl Wrongs {
     }
 
     fn none(self) {
-        assert!(self.0.is_empty(), "{} wrongs:\n{}", self.0.len(), self.0.join("\n---\n"));
+        assert!(
+            self.0.is_empty(),
+            "{} wrongs:\n{}",
+            self.0.len(),
+            self.0.join("\n---\n")
+        );
     }
 }
 
@@ -360,12 +405,17 @@ fn held(story: &Story) -> Bench {
     bench
 }
 
+/// What a person does to a host that is held.
+type Act<'a> = &'a dyn Fn(&Bench);
+
 /// Disturbs what a person does to get out of a hold.
-fn out_disturbed(case: &str, story: &Story, act: &dyn Fn(&Bench), disturb: impl Fn(&Bench)) -> End {
+fn out_disturbed(case: &str, story: &Story, act: Act<'_>, disturb: impl Fn(&Bench)) -> End {
     let bench = held(story);
     let desired = story.after(&bench);
     disturb(&bench);
-    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| act(&bench))));
+    drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(
+        || act(&bench),
+    )));
     bench.clock.kill_in(0);
     // As a person whose first try was disturbed.
     settle(&bench, &desired, case);
@@ -397,7 +447,7 @@ fn the_way_out_of_a_hold_may_be_disturbed_too() {
             bench.engine.world().said.clear();
             drop(bench.pass_or_die(&mended.load(bench, "app:v2-fixed", '5')));
         };
-        let acts: [(&str, &dyn Fn(&Bench)); 2] = [("restore", &restoring), ("fix", &fixing)];
+        let acts: [(&str, Act<'_>); 2] = [("restore", &restoring), ("fix", &fixing)];
         for (act_name, act) in acts {
             let bench = held(story);
             act(&bench);
@@ -429,7 +479,9 @@ fn every_call_fails_once() {
             let case = format!("{name}, call {n} fails");
             let all = [End::Old, End::New, End::Held];
             wrongs.expect(&case, &all, || {
-                disturbed(&case, story, |bench| bench.engine.faults(Faults::fail_call(n)))
+                disturbed(&case, story, |bench| {
+                    bench.engine.faults(Faults::fail_call(n))
+                })
             });
         }
     }

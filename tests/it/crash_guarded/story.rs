@@ -20,6 +20,7 @@ pub(super) enum Migration {
 
 /// A deploy.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the manifest")]
 pub(super) struct Story {
     pub(super) migration: Migration,
     pub(super) compatible: bool,
@@ -175,11 +176,17 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
         let mut bench = Bench::new();
         let env = format!("API_TOKEN={CANARY}\n");
         bench.host.0.insert("/etc/app.env".into(), env.into());
-        let stock: HostYaml = serde_yaml::from_str("images: {'other:v1': {}, 'app:v2-fixed': {}}").unwrap();
+        let stock: HostYaml =
+            serde_yaml::from_str("images: {'other:v1': {}, 'app:v2-fixed': {}}").unwrap();
         stock.stock(&bench);
         self.stock(&bench);
         let passed = bench.pass(&self.before(&bench)).unwrap();
-        assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{}", passed.looked.plan);
+        assert_eq!(
+            passed.outcome,
+            Some(Outcome::Succeeded),
+            "{}",
+            passed.looked.plan
+        );
         bench.clock.advance(3600);
         bench.engine.world().calls.clear();
         bench
@@ -212,7 +219,12 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
             ("app:v2", "schema", version, 0),
         ] {
             let end = Ends::code(code);
-            world.job(image, word, Fate::Works { looks: 3, end }, &format!("by {CANARY}\n"));
+            world.job(
+                image,
+                word,
+                Fate::Works { looks: 3, end },
+                &format!("by {CANARY}\n"),
+            );
             let (db, sql, is_query) = (db.clone(), sql.to_owned(), word == "schema");
             world.works(image, word, Work { db, sql, is_query });
         }
