@@ -60,18 +60,27 @@ fn settles(stage: &Stage, images: &[String], wanted: Wanted) {
     });
 }
 
+/// Returns dice, and prints what it takes to play them again: set when the tests are compiled.
+#[expect(
+    clippy::print_stderr,
+    reason = "shown only when the test fails: what it takes to play it again"
+)]
+pub(super) fn dice() -> fastrand::Rng {
+    let seed = option_env!("MOOREDTEST_SEED").map_or_else(
+        || fastrand::u64(..),
+        |seed| seed.parse().expect("MOOREDTEST_SEED is a number"),
+    );
+    eprintln!("MOOREDTEST_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}
+
 #[test]
 #[expect(
     clippy::print_stderr,
     reason = "shown only when the test fails: what it takes to play it again"
 )]
 fn twenty_kills_at_random_instants() {
-    let seed = option_env!("MOOREDTEST_SEED").map_or_else(
-        || fastrand::u64(..),
-        |seed| seed.parse().expect("MOOREDTEST_SEED is a number"),
-    );
-    eprintln!("MOOREDTEST_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let mut random = dice();
     let stage = Stage::new("kill");
     let images = [stage.app("v1"), stage.app("v2")];
     let mut wanted = Wanted {

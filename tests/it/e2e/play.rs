@@ -14,7 +14,7 @@ pub(super) struct Play {
     pub(super) system: Vehicle,
 }
 
-/// What is replaced by what in a manifest.
+/// What is replaced by what in a manifest or a Compose file.
 pub(super) type Edit<'a> = (&'a str, &'a str);
 
 impl Play {
@@ -40,16 +40,21 @@ impl Play {
         }
     }
 
-    /// Commits a version, with changes to the manifest; returns the commit.
+    /// Commits a version, with changes to the manifest or the Compose file; returns the commit.
     pub(super) fn commit(&self, tag: &str, edits: &[Edit<'_>]) -> String {
         let mut files = self.system.files();
         files.retain(|file| file.0 != "moored.yaml");
-        let mut manifest = self.system.manifest(tag);
+        files.push(("moored.yaml".to_owned(), self.system.manifest(tag)));
         for (from, to) in edits {
-            assert!(manifest.contains(from), "no {from:?} in\n{manifest}");
-            manifest = manifest.replace(from, to);
+            let mut edited = false;
+            for (path, text) in &mut files {
+                if ["moored.yaml", "compose.yaml"].contains(&path.as_str()) && text.contains(from) {
+                    *text = text.replace(from, to);
+                    edited = true;
+                }
+            }
+            assert!(edited, "nothing has {from:?}");
         }
-        files.push(("moored.yaml".to_owned(), manifest));
         self.stage.commit(tag, &as_pairs(&files))
     }
 
