@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::play::{Edit, Play};
 use super::stage::Running;
 use crate::support::http::{Writer, lost_or_doubled};
+use crate::support::put;
 use crate::support::vehicles::{CANARY, System};
 
 /// A drill of the database's backup.
@@ -33,7 +34,7 @@ fn newest(play: &Play) -> String {
 fn damage(path: &Path, change: impl Fn(&mut Vec<u8>)) {
     let mut bytes = fs::read(path).unwrap();
     change(&mut bytes);
-    fs::write(path, bytes).unwrap();
+    put(path, bytes);
 }
 
 /// Lets a backup's manifest agree with its damaged file, so that only a real look finds it.
@@ -43,7 +44,7 @@ fn agree(path: &Path) {
     let sum = Command::new("sha256sum").arg(path).output().unwrap().stdout;
     manifest["sha256"] = String::from_utf8(sum).unwrap()[..64].into();
     manifest["size"] = fs::metadata(path).unwrap().len().into();
-    fs::write(&own, manifest.to_string()).unwrap();
+    put(&own, manifest.to_string());
 }
 
 /// Does everything that a person does with backups, while a controller runs.
