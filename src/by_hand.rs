@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backup::{self, BackupError, Drilled, Listed, Manifest, Origin, Progress, Work};
-use crate::desired::backups::{Backup, BackupName};
 use crate::desired::DesiredState;
+use crate::desired::backups::{Backup, BackupName};
 use crate::engine::model::ContainerState;
 use crate::engine::{EngineError, WriteEngine};
 use crate::events::Event;
@@ -124,7 +124,7 @@ impl<'a> Stack<'a> {
     ///
     /// # Errors
     /// It does not end within half an hour.
-    pub async fn locked(mut self) -> Result<Self, ByHandError> {
+    pub async fn locked(self) -> Result<Self, ByHandError> {
         let hands = &self.host.hands;
         let stack = &self.desired.stack;
         let lock = match hands.lock_stack(stack, Duration::ZERO).await {
@@ -137,8 +137,10 @@ impl<'a> Stack<'a> {
             }
             lock => lock?,
         };
-        self._lock = Some(lock);
-        Ok(self)
+        Ok(Self {
+            _lock: Some(lock),
+            ..self
+        })
     }
 
     /// Returns the backups of the manifest, or the one that is named.
@@ -157,7 +159,12 @@ impl<'a> Stack<'a> {
                 self.desired.stack
             ))),
             (true, Some(only)) => {
-                let known: Vec<&str> = self.desired.backups.keys().map(BackupName::as_str).collect();
+                let known: Vec<&str> = self
+                    .desired
+                    .backups
+                    .keys()
+                    .map(BackupName::as_str)
+                    .collect();
                 Err(ByHandError::Refused(format!(
                     "{} has no backup {only}; its manifest has: {}",
                     self.desired.stack,
@@ -192,7 +199,11 @@ impl<'a> Stack<'a> {
         let taken = backup::take(&work, &origin).await?;
         let mut guards: std::collections::BTreeSet<String> =
             history.guards.values().cloned().collect();
-        guards.extend(release.iter().flat_map(|release| release.backups.values().cloned()));
+        guards.extend(
+            release
+                .iter()
+                .flat_map(|release| release.backups.values().cloned()),
+        );
         backup::retain(&work, &taken, &guards)?;
         Ok(taken)
     }
@@ -307,7 +318,7 @@ impl<'a> Stack<'a> {
     /// Looks at the stack, plans, and executes.
     async fn execute(
         self,
-        make: impl Fn(
+        planned: impl Fn(
             &DesiredState,
             &crate::observe::ObservedState,
             &plan::History,
@@ -322,7 +333,7 @@ impl<'a> Stack<'a> {
             key: &view.key,
             now: view.clock.now().as_second(),
         };
-        let made = make(&looked.desired, &looked.observed, &looked.history, &context);
+        let made = planned(&looked.desired, &looked.observed, &looked.history, &context);
         looked.plan = made.map_err(ByHandError::Refused)?;
         debug_assert!(looked.plan.kind == Kind::ByHand, "a deploy is a pass");
         let plan = Arc::new(looked.plan.clone());
@@ -341,7 +352,9 @@ impl<'a> Stack<'a> {
         reason: String,
     ) -> Result<SwitchedOn, ByHandError> {
         let maintenance = self.maintenance()?;
-        let page = maintenance.page_name().zip(self.desired.maintenance_page.as_deref());
+        let page = maintenance
+            .page_name()
+            .zip(self.desired.maintenance_page.as_deref());
         let page = page.map(|(name, content)| Page { name, content });
         let flag = Flag {
             owner: Owner::Person { who },
@@ -403,7 +416,9 @@ impl<'a> Stack<'a> {
         };
         let engine: &dyn WriteEngine = self.host.hands.engine.as_ref();
         let there = engine.container(&name).await?;
-        Ok(there.filter(|one| one.state == ContainerState::Running).map(|one| one.id))
+        Ok(there
+            .filter(|one| one.state == ContainerState::Running)
+            .map(|one| one.id))
     }
 
     fn work<'w>(

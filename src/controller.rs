@@ -79,8 +79,8 @@ pub async fn run(
             in_a_row + 1
         };
         let pause = pause(host.view.config.repository.poll, trouble, in_a_row);
-        let scheduled = schedule::next(stacks(), host.hands.clock.now());
-        let pause = scheduled.map_or(pause, |scheduled| pause.min(scheduled));
+        let next = schedule::next(stacks(), host.hands.clock.now());
+        let pause = next.map_or(pause, |next| pause.min(next));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => tokio::time::sleep(BURST).await,

@@ -177,11 +177,13 @@ impl Host {
         make_private(&dir).map_err(state_dir_error(&dir))?;
         let holder = holder(&dir);
         let on_dir = Lock::take(&dir.join("lock"), "this state directory", &holder)?;
-        let mut host = Self::open_beside(config, events, redactor, stop).await?;
+        let host = Self::open_beside(config, events, redactor, stop)?;
         let id = host.view.engine.info().await?.id;
         let on_engine = Lock::take(&engine_lock(&id), "this engine", &holder)?;
-        host._locks = vec![on_dir, on_engine];
-        Ok(host)
+        Ok(Self {
+            _locks: vec![on_dir, on_engine],
+            ..host
+        })
     }
 
     /// Opens a host for a person's command, beside a controller that may run: what they must not
@@ -189,7 +191,7 @@ impl Host {
     ///
     /// # Errors
     /// Something can't be used.
-    pub async fn open_beside(
+    pub fn open_beside(
         config: Config,
         events: Events,
         redactor: Redactor,

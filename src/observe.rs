@@ -201,7 +201,10 @@ fn sources(desired: &DesiredState) -> BTreeSet<BackupName> {
 }
 
 fn taken(desired: &DesiredState, instance: &str) -> BTreeMap<BackupName, Timestamp> {
-    let scheduled = desired.backups.iter().filter(|(_, one)| one.schedule.is_some());
+    let scheduled = desired
+        .backups
+        .iter()
+        .filter(|(_, one)| one.schedule.is_some());
     scheduled
         .filter_map(|(name, one)| {
             // A directory that can't be read is told by the next backup.

@@ -36,7 +36,10 @@ impl Schedules {
             for what in [What::Backup, What::Drill] {
                 let now = host.hands.clock.now();
                 let key = (desired.stack.clone(), name.clone(), what);
-                let waits = self.failed.get(&key).is_some_and(|failed| now < *failed + AGAIN_AFTER);
+                let waits = self
+                    .failed
+                    .get(&key)
+                    .is_some_and(|failed| now < *failed + AGAIN_AFTER);
                 if waits || !is_due(host, desired, (name, backup), what, now) {
                     continue;
                 }
@@ -60,11 +63,17 @@ impl Schedules {
 }
 
 /// Returns the time until the next thing that a schedule of these stacks wants.
-pub fn next<'a>(stacks: impl Iterator<Item = &'a DesiredState>, now: Timestamp) -> Option<Duration> {
+pub fn next<'a>(
+    stacks: impl Iterator<Item = &'a DesiredState>,
+    now: Timestamp,
+) -> Option<Duration> {
     let times = stacks.flat_map(|desired| {
         let backups = desired.backups.values();
         let schedules = backups.flat_map(|backup| {
-            let drill = backup.drill.as_ref().and_then(|drill| drill.schedule.as_ref());
+            let drill = backup
+                .drill
+                .as_ref()
+                .and_then(|drill| drill.schedule.as_ref());
             backup.schedule.iter().chain(drill)
         });
         schedules.filter_map(|schedule| schedule.after(now, &desired.time_zone))
@@ -82,14 +91,21 @@ fn is_due(
 ) -> bool {
     let schedule = match what {
         What::Backup => backup.schedule.as_ref(),
-        What::Drill => backup.drill.as_ref().and_then(|drill| drill.schedule.as_ref()),
+        What::Drill => backup
+            .drill
+            .as_ref()
+            .and_then(|drill| drill.schedule.as_ref()),
     };
     let Some(schedule) = schedule else {
         return false;
     };
     let stack = Stack::of(host, desired.clone());
     // What can't be looked up is due: the attempt then says what is wrong.
-    let newest = stack.list(name, backup).unwrap_or_default().into_iter().find(|one| one.present);
+    let newest = stack
+        .list(name, backup)
+        .unwrap_or_default()
+        .into_iter()
+        .find(|one| one.present);
     let last = match what {
         What::Backup => newest.map(|newest| newest.manifest.taken_at),
         // There is nothing to prove yet.

@@ -11,31 +11,49 @@ use crate::report::{BackupLine, BackupReport, PassReport};
 pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Failure> {
     match command {
         BackupCommand::Now { name, stack } => {
-            each(cli, stack.as_deref(), name.as_deref(), "taken", async |stack, name, backup| {
-                let taken = stack.back_up(name, backup).await?;
-                Ok(BackupLine::taken(name, &taken))
-            })
+            each(
+                cli,
+                stack.as_deref(),
+                name.as_deref(),
+                "taken",
+                async |stack, name, backup| {
+                    let taken = stack.back_up(name, backup).await?;
+                    Ok(BackupLine::taken(name, &taken))
+                },
+            )
             .await
         }
         BackupCommand::List { name, stack } => list(cli, stack.as_deref(), name.as_deref()).await,
         BackupCommand::Verify { name, file, stack } => {
-            each(cli, stack.as_deref(), name.as_deref(), "verified", async |stack, name, backup| {
-                let listed = find(stack, name, backup, file.as_deref())?;
-                stack.verify(name, backup, &listed).await?;
-                Ok(BackupLine::listed(name, &listed, "verified"))
-            })
+            each(
+                cli,
+                stack.as_deref(),
+                name.as_deref(),
+                "verified",
+                async |stack, name, backup| {
+                    let listed = find(stack, name, backup, file.as_deref())?;
+                    stack.verify(name, backup, &listed).await?;
+                    Ok(BackupLine::listed(name, &listed, "verified"))
+                },
+            )
             .await
         }
         BackupCommand::Drill { name, file, stack } => {
             let named = name.is_some();
-            each(cli, stack.as_deref(), name.as_deref(), "drilled", async |stack, name, backup| {
-                if !named && backup.drill.is_none() {
-                    return Ok(BackupLine::without_drill(name));
-                }
-                let listed = find(stack, name, backup, file.as_deref())?;
-                let drilled = stack.drill(name, backup, &listed).await?;
-                Ok(BackupLine::listed(name, &listed, &proved(&drilled)))
-            })
+            each(
+                cli,
+                stack.as_deref(),
+                name.as_deref(),
+                "drilled",
+                async |stack, name, backup| {
+                    if !named && backup.drill.is_none() {
+                        return Ok(BackupLine::without_drill(name));
+                    }
+                    let listed = find(stack, name, backup, file.as_deref())?;
+                    let drilled = stack.drill(name, backup, &listed).await?;
+                    Ok(BackupLine::listed(name, &listed, &proved(&drilled)))
+                },
+            )
             .await
         }
         BackupCommand::Restore {
@@ -43,7 +61,16 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
             file,
             no_safety_backup,
             stack,
-        } => restore(cli, stack.as_deref(), &name, file.as_deref(), !no_safety_backup).await,
+        } => {
+            restore(
+                cli,
+                stack.as_deref(),
+                &name,
+                file.as_deref(),
+                !no_safety_backup,
+            )
+            .await
+        }
     }
 }
 
@@ -55,17 +82,23 @@ async fn each(
     done: &str,
     work: impl AsyncFn(&Stack<'_>, &BackupName, &Backup) -> Result<BackupLine, ByHandError>,
 ) -> Result<Exit, Failure> {
-    let host = beside::open(cli).await?;
+    let host = beside::open(cli)?;
     let stack = beside::stack(&host, stack, As::InGit).await?;
-    let stack = stack.locked().await.map_err(beside::failure)?;
+    let stack = stack
+        .locked()
+        .await
+        .map_err(|error| beside::failure(&error))?;
     let mut report = BackupReport::new(&stack.desired.stack, done);
     let mut exit = Exit::Done;
-    for (name, backup) in stack.backups(only).map_err(beside::failure)? {
+    for (name, backup) in stack
+        .backups(only)
+        .map_err(|error| beside::failure(&error))?
+    {
         match work(&stack, name, backup).await {
             Ok(line) => report.add(line),
             Err(error) => {
                 report.add(BackupLine::failed(name, &error.to_string()));
-                exit = exit.or(beside::failure(error).0);
+                exit = exit.or(beside::failure(&error).0);
             }
         }
     }
@@ -74,12 +107,22 @@ async fn each(
 }
 
 async fn list(cli: &Cli, stack: Option<&str>, only: Option<&str>) -> Result<Exit, Failure> {
-    let host = beside::open(cli).await?;
+    let host = beside::open(cli)?;
     let stack = beside::stack(&host, stack, As::InGit).await?;
     let mut report = BackupReport::new(&stack.desired.stack, "there are none");
-    for (name, backup) in stack.backups(only).map_err(beside::failure)? {
-        for one in stack.list(name, backup).map_err(beside::failure)? {
-            let state = if one.present { "verified" } else { "its file is gone" };
+    for (name, backup) in stack
+        .backups(only)
+        .map_err(|error| beside::failure(&error))?
+    {
+        for one in stack
+            .list(name, backup)
+            .map_err(|error| beside::failure(&error))?
+        {
+            let state = if one.present {
+                "verified"
+            } else {
+                "its file is gone"
+            };
             report.add(BackupLine::listed(name, &one, state));
         }
     }
@@ -94,18 +137,25 @@ async fn restore(
     file: Option<&str>,
     safety: bool,
 ) -> Result<Exit, Failure> {
-    let host = beside::open(cli).await?;
+    let host = beside::open(cli)?;
     let stack = beside::stack(&host, stack, As::Released).await?;
-    let stack = stack.locked().await.map_err(beside::failure)?;
-    let found = stack.backups(Some(only)).map_err(beside::failure)?;
-    let Some((name, backup)) = found.first().map(|(name, backup)| ((*name).clone(), (*backup).clone()))
+    let stack = stack
+        .locked()
+        .await
+        .map_err(|error| beside::failure(&error))?;
+    let found = stack
+        .backups(Some(only))
+        .map_err(|error| beside::failure(&error))?;
+    let Some((name, backup)) = found
+        .first()
+        .map(|(name, backup)| ((*name).clone(), (*backup).clone()))
     else {
         return Ok(Exit::Done);
     };
-    let listed = find(&stack, &name, &backup, file).map_err(beside::failure)?;
+    let listed = find(&stack, &name, &backup, file).map_err(|error| beside::failure(&error))?;
     let dir = stack.desired.stack.to_string();
     let restored = stack.restore(&name, &backup, &listed, safety).await;
-    let passed = [(dir, Ok(restored.map_err(beside::failure)?))].into();
+    let passed = [(dir, Ok(restored.map_err(|error| beside::failure(&error))?))].into();
     cli.print(&PassReport::new(&passed))?;
     Ok(exit::of_pass(&passed))
 }

@@ -5,11 +5,11 @@ use super::{Exit, exit};
 use crate::by_hand::{self, As, ByHandError, Stack};
 use crate::host::Host;
 
-pub(super) async fn open(cli: &Cli) -> Result<Host, Failure> {
+pub(super) fn open(cli: &Cli) -> Result<Host, Failure> {
     let config = cli.config()?;
     let (_stop, never) = tokio::sync::watch::channel(false);
     let host = Host::open_beside(config, cli.events.clone(), cli.redactor.clone(), never);
-    host.await.map_err(|error| host_failure(&error))
+    host.map_err(|error| host_failure(&error))
 }
 
 pub(super) async fn stack<'a>(
@@ -17,11 +17,13 @@ pub(super) async fn stack<'a>(
     name: Option<&str>,
     taken: As,
 ) -> Result<Stack<'a>, Failure> {
-    by_hand::stack(host, name, taken).await.map_err(failure)
+    by_hand::stack(host, name, taken)
+        .await
+        .map_err(|error| failure(&error))
 }
 
-pub(super) fn failure(error: ByHandError) -> Failure {
-    let exit = match &error {
+pub(super) fn failure(error: &ByHandError) -> Failure {
+    let exit = match error {
         ByHandError::Pass(error) => exit::of_error(error),
         ByHandError::Busy(_) | ByHandError::Engine(_) => Exit::Unavailable,
         ByHandError::Refused(_) => Exit::Usage,

@@ -8,27 +8,34 @@ use crate::config;
 use crate::maintenance::{Owner, SwitchedOn};
 use crate::report::{MaintenanceReport, PassReport};
 
-pub(super) async fn maintenance(
-    cli: &Cli,
-    command: MaintenanceCommand,
-) -> Result<Exit, Failure> {
-    let host = beside::open(cli).await?;
+pub(super) async fn maintenance(cli: &Cli, command: MaintenanceCommand) -> Result<Exit, Failure> {
+    let host = beside::open(cli)?;
     let report = match command {
         MaintenanceCommand::On { stack, reason } => {
             let stack = beside::stack(&host, stack.as_deref(), As::InGit).await?;
             let who = config::person();
             let who = who.unwrap_or_else(|| "somebody".to_owned());
-            let on = stack.maintenance_on(who, reason).await.map_err(beside::failure)?;
+            let on = stack
+                .maintenance_on(who, reason)
+                .await
+                .map_err(|error| beside::failure(&error))?;
             let stack = stack.desired.stack.to_string();
             let by = match on {
                 SwitchedOn::Now | SwitchedOn::Already => None,
                 SwitchedOn::ByAnother(flag) => Some(flag.owner.to_string()),
             };
-            MaintenanceReport { stack, on: true, by }
+            MaintenanceReport {
+                stack,
+                on: true,
+                by,
+            }
         }
         MaintenanceCommand::Off { stack } => {
             let stack = beside::stack(&host, stack.as_deref(), As::InGit).await?;
-            let there = stack.maintenance_off().await.map_err(beside::failure)?;
+            let there = stack
+                .maintenance_off()
+                .await
+                .map_err(|error| beside::failure(&error))?;
             let stack = stack.desired.stack.to_string();
             let by = there.map(|flag| flag.owner);
             let back = matches!(by, Some(Owner::Git { .. }));
@@ -44,11 +51,17 @@ pub(super) async fn maintenance(
 }
 
 pub(super) async fn job(cli: &Cli, stack: Option<&str>, name: &str) -> Result<Exit, Failure> {
-    let host = beside::open(cli).await?;
+    let host = beside::open(cli)?;
     let stack = beside::stack(&host, stack, As::Released).await?;
-    let stack = stack.locked().await.map_err(beside::failure)?;
+    let stack = stack
+        .locked()
+        .await
+        .map_err(|error| beside::failure(&error))?;
     let dir = stack.desired.stack.to_string();
-    let ran = stack.run_job(name).await.map_err(beside::failure)?;
+    let ran = stack
+        .run_job(name)
+        .await
+        .map_err(|error| beside::failure(&error))?;
     let passed = [(dir, Ok(ran))].into();
     cli.print(&PassReport::new(&passed))?;
     Ok(exit::of_pass(&passed))

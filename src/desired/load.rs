@@ -102,14 +102,21 @@ pub fn load(
         found: RefCell::new(found),
     };
     let composed = read::compose(&composed, project)?;
-    transaction::check(path.as_str(), &manifest, manifest_node.as_ref(), &composed.services)?;
+    transaction::check(
+        path.as_str(),
+        &manifest,
+        manifest_node.as_ref(),
+        &composed.services,
+    )?;
     let beside = |name: &str| read_beside(tree, place, name);
-    let page = manifest.maintenance.as_ref().and_then(|one| one.page.as_deref());
+    let page = manifest
+        .maintenance
+        .as_ref()
+        .and_then(|one| one.page.as_deref());
     let page = page.map(beside).transpose()?.map(|(_, content)| content);
     let checklist = manifest.checklist.iter().map(|name| beside(name));
-    let checklist = checklist.map(|read| {
-        read.map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned()))
-    });
+    let checklist = checklist
+        .map(|read| read.map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned())));
     Ok(DesiredState {
         stack: manifest.stack,
         commit: place.commit.clone(),
@@ -120,7 +127,9 @@ pub fn load(
         files: composed.found.files,
         soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
         soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),
-        time_zone: manifest.time_zone.unwrap_or_else(|| place.time_zone.clone()),
+        time_zone: manifest
+            .time_zone
+            .unwrap_or_else(|| place.time_zone.clone()),
         maintenance: manifest.maintenance,
         maintenance_page: page,
         backups: manifest.backups,

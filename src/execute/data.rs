@@ -28,12 +28,21 @@ pub(super) async fn back_up(
     scene: &Scene<'_>,
     tell: Tell<'_>,
 ) -> Result<(), StepError> {
-    let place = Place::new(scene, &draft.name, &draft.backup, draft.container.as_deref()).await?;
+    let place = Place::new(
+        scene,
+        &draft.name,
+        &draft.backup,
+        draft.container.as_deref(),
+    )
+    .await?;
     let told = telling(draft.name.as_str(), tell);
     let work = place.work(scene, &draft.zone, &told);
     let taken = backup::take(&work, &draft.origin(scene.plan.attempt)).await?;
     let (name, file) = (draft.name.to_string(), taken.file.clone());
-    tell(format!("{name}: {file}, {}, verified", megabytes(taken.size)));
+    tell(format!(
+        "{name}: {file}, {}, verified",
+        megabytes(taken.size)
+    ));
     scene.note(step, Note::Backup { name, file })?;
     // The one that is about to be restored may be the oldest.
     if draft.before_restore_of.is_some() {
@@ -41,7 +50,10 @@ pub(super) async fn back_up(
     }
     // A backup too many harms nobody; what can't be removed is removed another time.
     if let Err(error) = backup::retain(&work, &taken, &draft.guards) {
-        tell(format!("{}: old backups are not removed: {error}", draft.name));
+        tell(format!(
+            "{}: old backups are not removed: {error}",
+            draft.name
+        ));
     }
     Ok(())
 }
@@ -57,7 +69,13 @@ pub(super) async fn restore_all(
         let Some(file) = files.get(draft.name.as_str()) else {
             continue;
         };
-        let place = Place::new(scene, &draft.name, &draft.backup, draft.container.as_deref()).await?;
+        let place = Place::new(
+            scene,
+            &draft.name,
+            &draft.backup,
+            draft.container.as_deref(),
+        )
+        .await?;
         place.restore(file, scene, tell).await?;
     }
     Ok(())
@@ -70,7 +88,13 @@ pub(super) async fn restore(
     scene: &Scene<'_>,
     tell: Tell<'_>,
 ) -> Result<(), StepError> {
-    let place = Place::new(scene, &draft.name, &draft.backup, draft.container.as_deref()).await?;
+    let place = Place::new(
+        scene,
+        &draft.name,
+        &draft.backup,
+        draft.container.as_deref(),
+    )
+    .await?;
     place.restore(file, scene, tell).await
 }
 
@@ -100,16 +124,22 @@ impl<'a> Place<'a> {
         })
     }
 
-    async fn restore(&self, file: &str, scene: &Scene<'_>, tell: Tell<'_>) -> Result<(), StepError> {
+    async fn restore(
+        &self,
+        file: &str,
+        scene: &Scene<'_>,
+        tell: Tell<'_>,
+    ) -> Result<(), StepError> {
         let told = telling(self.name.as_str(), tell);
         let zone = TimeZone::UTC;
         let work = self.work(scene, &zone, &told);
-        let catalogue =
-            backup::catalogue(&self.backup.to, work.instance, work.stack, work.name)?;
-        let listed = catalogue.find(file).ok_or_else(|| BackupError::NotPossible {
-            what: format!("the backup {file} is not in {}", self.backup.to.display()),
-            hint: format!("see: moored backup list {}", self.name),
-        })?;
+        let catalogue = backup::catalogue(&self.backup.to, work.instance, work.stack, work.name)?;
+        let listed = catalogue
+            .find(file)
+            .ok_or_else(|| BackupError::NotPossible {
+                what: format!("the backup {file} is not in {}", self.backup.to.display()),
+                hint: format!("see: moored backup list {}", self.name),
+            })?;
         backup::restore(&work, listed).await?;
         Ok(())
     }

@@ -55,7 +55,11 @@ impl Hands {
     ///
     /// # Errors
     /// The other one does not come to an end within that time, or the lock can't be used.
-    pub async fn lock_stack(&self, stack: &StackName, patience: Duration) -> Result<Lock, LockError> {
+    pub async fn lock_stack(
+        &self,
+        stack: &StackName,
+        patience: Duration,
+    ) -> Result<Lock, LockError> {
         const BETWEEN_TRIES: Duration = Duration::from_millis(100);
         let dir = self.releases_of(stack);
         let path = dir.join("lock");

@@ -17,7 +17,8 @@ pub(super) async fn measure_before(
     scene: &Scene<'_>,
     tell: &(dyn Fn(String) + Send + Sync),
 ) {
-    let (Some(latency), SmokeProbe::Http { url, answer }) = (&draft.smoke.latency, &draft.smoke.probe)
+    let (Some(latency), SmokeProbe::Http { url, answer }) =
+        (&draft.smoke.latency, &draft.smoke.probe)
     else {
         return;
     };

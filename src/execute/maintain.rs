@@ -111,7 +111,12 @@ fn put_up(
     let page = page.map(|(name, content)| Page { name, content });
     let instance = scene.hands.record.instance();
     // One that a person has put up meanwhile does as well, and stays theirs.
-    Ok(maintenance::switch_on(&maintenance.flag, page, flag, instance)?)
+    Ok(maintenance::switch_on(
+        &maintenance.flag,
+        page,
+        flag,
+        instance,
+    )?)
 }
 
 fn switch_off(
@@ -137,17 +142,22 @@ async fn prove(
 
 /// Says what may be in the way of a smoke check that sees 503 while the page is on.
 pub(super) fn hint(error: StepError, scene: &Scene<'_>) -> StepError {
-    let raised = scene.plan.steps.iter().any(|step| {
-        matches!(step.action, Action::MaintainOn(_) | Action::MaintainOff(_))
-    });
-    match error {
-        StepError::Smoke { what, why } if raised && why.contains("503") => StepError::Smoke {
-            what,
+    let raised = scene
+        .plan
+        .steps
+        .iter()
+        .any(|step| matches!(step.action, Action::MaintainOn(_) | Action::MaintainOff(_)));
+    if let StepError::Smoke { what, why } = &error
+        && raised
+        && why.contains("503")
+    {
+        return StepError::Smoke {
+            what: what.clone(),
             why: format!(
                 "{why}\n  hint: the maintenance page is on while it asks; let its path through in \
                  the proxy, or ask the service itself (docs/manifest.md, smoke)"
             ),
-        },
-        other => other,
+        };
     }
+    error
 }

@@ -38,7 +38,9 @@ pub(super) async fn migrate(
     let as_before = !never_ran
         && !in_doubt
         && match (&before, &draft.status) {
-            (Some(before), Some(status)) => version(status, scene, tell).await?.as_ref() == Some(before),
+            (Some(before), Some(status)) => {
+                version(status, scene, tell).await?.as_ref() == Some(before)
+            }
             (None, _) | (_, None) => false,
         };
     // A transaction that was cut off has changed nothing either, but while the engine is away the
@@ -98,7 +100,9 @@ async fn run(
         noted.map_err(|error| Failed::InDoubt(error.into()))
     };
     match end(one, scene, given_up, tell).await {
-        Ok(Ended { code: 0, output, .. }) => note(&output),
+        Ok(Ended {
+            code: 0, output, ..
+        }) => note(&output),
         Ok(ended) => {
             note(&ended.output)?;
             Err(Failed::Ended(StepError::Command {
@@ -152,9 +156,9 @@ async fn version(
     let (_never, given_up) = watch::channel(false);
     let told = match end(status, scene, given_up, tell).await {
         // It goes into the journal, and programs print more than they are asked for.
-        Ok(Ended { code: 0, output, .. }) => {
-            Some(scene.hands.redactor.clean(&output).trim().to_owned())
-        }
+        Ok(Ended {
+            code: 0, output, ..
+        }) => Some(scene.hands.redactor.clean(&output).trim().to_owned()),
         Err(
             OneOffError::NotStarted(away @ EngineError::Unavailable { .. })
             | OneOffError::Engine(away @ EngineError::Unavailable { .. }),

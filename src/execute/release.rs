@@ -16,10 +16,7 @@ use crate::plan::{Release, ReleaseDraft, ReleasedImage, observed_facts};
 const AT_ONCE: usize = 8;
 
 /// Records a release as it is observed now. Repeatable.
-pub(super) async fn record(
-    draft: &ReleaseDraft,
-    scene: &Scene<'_>,
-) -> Result<(), StepError> {
+pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<(), StepError> {
     let (stack, hands) = (&scene.plan.stack, scene.hands);
     let status = scene.book.status();
     let containers: Vec<(&ServiceName, &Facts, Container)> =

@@ -1,6 +1,8 @@
 //! Writes what people and scripts read about releases without this program: `releases.log`,
 //! `current_release` and `previous_release`.
 
+use std::fmt::Write as _;
+
 use super::{Hands, StepError};
 use crate::desired::StackName;
 use crate::files::write_atomically;
@@ -29,14 +31,17 @@ pub(super) fn write(stack: &StackName, hands: &Hands) -> Result<(), StepError> {
         }
         // A subject is one line by what Git says; the writer of a log must not rely on it.
         let plain = |text: &str| text.replace(|c: char| c.is_control(), " ");
-        log += &format!(
-            "{}{id}{}\t{}\t{}\t{}\n",
+        writeln!(
+            log,
+            "{}{id}{}\t{}\t{}\t{}",
             at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             release.id.revision.as_str(),
             release.version(),
             plain(author),
             plain(subject),
-        );
+        )
+        // Writing to a string can't fail.
+        .unwrap_or_default();
     }
     let id = |nth: usize| releases.get(nth).map(|one| format!("{}\n", one.release.id));
     let put = |name: &str, text: &str| {

@@ -2,8 +2,8 @@
 
 use tokio::sync::watch;
 
-use super::scene::Scene;
 use super::checks::Checks;
+use super::scene::Scene;
 use super::{StepError, await_service, containers, data, files, maintain, migrate, one_off};
 use super::{latency, release, soak};
 use crate::events::Event;
@@ -133,6 +133,10 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
     for one in one_offs {
         // The next plan removes what is left; a failure here must not become the attempt's.
         let removed = one_off::remove(scene.hands.engine.as_ref(), &one.name, &one.spec).await;
-        tracing::debug!(name = one.name, removed = removed.is_ok(), "one-off container");
+        tracing::debug!(
+            name = one.name,
+            removed = removed.is_ok(),
+            "one-off container"
+        );
     }
 }

@@ -178,7 +178,10 @@ impl<'a> Walk<'a> {
         self.begun.iter().any(|step| {
             matches!(
                 step.action,
-                Action::MaintainOn(_) | Action::Stop { .. } | Action::Migrate(_) | Action::Restore(_)
+                Action::MaintainOn(_)
+                    | Action::Stop { .. }
+                    | Action::Migrate(_)
+                    | Action::Restore(_)
             )
         })
     }

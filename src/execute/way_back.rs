@@ -176,7 +176,11 @@ mod tests {
         Plan {
             stack: "shop".to_owned().try_into().unwrap(),
             kind: Kind::Deploy,
-            on_failure: if hold { OnFailure::Hold } else { OnFailure::Rollback },
+            on_failure: if hold {
+                OnFailure::Hold
+            } else {
+                OnFailure::Rollback
+            },
             unreleased,
             attempt: 2,
             commit: CommitInfo {

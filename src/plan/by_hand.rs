@@ -1,7 +1,7 @@
 //! Plans what a person asks for beside Git: putting a backup in the place of the data, and
 //! running a job.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::action::{Action, ContainerRef, Phase, Raise, RestoreDraft};
@@ -12,7 +12,7 @@ use super::services::{Input, reference};
 use super::{Context, History, Hold, Kind, Plan, Schema};
 use crate::desired::backups::{Backup, BackupName, Source};
 use crate::desired::maintenance::During;
-use crate::desired::{DesiredState, ServiceName};
+use crate::desired::{DesiredState, ServiceName, StackName};
 use crate::engine::model::{ContainerState, MountSource};
 use crate::maintenance::Owner;
 use crate::observe::ObservedState;
@@ -79,6 +79,25 @@ pub fn run_job(
     Some(planner.finish_by_hand(format!("job {name}")))
 }
 
+/// Returns the name of the container in which the tools of a backup run, if any are needed.
+pub fn tools_of(desired: &DesiredState, backup: &Backup) -> Option<String> {
+    let name = backup.source.service()?;
+    let (name, service) = desired.services.get_key_value(name)?;
+    Some(super::services::container_name(
+        &desired.stack,
+        name,
+        service,
+    ))
+}
+
+/// Returns the commands that put backups back, one a line.
+pub fn restore_commands(stack: &StackName, backups: &BTreeMap<String, String>) -> Vec<String> {
+    backups
+        .iter()
+        .map(|(name, file)| format!("moored backup restore {name} {file} --stack {stack}"))
+        .collect()
+}
+
 impl<'a> Planner<'a> {
     fn restore(&mut self, wish: &Restoring<'_>, all: &All<'a>) {
         let mut before = Vec::new();
@@ -109,9 +128,12 @@ impl<'a> Planner<'a> {
         // Code that does not fit the data must not see it: the next pass deploys what does, or
         // migrates the data again, and then lets the visitors in.
         let released = self.input.history.release.as_ref();
-        let fits = released.is_none_or(|release| release.schema.attempt == wish.schema.attempt);
-        if !fits {
-            self.holds.push(Hold::DataIsOlder);
+        let (data, released) = (
+            wish.schema.attempt,
+            released.map_or(wish.schema.attempt, |release| release.schema.attempt),
+        );
+        if data != released {
+            self.holds.push(Hold::DataIsOlder { data, released });
             return;
         }
         for one in all.values() {
@@ -162,12 +184,14 @@ impl<'a> Planner<'a> {
         let stopped = desired.migrations.iter().flat_map(|one| &one.stop);
         let mut writers: BTreeSet<&ServiceName> = stopped.collect();
         for (name, service) in &desired.services {
-            let depends = database.is_some_and(|database| service.depends_on.contains_key(database));
+            let depends =
+                database.is_some_and(|database| service.depends_on.contains_key(database));
             let mounts = service.spec.mounts.values().any(|mount| {
                 let MountSource::Bind { path: mounted, .. } = &mount.source else {
                     return false;
                 };
-                let of = |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
+                let of =
+                    |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
                 !mount.read_only && paths(&backup.source).iter().any(|path| of(path))
             });
             if depends || mounts {
@@ -175,7 +199,10 @@ impl<'a> Planner<'a> {
             }
         }
         writers.retain(|name| Some(*name) != database);
-        all.keys().copied().filter(|name| writers.contains(name)).collect()
+        all.keys()
+            .copied()
+            .filter(|name| writers.contains(name))
+            .collect()
     }
 
     /// Starts a writer again; one that no release vouches for gives its place back to the one
@@ -201,7 +228,12 @@ impl<'a> Planner<'a> {
                 }
                 let (container, after) = self.own_name(one, reference(holder), after);
                 let service = one.name.clone();
-                self.push(Phase::Converge, Action::Start { service, container }, &[], after)
+                self.push(
+                    Phase::Converge,
+                    Action::Start { service, container },
+                    &[],
+                    after,
+                )
             }
             (_, None) => return,
         };
@@ -224,7 +256,12 @@ impl<'a> Planner<'a> {
             id,
             name: name.clone(),
         };
-        let step = self.push(Phase::Converge, Action::Rename { container, name }, &[], after);
+        let step = self.push(
+            Phase::Converge,
+            Action::Rename { container, name },
+            &[],
+            after,
+        );
         (own, vec![step])
     }
 

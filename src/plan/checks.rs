@@ -14,7 +14,7 @@ use crate::desired::migrations::{Job, JobTime};
 impl<'a> Planner<'a> {
     /// Measures how fast the stack answers before anything changes, where that is compared.
     pub(super) fn measure(&mut self, all: &All<'a>) {
-        if self.input.history.release.is_none() || !self.is_touched_by_plan(all) {
+        if self.input.history.release.is_none() || !is_touched(all) {
             return;
         }
         for draft in self.smokes(all) {
@@ -60,7 +60,10 @@ impl<'a> Planner<'a> {
     fn checks_of(&mut self, touched: &BTreeSet<&'a ServiceName>, all: &All<'a>) -> Vec<u32> {
         let mut steps = Vec::new();
         for ready in &self.input.desired.ready {
-            let Some(one) = all.get(&ready.service).filter(|one| touched.contains(one.name)) else {
+            let Some(one) = all
+                .get(&ready.service)
+                .filter(|one| touched.contains(one.name))
+            else {
                 continue;
             };
             let draft = ReadyDraft {
@@ -96,10 +99,6 @@ impl<'a> Planner<'a> {
                 || one.is_unverified(history)
         };
         all.values().filter(started).map(|one| one.name).collect()
-    }
-
-    fn is_touched_by_plan(&self, all: &All<'a>) -> bool {
-        all.values().any(|one| one.remedy > Some(Remedy::Reconnect))
     }
 
     fn smokes(&self, all: &All<'a>) -> Vec<SmokeDraft> {
@@ -151,6 +150,11 @@ impl super::services::Input<'_> {
             one_off: self.one_off(one, &format!("job-{name}"), &job.run, &label, job.timeout),
         }
     }
+}
+
+/// Returns whether a plan does something to a container.
+fn is_touched(all: &All<'_>) -> bool {
+    all.values().any(|one| one.remedy > Some(Remedy::Reconnect))
 }
 
 fn container_of(smoke: &Smoke, all: &BTreeMap<&ServiceName, Examined<'_>>) -> Option<String> {

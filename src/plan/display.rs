@@ -51,7 +51,8 @@ impl Action {
             Self::Await {
                 until: Await::Ready { .. } | Await::Running { .. } | Await::Healthy,
                 ..
-            } => "ready",
+            }
+            | Self::Ready(_) => "ready",
             Self::Await {
                 until: Await::Completed,
                 ..
@@ -63,7 +64,6 @@ impl Action {
             Self::Migrate(_) | Self::Job(_) => "run",
             Self::Restore(_) => "restore",
             Self::PutBack { .. } => "put-back",
-            Self::Ready(_) => "ready",
             Self::Soak { .. } => "soak",
             Self::Smoke(_) => "smoke",
             Self::Remove { .. } => "remove",
@@ -147,7 +147,7 @@ impl Action {
                 why: RemoveReason::Orphan,
                 ..
             } => "its service is gone".to_owned(),
-            Self::Measure(draft) => draft.smoke.to_string(),
+            Self::Measure(draft) | Self::Smoke(draft) => draft.smoke.to_string(),
             Self::MaintainOn(raise) => {
                 let flag = raise.maintenance.flag.display().to_string();
                 match &raise.maintenance.probe {
@@ -165,13 +165,14 @@ impl Action {
             }
             Self::Migrate(draft) => one_off(&draft.one_off),
             Self::Job(draft) => format!("{}: {}", draft.name, one_off(&draft.one_off)),
-            Self::Restore(draft) => format!("{} → {}", draft.file, source_text(&draft.backup.source)),
+            Self::Restore(draft) => {
+                format!("{} → {}", draft.file, source_text(&draft.backup.source))
+            }
             Self::PutBack { .. } => "the one before comes back".to_owned(),
             Self::Ready(draft) => draft.ready.to_string(),
             Self::Soak { during, .. } => {
                 format!("no restart for {}", humantime::format_duration(*during))
             }
-            Self::Smoke(draft) => draft.smoke.to_string(),
             Self::Replace { .. }
             | Self::Start { .. }
             | Self::Stop { .. }

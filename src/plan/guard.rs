@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::action::{
-    Action, BackupDraft, MigrationDraft, OneOff, Phase,
-};
+use super::action::{Action, BackupDraft, MigrationDraft, Phase};
 use super::diff::{Origin, Remedy};
 use super::examined::Examined;
 use super::facts::{Fact, Field};
 use super::order::Planner;
 use super::services::{Input, reference};
-use super::{Hold, Schema, Unreleased};
+use super::{Hold, Schema, Unreleased, restore_commands, tools_of};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
-use crate::desired::{DesiredState, Schedule, ServiceName, StackName};
+use crate::desired::{Schedule, ServiceName};
 use crate::engine::model::{Container, ContainerState};
+use crate::observe::ObservedState;
 
 /// Services as they were examined.
 pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
@@ -154,7 +153,9 @@ impl<'a> Planner<'a> {
         desired.accept_schema.as_ref().is_some_and(|accepted| {
             let number = accepted.split('-').next().unwrap_or(accepted);
             number == live.to_string()
-                || release.is_some_and(|id| id.to_string() == *accepted || number == id.attempt.to_string())
+                || release.is_some_and(|id| {
+                    id.to_string() == *accepted || number == id.attempt.to_string()
+                })
         })
     }
 
@@ -214,19 +215,23 @@ impl<'a> Planner<'a> {
         } else {
             Vec::new()
         };
-        let steps: Vec<u32> = backups
+        let taken: Vec<u32> = backups
             .into_iter()
             .map(|draft| {
                 let action = Action::Backup(Box::new(draft));
                 self.push(Phase::Guard, action, &[], before.clone())
             })
             .collect();
-        self.ground = if steps.is_empty() { before } else { steps };
+        self.ground = if taken.is_empty() { before } else { taken };
     }
 
     /// Stops the services that write to the data which is about to be migrated.
     fn stops(&mut self, all: &All<'a>, before: &[u32]) -> Vec<u32> {
-        let named = self.due.iter().flat_map(|due| &due.migration.stop).collect();
+        let named = self
+            .due
+            .iter()
+            .flat_map(|due| &due.migration.stop)
+            .collect();
         let mut steps = self.remove_half_made(&named, all, before);
         steps.extend(self.stop_all(&named, all, before));
         steps
@@ -285,7 +290,7 @@ impl<'a> Planner<'a> {
             .filter(|(_, backup)| backup.before_deploy)
             // A new host has no data yet, and a backup of nothing is none.
             .filter(|(name, backup)| {
-                self.input.history.release.is_some() || self.has_data(name, backup, all, observed)
+                self.input.history.release.is_some() || has_data(name, backup, all, observed)
             })
             .map(|(name, backup)| self.input.backup_draft(name, backup))
             .collect()
@@ -297,19 +302,6 @@ impl<'a> Planner<'a> {
         let doubt = self.input.history.doubt.as_ref();
         doubt.is_some_and(|doubt| self.due.iter().any(|due| due.mark == doubt.mark))
             && !self.input.history.guards.is_empty()
-    }
-
-    fn has_data(
-        &self,
-        name: &BackupName,
-        backup: &Backup,
-        all: &All<'a>,
-        observed: &crate::observe::ObservedState,
-    ) -> bool {
-        match backup.source.service() {
-            Some(service) => all.get(service).is_some_and(|one| one.holder.is_some()),
-            None => observed.sources.contains(name),
-        }
     }
 
     /// Returns the services whose image migrates.
@@ -324,7 +316,10 @@ impl<'a> Planner<'a> {
         let mut open: Vec<&ServiceName> =
             self.due.iter().map(|due| &due.migration.service).collect();
         while let Some(service) = open.pop().and_then(|name| services.get(name)) {
-            let more = service.depends_on.keys().filter(|name| needed.insert(*name));
+            let more = service
+                .depends_on
+                .keys()
+                .filter(|name| needed.insert(*name));
             open.extend(more);
         }
         needed
@@ -352,18 +347,20 @@ impl<'a> Planner<'a> {
         let migration = due.migration;
         let within = migration.timeout;
         let what = format!("migrate-{}", due.index + 1);
-        let one_off = |what: &str, run: &[String], job: &str| {
-            self.input.one_off(one, what, run, job, within)
-        };
+        let one_off =
+            |what: &str, run: &[String], job: &str| self.input.one_off(one, what, run, job, within);
         MigrationDraft {
             one_off: one_off(&what, &migration.run, &due.mark),
             mark: due.mark.clone(),
             compatible: migration.compatible,
             transactional: migration.transactional,
-            status: migration
-                .status
-                .as_ref()
-                .map(|run| one_off(&format!("{what}-status"), run, &format!("{}-status", due.mark))),
+            status: migration.status.as_ref().map(|run| {
+                one_off(
+                    &format!("{what}-status"),
+                    run,
+                    &format!("{}-status", due.mark),
+                )
+            }),
             before: due.before.clone(),
             restores: migration.restore_on_failed_migration,
             backups: self.input.guards(),
@@ -439,53 +436,12 @@ impl Input<'_> {
     pub(super) fn tools_of(&self, backup: &Backup) -> Option<String> {
         tools_of(self.desired, backup)
     }
+}
 
-    /// Says what a one-off container of a service is made from: the service's own image,
-    /// environment, networks and mounts, without what makes it the service.
-    pub(super) fn one_off(
-        &self,
-        one: &Examined<'_>,
-        what: &str,
-        run: &[String],
-        job: &str,
-        within: std::time::Duration,
-    ) -> OneOff {
-        use crate::engine::model::Restart;
-        use crate::labels;
-        let mut spec = self.container_spec(one);
-        spec.command = Some(run.to_vec());
-        spec.restart = Restart::No;
-        spec.healthcheck = Some(crate::engine::model::Healthcheck::none());
-        spec.ports.clear();
-        // It must not be found under the service's name by those who want to be served.
-        spec.networks.values_mut().for_each(|endpoint| endpoint.aliases.clear());
-        spec.labels.insert(labels::ONEOFF.to_owned(), "True".to_owned());
-        spec.labels.insert(labels::JOB.to_owned(), job.to_owned());
-        OneOff {
-            service: one.name.clone(),
-            name: format!("{}-{}-{what}", self.desired.stack, one.name),
-            spec,
-            run: run.to_vec(),
-            within,
-        }
+/// Returns whether there is something to back up yet.
+fn has_data(name: &BackupName, backup: &Backup, all: &All<'_>, observed: &ObservedState) -> bool {
+    match backup.source.service() {
+        Some(service) => all.get(service).is_some_and(|one| one.holder.is_some()),
+        None => observed.sources.contains(name),
     }
-}
-
-/// Returns the name of the container in which the tools of a backup run, if any are needed.
-pub fn tools_of(desired: &DesiredState, backup: &Backup) -> Option<String> {
-    let name = backup.source.service()?;
-    let (name, service) = desired.services.get_key_value(name)?;
-    Some(super::services::container_name(
-        &desired.stack,
-        name,
-        service,
-    ))
-}
-
-/// Returns the commands that put backups back, one a line.
-pub fn restore_commands(stack: &StackName, backups: &BTreeMap<String, String>) -> Vec<String> {
-    backups
-        .iter()
-        .map(|(name, file)| format!("moored backup restore {name} {file} --stack {stack}"))
-        .collect()
 }

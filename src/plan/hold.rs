@@ -52,7 +52,12 @@ pub enum Hold {
         restore: Vec<String>,
     },
     /// Data is put back that the running release was not released with.
-    DataIsOlder,
+    DataIsOlder {
+        /// The attempt that gave the data its form.
+        data: u64,
+        /// The attempt that gave it the form which the running release was released with.
+        released: u64,
+    },
     /// The maintenance page is on, and not by us.
     MaintenanceByHand {
         /// The file whose existence the proxy checks.
@@ -205,7 +210,7 @@ impl Hold {
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. } => Weight::Blocking,
             Self::ImageUnknown { .. } => Weight::Passing,
-            Self::DataIsOlder
+            Self::DataIsOlder { .. }
             | Self::MaintenanceByHand { .. }
             | Self::MaintenanceForgotten { .. }
             | Self::BackupLate { .. }
@@ -221,19 +226,10 @@ impl Hold {
     }
 }
 
-fn first_line(error: &str) -> &str {
-    error.lines().next().unwrap_or_default()
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Hold {
+    /// Prints those that are about failures, data and visitors.
+    fn fmt_of_transaction(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FailedRevision { attempt, error } => write!(
-                f,
-                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
-                 moored retry",
-                first_line(error)
-            ),
             Self::Stuck { attempt, error } => write!(
                 f,
                 "attempt {attempt} failed and could not be taken back: {}; nothing more is done by \
@@ -265,21 +261,22 @@ impl fmt::Display for Hold {
                 },
                 restore
                     .iter()
-                    .map(|command| format!(": {command}"))
-                    .collect::<String>()
+                    .fold(String::new(), |text, command| text + ": " + command)
             ),
             Self::MigrationInDoubt { attempt, restore } => write!(
                 f,
                 "attempt {attempt} began a migration, and nobody knows what it has done; {}go back \
                  to its revision, or try again: moored retry",
-                restore
-                    .iter()
-                    .map(|command| format!("restore the backup from before: {command}; or "))
-                    .collect::<String>()
+                restore.iter().fold(String::new(), |text, command| text
+                    + "restore the backup from before: "
+                    + command
+                    + "; or ")
             ),
-            Self::DataIsOlder => f.write_str(
-                "the data is of another form than the running release's: its writers stay stopped, \
-                 and the page stays on, until the next pass puts in place what Git says",
+            Self::DataIsOlder { data, released } => write!(
+                f,
+                "the data has the form of attempt {data} then, and the release was made on that of \
+                 attempt {released}: its writers stay stopped and the page stays on until the next \
+                 pass puts in place what Git says"
             ),
             Self::MaintenanceByHand { flag, by } => write!(
                 f,
@@ -299,6 +296,47 @@ impl fmt::Display for Hold {
                     None => "there is none".to_owned(),
                 }
             ),
+            Self::FailedRevision { .. }
+            | Self::Pinned { .. }
+            | Self::DoesNotSettle { .. }
+            | Self::OtherInstance { .. }
+            | Self::NameTaken { .. }
+            | Self::ImageMissing { .. }
+            | Self::ImageUnknown { .. }
+            | Self::ExternalMissing { .. }
+            | Self::NetworkTaken { .. }
+            | Self::Differs { .. }
+            | Self::DriftReported { .. }
+            | Self::Orphan { .. }
+            | Self::Duplicate { .. }
+            | Self::Unhealthy { .. }
+            | Self::Ended { .. }
+            | Self::Restarting { .. } => Ok(()),
+        }
+    }
+}
+
+fn first_line(error: &str) -> &str {
+    error.lines().next().unwrap_or_default()
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FailedRevision { attempt, error } => write!(
+                f,
+                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
+                 moored retry",
+                first_line(error)
+            ),
+            Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. } => self.fmt_of_transaction(f),
             Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
             Self::DoesNotSettle { times } => write!(
                 f,

@@ -29,13 +29,12 @@ use serde::Serialize;
 
 pub use action::{
     Action, Await, BackupDraft, ContainerRef, JobDraft, Lower, MigrationDraft, OneOff, Phase,
-    Placement, Raise, ReadyDraft, ReleaseDraft, RemoveReason, RestoreDraft, SmokeDraft, Step, aside,
-    incoming, is_aside, is_incoming,
+    Placement, Raise, ReadyDraft, ReleaseDraft, RemoveReason, RestoreDraft, SmokeDraft, Step,
+    aside, incoming, is_aside, is_incoming,
 };
-pub use by_hand::{Restoring, restore, run_job};
+pub use by_hand::{Restoring, restore, restore_commands, run_job, tools_of};
 pub use diff::{Origin, Reason, value};
 pub use ground::SETTLES_WITHIN;
-pub use guard::{restore_commands, tools_of};
 pub use history::{
     AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
     Schema,

@@ -47,7 +47,10 @@ impl<'a> Input<'a> {
 
     /// Returns the one-off containers that an earlier attempt left behind, but for those that run
     /// one of `goes_on`.
-    pub(super) fn one_offs(&self, goes_on: &BTreeSet<String>) -> impl Iterator<Item = &'a Container> {
+    pub(super) fn one_offs(
+        &self,
+        goes_on: &BTreeSet<String>,
+    ) -> impl Iterator<Item = &'a Container> {
         let instance = self.context.instance;
         self.observed.containers.iter().filter(move |container| {
             let label = |name: &str| container.spec.labels.get(name);

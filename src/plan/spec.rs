@@ -2,12 +2,14 @@
 //! leaves to it, and the labels by which it is known again.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::ReleaseId;
+use super::action::OneOff;
 use super::examined::Examined;
 use super::facts::{self, Fact, Field};
 use super::services::Input;
-use crate::engine::model::{Container, ContainerSpec, Image, MountSource};
+use crate::engine::model::{Container, ContainerSpec, Healthcheck, Image, MountSource, Restart};
 use crate::labels;
 
 impl Input<'_> {
@@ -44,6 +46,37 @@ impl Input<'_> {
             .map(|(label, value)| (label.to_owned(), value)),
         );
         spec
+    }
+
+    /// Says what a one-off container of a service is made from: the service's own image,
+    /// environment, networks and mounts, without what makes it the service.
+    pub(super) fn one_off(
+        &self,
+        one: &Examined<'_>,
+        what: &str,
+        run: &[String],
+        job: &str,
+        within: Duration,
+    ) -> OneOff {
+        let mut spec = self.container_spec(one);
+        spec.command = Some(run.to_vec());
+        spec.restart = Restart::No;
+        spec.healthcheck = Some(Healthcheck::none());
+        spec.ports.clear();
+        // It must not be found under the service's name by those who want to be served.
+        spec.networks
+            .values_mut()
+            .for_each(|endpoint| endpoint.aliases.clear());
+        spec.labels
+            .insert(labels::ONEOFF.to_owned(), "True".to_owned());
+        spec.labels.insert(labels::JOB.to_owned(), job.to_owned());
+        OneOff {
+            service: one.name.clone(),
+            name: format!("{}-{}-{what}", self.desired.stack, one.name),
+            spec,
+            run: run.to_vec(),
+            within,
+        }
     }
 }
 

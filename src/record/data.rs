@@ -21,7 +21,7 @@ impl Since {
         let mut since = Self::default();
         if let Some(release) = release {
             since.schema = release.schema.clone();
-            since.jobs = release.jobs.clone();
+            since.jobs.clone_from(&release.jobs);
         }
         let released = release.map_or(0, |release| release.id.attempt);
         let newer = attempts.iter().rev().filter(|one| one.number > released);
@@ -36,7 +36,9 @@ impl Since {
         for (step, migrated) in &attempt.touched.migrations {
             let noted = |wanted: &Note| {
                 let found = status.notes.iter();
-                found.into_iter().any(|(at, note)| at == step && note == wanted)
+                found
+                    .into_iter()
+                    .any(|(at, note)| at == step && note == wanted)
             };
             if status.undone.contains(step) {
                 continue;
@@ -50,9 +52,7 @@ impl Since {
                     self.schema.marks.clear();
                 }
                 self.schema.marks.insert(migrated.mark.clone());
-            } else if status.in_doubt.contains(step)
-                && !noted(&Note::SchemaUnchanged)
-            {
+            } else if status.in_doubt.contains(step) && !noted(&Note::SchemaUnchanged) {
                 let version = status.notes.iter().find_map(|(at, note)| match note {
                     Note::SchemaBefore { version } if at == step => Some(version.clone()),
                     Note::SchemaBefore { .. }
@@ -65,7 +65,10 @@ impl Since {
                     mark: migrated.mark.clone(),
                     before: version,
                     forgiven: status.forgiven,
-                    killed: matches!(status.outcome, None | Some(Outcome::Interrupted | Outcome::Postponed { .. })),
+                    killed: matches!(
+                        status.outcome,
+                        None | Some(Outcome::Interrupted | Outcome::Postponed { .. })
+                    ),
                 });
             }
         }
@@ -80,6 +83,7 @@ impl Since {
                     mark: String::new(),
                     before: None,
                     killed: true,
+                    forgiven: false,
                 });
             }
         }
@@ -133,17 +137,28 @@ mod tests {
                     entries
                 }
                 "begun" => vec![Entry::Intent { step: 2 }],
-                "version" => note(2, Note::SchemaBefore { version: "7".to_owned() }),
+                "version" => note(
+                    2,
+                    Note::SchemaBefore {
+                        version: "7".to_owned(),
+                    },
+                ),
                 "unchanged" => note(2, Note::SchemaUnchanged),
                 "done" => vec![Entry::Done { step: 2 }],
-                "failed" => vec![Entry::Failed { step: 2, error: error() }],
+                "failed" => vec![Entry::Failed {
+                    step: 2,
+                    error: error(),
+                }],
                 "taken-back" => vec![Entry::UndoIntent { step: 2 }, Entry::Undone { step: 2 }],
                 "taking-back" => vec![Entry::UndoIntent { step: 2 }],
                 "restored" => done(3),
                 "job" => done(4),
                 "job-begun" => vec![Entry::Intent { step: 4 }],
                 "succeeded" => end(Outcome::Succeeded),
-                "held" => end(Outcome::Held { error: error(), way_out: error() }),
+                "held" => end(Outcome::Held {
+                    error: error(),
+                    way_out: error(),
+                }),
                 "rolled-back" => end(Outcome::RolledBack { error: error() }),
                 "postponed" => end(Outcome::Postponed { error: error() }),
                 "killed" => end(Outcome::Interrupted),
@@ -207,13 +222,13 @@ mod tests {
         if let Some(doubt) = since.doubt {
             let how = if doubt.killed { "killed" } else { "failed" };
             let before = doubt.before.map(|version| format!(" at {version}"));
-            text += &format!(", {how} {}{}", doubt.mark, before.unwrap_or_default());
+            text = format!("{text}, {how} {}{}", doubt.mark, before.unwrap_or_default());
             if doubt.forgiven {
                 text += " forgiven";
             }
         }
         if let Some(file) = since.guards.get("rows") {
-            text += &format!(", back to {file}");
+            text = format!("{text}, back to {file}");
         }
         if !since.jobs.is_empty() {
             text += ", ran a job";
@@ -234,34 +249,67 @@ mod tests {
             (&["compatible backup begun done rolled-back"], "1 m1+m2"),
             (&["backup begun unchanged done held"], "1 m1+m2"),
             // Failed.
-            (&["backup begun version unchanged failed rolled-back"], "1 m1"),
-            (&["backup begun version failed held"], "1 m1, failed m2 at 7, back to 2.db"),
-            (&["compatible backup begun failed held"], "1 m1, failed m2, back to 2.db"),
+            (
+                &["backup begun version unchanged failed rolled-back"],
+                "1 m1",
+            ),
+            (
+                &["backup begun version failed held"],
+                "1 m1, failed m2 at 7, back to 2.db",
+            ),
+            (
+                &["compatible backup begun failed held"],
+                "1 m1, failed m2, back to 2.db",
+            ),
             (&["backup begun failed taken-back rolled-back"], "1 m1"),
             (&["backup begun done taken-back rolled-back"], "1 m1"),
             // Killed.
             (&["backup begun killed"], "1 m1, killed m2, back to 2.db"),
             (&["backup begun"], "1 m1, killed m2, back to 2.db"),
-            (&["backup begun version postponed"], "1 m1, killed m2 at 7, back to 2.db"),
-            (&["backup begun failed taking-back killed"], "1 m1, killed m2, back to 2.db"),
-            (&["backup begun done taking-back killed"], "1 m1, killed m2, back to 2.db"),
+            (
+                &["backup begun version postponed"],
+                "1 m1, killed m2 at 7, back to 2.db",
+            ),
+            (
+                &["backup begun failed taking-back killed"],
+                "1 m1, killed m2, back to 2.db",
+            ),
+            (
+                &["backup begun done taking-back killed"],
+                "1 m1, killed m2, back to 2.db",
+            ),
             // A person has looked and asks for another try.
             (
                 &["backup begun failed held forgiven"],
                 "1 m1, failed m2 forgiven, back to 2.db",
             ),
             (
-                &["backup begun failed held forgiven", "begun unchanged failed held"],
+                &[
+                    "backup begun failed held forgiven",
+                    "begun unchanged failed held",
+                ],
                 "1 m1, failed m2 forgiven, back to 2.db",
             ),
             // A restore by hand.
             (&["backup begun failed held", "restored succeeded"], "1 m1"),
             (&["backup begun done held", "restored succeeded"], "1 m1"),
             // Two attempts: the first backups are the ones to go back to.
-            (&["backup begun done held", "backup begun done held"], "3 m3, back to 2.db"),
-            (&["backup begun failed held", "backup begun done killed"], "3 m3, back to 2.db"),
-            (&["backup begun killed", "begun done held"], "3 m3, back to 2.db"),
-            (&["backup rolled-back", "backup begun done held"], "3 m3, back to 3.db"),
+            (
+                &["backup begun done held", "backup begun done held"],
+                "3 m3, back to 2.db",
+            ),
+            (
+                &["backup begun failed held", "backup begun done killed"],
+                "3 m3, back to 2.db",
+            ),
+            (
+                &["backup begun killed", "begun done held"],
+                "3 m3, back to 2.db",
+            ),
+            (
+                &["backup rolled-back", "backup begun done held"],
+                "3 m3, back to 3.db",
+            ),
             // Jobs.
             (&["job killed"], "1 m1, ran a job"),
             (&["job-begun killed"], "1 m1"),

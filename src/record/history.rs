@@ -76,7 +76,17 @@ impl Record {
     /// # Errors
     /// They can't be read.
     pub fn attempts(&self, stack: &StackName, limit: usize) -> Result<Vec<Attempt>, RecordError> {
-        type Row = (u64, String, String, String, i64, i64, String, String, String);
+        type Row = (
+            u64,
+            String,
+            String,
+            String,
+            i64,
+            i64,
+            String,
+            String,
+            String,
+        );
         let read = || -> rusqlite::Result<Vec<Row>> {
             self.lock()
                 .prepare_cached(
@@ -213,11 +223,9 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
 /// Returns the services that were stopped since the last deploy that succeeded and not started
 /// again by taking that back: a restore may leave them stopped for the next deploy.
 fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
-    let unfinished = attempts
-        .iter()
-        .take_while(|one| {
-            one.kind != Kind::Deploy || one.status.outcome != Some(Outcome::Succeeded)
-        });
+    let unfinished = attempts.iter().take_while(|one| {
+        one.kind != Kind::Deploy || one.status.outcome != Some(Outcome::Succeeded)
+    });
     unfinished
         .flat_map(|attempt| {
             let Status { done, in_doubt, .. } = &attempt.status;

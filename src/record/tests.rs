@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{Journal, Record, schema};
-use crate::journal::{Entry, Outcome};
 use crate::desired::migrations::OnFailure;
+use crate::journal::{Entry, Outcome};
 use crate::plan::{Kind, Pin, Plan, Release, ReleaseId, Schema};
 use crate::source::CommitInfo;
 

@@ -82,7 +82,9 @@ impl Console {
             }
             Event::Waiting { stack, step, what } => self.go_on(&(stack, step), &what),
             Event::WaitingForOther { stack, holder } => {
-                self.say(&format!("{stack}  waits for {holder}, which is at work on it"));
+                self.say(&format!(
+                    "{stack}  waits for {holder}, which is at work on it"
+                ));
             }
             Event::BackingUp {
                 stack,
@@ -117,7 +119,10 @@ impl Console {
 
     /// Tells how far a backup outside a plan is, every few seconds.
     fn backing_up(&self, stack: &StackName, name: &BackupName, done: u64, total: Option<u64>) {
-        let mut last = self.backing_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .backing_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if last.is_some_and(|last| now.duration_since(last) < BETWEEN_LINES) {
             return;

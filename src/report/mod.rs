@@ -11,8 +11,8 @@ mod status;
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use console::Console;
 pub use drift::DriftReport;
-pub use passes::{PassReport, PlanReport};
 pub use history::{HistoryReport, history};
+pub use passes::{PassReport, PlanReport};
 pub use rollback::RollbackReport;
 pub use status::{RetryReport, StatusReport, status};
 

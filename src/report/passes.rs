@@ -81,11 +81,15 @@ impl PlanReport {
 /// Returns the checklist of a deploy that put something new in place.
 fn checklist(passed: &Passed) -> BTreeMap<String, String> {
     let (desired, plan) = (&passed.looked.desired, &passed.looked.plan);
-    if passed.outcome != Some(Outcome::Succeeded) || plan.from.as_ref() == Some(&plan.commit.revision) {
+    if passed.outcome != Some(Outcome::Succeeded)
+        || plan.from.as_ref() == Some(&plan.commit.revision)
+    {
         return BTreeMap::new();
     }
     let files = desired.checklist.iter();
-    files.map(|(path, text)| (path.to_string(), text.clone())).collect()
+    files
+        .map(|(path, text)| (path.to_string(), text.clone()))
+        .collect()
 }
 
 fn failed(dir: &str, error: &PassError) -> StackResult {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::history::AttemptLine;
 use super::Report;
+use super::history::AttemptLine;
 use crate::desired::StackName;
 use crate::engine::ReadEngine;
 use crate::engine::model::{Container, ContainerState, Health};

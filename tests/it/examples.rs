@@ -52,7 +52,7 @@ fn load(tree: &Tree, manifest: &RepoPath, host: &NewHost) -> DesiredState {
         dir: &manifest.parent().unwrap_or_else(RepoPath::root),
         commit: &commit,
         default_directory: &|stack| Path::new("/var/lib/moored/stacks").join(stack),
-            time_zone: &jiff::tz::TimeZone::UTC,
+        time_zone: &jiff::tz::TimeZone::UTC,
     };
     desired::load(tree, &place, host)
         .unwrap_or_else(|findings| panic!("{manifest} can't be loaded:\n{findings}"))

@@ -1,9 +1,9 @@
 //! The one integration test binary.
 
-#[cfg(test)] // For clippy: what lies in here is test code.
-mod checks;
 #[cfg(test)]
 mod backup;
+#[cfg(test)] // For clippy: what lies in here is test code.
+mod checks;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]

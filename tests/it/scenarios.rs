@@ -190,7 +190,10 @@ impl<'a> Scenario<'a> {
         let flag = self.bench.place("site/ON");
         let instance = self.bench.record().instance().to_owned();
         if let Some(page) = maintenance::observe(&flag, &instance).unwrap() {
-            lines.push(format!("maintenance page, by {}: {}", page.owner, page.reason));
+            lines.push(format!(
+                "maintenance page, by {}: {}",
+                page.owner, page.reason
+            ));
         }
         if let Some(ledger) = &world.ledger {
             assert_eq!(ledger.wrongs, Vec::<String>::new());

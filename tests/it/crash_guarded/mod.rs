@@ -480,7 +480,7 @@ fn every_call_fails_once() {
             let all = [End::Old, End::New, End::Held];
             wrongs.expect(&case, &all, || {
                 disturbed(&case, story, |bench| {
-                    bench.engine.faults(Faults::fail_call(n))
+                    bench.engine.faults(Faults::fail_call(n));
                 })
             });
         }

@@ -20,7 +20,10 @@ pub(super) enum Migration {
 
 /// A deploy.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the manifest")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the manifest"
+)]
 pub(super) struct Story {
     pub(super) migration: Migration,
     pub(super) compatible: bool,

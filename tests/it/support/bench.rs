@@ -312,7 +312,9 @@ impl Bench {
 fn last_column_aligned(text: &str) -> String {
     let cut = |line: &str| -> Option<(String, String)> {
         let (before, after) = line.rsplit_once("  after ")?;
-        let numbers = after.chars().all(|c| c.is_ascii_digit() || ", ".contains(c));
+        let numbers = after
+            .chars()
+            .all(|c| c.is_ascii_digit() || ", ".contains(c));
         numbers.then(|| (before.trim_end().to_owned(), format!("after {after}")))
     };
     let lines = text.lines();

@@ -99,7 +99,9 @@ struct JobYaml {
 
 /// Splits `IMAGE WORD`.
 fn image_and_word(place: &str) -> (&str, &str) {
-    place.split_once(' ').unwrap_or_else(|| panic!("{place:?} is not IMAGE WORD"))
+    place
+        .split_once(' ')
+        .unwrap_or_else(|| panic!("{place:?} is not IMAGE WORD"))
 }
 
 impl ImageYaml {
@@ -191,9 +193,9 @@ impl HostYaml {
             ledger
         });
         for (place, job) in &self.jobs {
-            let (image, word) = image_and_word(place);
+            let (image, first) = image_and_word(place);
             let end = End::code(job.exits);
-            world.job(image, word, Fate::Works { looks: 3, end }, &job.prints);
+            world.job(image, first, Fate::Works { looks: 3, end }, &job.prints);
             let (sql, is_query) = match job.does.as_deref() {
                 None => continue,
                 Some("migrate") => (MIGRATE, false),
@@ -206,7 +208,7 @@ impl HostYaml {
                 Some(other) => panic!("what is {other:?}?"),
             };
             let (db, sql) = (db.clone(), sql.to_owned());
-            world.works(image, word, Work { db, sql, is_query });
+            world.works(image, first, Work { db, sql, is_query });
         }
         for (place, code) in &self.says {
             says(world, place, *code);
@@ -215,12 +217,12 @@ impl HostYaml {
 }
 
 fn says(world: &mut World, place: &str, code: i64) {
-    let (image, word) = image_and_word(place);
+    let (image, first) = image_and_word(place);
     let said = Said {
         code,
         ..Said::default()
     };
-    world.says(image, word, said);
+    world.says(image, first, said);
 }
 
 /// Does by hand what a line says. A container is named by its service, or by its own name after
@@ -255,17 +257,19 @@ pub(crate) fn apply(
         ["goes-on", container] => {
             for _ in 0..5 {
                 let engine = bench.engine.clone();
-                drop(super::bench::run(async { engine.container(container).await }));
+                drop(super::bench::run(async {
+                    engine.container(container).await
+                }));
             }
         }
-        ["says", image, word, code] => {
-            let place = format!("{image} {word}");
+        ["says", image, first, code] => {
+            let place = format!("{image} {first}");
             says(&mut bench.engine.world(), &place, code.parse().unwrap());
         }
-        ["ends", image, word, code] => {
+        ["ends", image, first, code] => {
             let end = End::code(code.parse().unwrap());
             let mut world = bench.engine.world();
-            let place = ((*image).to_owned(), (*word).to_owned());
+            let place = ((*image).to_owned(), (*first).to_owned());
             world.jobs.get_mut(&place).unwrap().fate = Fate::Works { looks: 3, end };
         }
         ["maintenance-on", who, reason] => {
@@ -346,7 +350,11 @@ fn kill(
 }
 
 /// Kills the pass after the first call of this line.
-fn kill_after(bench: &Bench, line: &str, load: &dyn Fn(&Bench) -> Result<DesiredState, Diagnostics>) {
+fn kill_after(
+    bench: &Bench,
+    line: &str,
+    load: &dyn Fn(&Bench) -> Result<DesiredState, Diagnostics>,
+) {
     bench.engine.faults(Faults::kill_after_line(line));
     let passed = bench.pass_or_die(&load(bench).unwrap());
     assert!(passed.is_none(), "the pass is over without {line:?}");

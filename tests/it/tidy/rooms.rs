@@ -30,7 +30,10 @@ const ROOMS: [(&str, &[&str]); 22] = [
         "observe",
         &["source", "engine", "desired", "maintenance", "backup"],
     ),
-    ("plan", &["source", "engine", "desired", "maintenance", "observe"]),
+    (
+        "plan",
+        &["source", "engine", "desired", "maintenance", "observe"],
+    ),
     // What a pass tells while it works is told in the words of the plan.
     ("events", &["source", "engine", "desired", "plan"]),
     ("journal", &[]),

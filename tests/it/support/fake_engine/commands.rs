@@ -37,13 +37,13 @@ impl World {
             prints,
             work: None,
         };
-        self.jobs.insert((image.to_owned(), word.to_owned()), job);
+        self.jobs.insert((image.to_owned(), first.to_owned()), job);
     }
 
-    /// Says what containers of this image whose command begins with this word do to a database
+    /// Says what containers of this image whose command begins with this first do to a database
     /// when they end.
-    pub(crate) fn works(&mut self, image: &str, word: &str, work: Work) {
-        let place = (image.to_owned(), word.to_owned());
+    pub(crate) fn works(&mut self, image: &str, first: &str, work: Work) {
+        let place = (image.to_owned(), first.to_owned());
         let job = self.jobs.get_mut(&place).expect("a job");
         job.work = Some(work);
     }
@@ -68,8 +68,14 @@ impl World {
                 && of(labels::JOB).is_none()
                 && kept.shown.state == ContainerState::Running
         });
-        runs.map(|kept| if kept.shown.spec.image.contains("v1") { 1 } else { 2 })
-            .collect()
+        runs.map(|kept| {
+            if kept.shown.spec.image.contains("v1") {
+                1
+            } else {
+                2
+            }
+        })
+        .collect()
     }
 
     /// Says what the command that begins with this word does inside a container of this name or

@@ -136,8 +136,14 @@ impl World {
             }
             let (name, is_query) = (kept.shown.name.clone(), work_is_query(kept));
             let at_work = self.codes_at_work();
-            if let Some(ledger) = self.ledger.as_mut().filter(|_| !is_query && !at_work.is_empty()) {
-                ledger.wrongs.push(format!("{at_work:?} wrote while {name} worked"));
+            if let Some(ledger) = self
+                .ledger
+                .as_mut()
+                .filter(|_| !is_query && !at_work.is_empty())
+            {
+                ledger
+                    .wrongs
+                    .push(format!("{at_work:?} wrote while {name} worked"));
             }
         }
         self.find(id).map(|kept| kept.shown.clone())
