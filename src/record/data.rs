@@ -77,13 +77,13 @@ impl Since {
                 self.schema = schema.clone();
                 self.doubt = None;
                 self.guards.clear();
-            } else if status.in_doubt.contains(step) && !status.forgiven {
+            } else if status.in_doubt.contains(step) {
                 self.doubt = Some(Doubt {
                     attempt: attempt.number,
                     mark: String::new(),
                     before: None,
                     killed: true,
-                    forgiven: false,
+                    forgiven: status.forgiven,
                 });
             }
         }
@@ -152,6 +152,7 @@ mod tests {
                 "taken-back" => vec![Entry::UndoIntent { step: 2 }, Entry::Undone { step: 2 }],
                 "taking-back" => vec![Entry::UndoIntent { step: 2 }],
                 "restored" => done(3),
+                "restore-begun" => vec![Entry::Intent { step: 3 }],
                 "job" => done(4),
                 "job-begun" => vec![Entry::Intent { step: 4 }],
                 "succeeded" => end(Outcome::Succeeded),
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_became_of_the_data_is_replayed() {
-        let table: [(&[&str], &str); 27] = [
+        let table: [(&[&str], &str); 29] = [
             (&[], "1 m1"),
             // Before the migration began.
             (&["backup killed"], "1 m1"),
@@ -293,6 +294,14 @@ mod tests {
             // A restore by hand.
             (&["backup begun failed held", "restored succeeded"], "1 m1"),
             (&["backup begun done held", "restored succeeded"], "1 m1"),
+            (
+                &["backup restore-begun killed"],
+                "1 m1, killed , back to 2.db",
+            ),
+            (
+                &["backup restore-begun killed forgiven"],
+                "1 m1, killed  forgiven, back to 2.db",
+            ),
             // Two attempts: the first backups are the ones to go back to.
             (
                 &["backup begun done held", "backup begun done held"],

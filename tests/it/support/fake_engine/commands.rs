@@ -37,7 +37,7 @@ impl World {
             prints,
             work: None,
         };
-        self.jobs.insert((image.to_owned(), first.to_owned()), job);
+        self.jobs.insert((image.to_owned(), word.to_owned()), job);
     }
 
     /// Says what containers of this image whose command begins with this first do to a database
