@@ -190,7 +190,7 @@ impl<'a> Stack<'a> {
             revision: release.map(|release| release.id.revision.clone()),
             release: release.map(|release| release.id.to_string()),
             attempt: None,
-            schema: serde_json::to_value(&history.schema).unwrap_or_default(),
+            schema: serde_json::to_value(history.known_schema()).unwrap_or_default(),
             before_restore_of: None,
         };
         let told = self.telling(name);

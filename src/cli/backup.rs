@@ -25,12 +25,16 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
         }
         BackupCommand::List { name, stack } => list(cli, stack.as_deref(), name.as_deref()).await,
         BackupCommand::Verify { name, file, stack } => {
+            let named = name.is_some();
             each(
                 cli,
                 stack.as_deref(),
                 name.as_deref(),
                 "verified",
                 async |stack, name, backup| {
+                    if !named && stack.list(name, backup)?.is_empty() {
+                        return Ok(BackupLine::about(name, "there is none yet"));
+                    }
                     let listed = find(stack, name, backup, file.as_deref())?;
                     stack.verify(name, backup, &listed).await?;
                     Ok(BackupLine::listed(name, &listed, "verified"))
@@ -47,7 +51,7 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
                 "drilled",
                 async |stack, name, backup| {
                     if !named && backup.drill.is_none() {
-                        return Ok(BackupLine::without_drill(name));
+                        return Ok(BackupLine::about(name, "has no drill in the manifest"));
                     }
                     let listed = find(stack, name, backup, file.as_deref())?;
                     let drilled = stack.drill(name, backup, &listed).await?;

@@ -66,9 +66,7 @@ pub(super) async fn restore_all(
     tell: Tell<'_>,
 ) -> Result<(), StepError> {
     for draft in backups {
-        let Some(file) = files.get(draft.name.as_str()) else {
-            continue;
-        };
+        let file = file_of(&draft.name, files)?;
         let place = Place::new(
             scene,
             &draft.name,
@@ -79,6 +77,19 @@ pub(super) async fn restore_all(
         place.restore(file, scene, tell).await?;
     }
     Ok(())
+}
+
+/// Returns the file of a backup that an attempt has taken.
+pub(super) fn file_of<'a>(
+    name: &BackupName,
+    files: &'a BTreeMap<String, String>,
+) -> Result<&'a String, BackupError> {
+    files
+        .get(name.as_str())
+        .ok_or_else(|| BackupError::NotPossible {
+            what: format!("this attempt has taken no backup {name} to go back to"),
+            hint: format!("see: moored backup list {name}"),
+        })
 }
 
 /// Puts a backup back. Repeatable.

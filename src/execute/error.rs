@@ -8,6 +8,7 @@ use crate::desired::ServiceName;
 use crate::engine::{EngineError, ReadEngine};
 use crate::maintenance::MaintenanceError;
 use crate::record::RecordError;
+use crate::secret::Redactor;
 
 /// Lines of a container's log that are told: enough for a stack trace's end, and little enough to
 /// be read.
@@ -92,6 +93,33 @@ impl StepError {
             service: service.to_string(),
             why,
             last_words,
+        }
+    }
+
+    /// Hides what is secret in what a program wrote, before it is set line by line.
+    pub(super) fn clean(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::NotUp {
+                service,
+                why,
+                last_words,
+            } => Self::NotUp {
+                service,
+                why,
+                last_words: redactor.clean(&last_words),
+            },
+            Self::Command { what, how, output } => Self::Command {
+                what,
+                how,
+                output: redactor.clean(&output),
+            },
+            other @ (Self::Engine(_)
+            | Self::Smoke { .. }
+            | Self::Place { .. }
+            | Self::Record(_)
+            | Self::Maintenance(_)
+            | Self::Backup(_)
+            | Self::GivenUp) => other,
         }
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::StepError;
 use super::scene::Scene;
 use crate::desired::maintenance::Maintenance;
-use crate::maintenance::{self, Flag, Owner, Page, SwitchedOff, SwitchedOn, Wanted};
+use crate::maintenance::{
+    self, Flag, MaintenanceError, Owner, Page, SwitchedOff, SwitchedOn, Wanted,
+};
 use crate::plan::{Action, Lower, Raise};
 
 /// Time for the proxy to show the page: it looks for the flag at every request.
@@ -31,8 +33,9 @@ pub(super) async fn raise(
         since: Some(scene.hands.clock.now()),
     };
     let answers = prove(&raise.maintenance, Wanted::Off, A_LOOK, tell).await;
-    scene.site_was_down(answers.is_err());
     let put_up = put_up(&raise.maintenance, raise.page.as_deref(), &flag, scene)?;
+    // Behind a page that is on already there is no telling.
+    scene.site_was_down(answers.is_err() && put_up == SwitchedOn::Now);
     let proved = prove(&raise.maintenance, Wanted::On, UNTIL_SHOWN, tell).await;
     let Err(unproved) = proved else { return Ok(()) };
     if answers.is_err() && !restores_by_itself(scene) {
@@ -96,9 +99,43 @@ pub(super) async fn lower(
             reason: "the site does not answer".to_owned(),
             since: Some(scene.hands.clock.now()),
         };
-        put_up(maintenance, None, &flag, scene)?;
+        // That the site does not answer is what matters, whether or not the page is back.
+        let back = put_up(maintenance, None, &flag, scene);
+        tracing::debug!(
+            back = back.is_ok(),
+            "the page, because the site does not answer"
+        );
     }
     proved
+}
+
+/// Makes sure that the page is on as it was when the attempt began: else somebody may have let
+/// visitors in, and what they have written since must not be lost.
+pub(super) fn still_on(scene: &Scene<'_>) -> Result<(), StepError> {
+    let steps = scene.plan.steps.iter();
+    let mut raised = steps.filter_map(|step| {
+        let Action::MaintainOn(raise) = &step.action else {
+            return None;
+        };
+        Some(&raise.maintenance.flag)
+    });
+    let Some(flag) = raised.next() else {
+        return Ok(());
+    };
+    match maintenance::observe(flag, scene.hands.record.instance()) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(MaintenanceError::NotProved {
+            probe: flag.display().to_string(),
+            wanted: Wanted::On,
+            seen: "somebody has taken it away, and visitors may have written since".to_owned(),
+            within: Duration::ZERO,
+        }
+        .into()),
+        Err(source) => {
+            let path = flag.clone();
+            Err(MaintenanceError::Look { path, source }.into())
+        }
+    }
 }
 
 fn put_up(

@@ -16,9 +16,6 @@ use crate::labels;
 /// Bytes of output that are kept.
 const OUTPUT_KEPT: usize = 16 * 1024;
 
-/// Bytes in which the last line is looked for while it runs.
-const LAST_LINE_WITHIN: usize = 1024;
-
 /// Characters of a command or a line that a word about them has room for.
 const SHOWN: usize = 80;
 
@@ -181,8 +178,7 @@ async fn wait(
         }
         if pace.is_time_for_a_word() {
             let (what, ran) = (what(one), in_seconds(pace.waited()));
-            let line = last_line(engine, id).await;
-            tell(format!("{what}: running for {ran}, {}{line}", pace.left()));
+            tell(format!("{what}: running for {ran}, {}", pace.left()));
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
@@ -252,15 +248,6 @@ async fn output(engine: &dyn WriteEngine, id: &str) -> Result<String, OneOffErro
         Ok(text) => Ok(text),
         Err(failure @ EngineError::Unavailable { .. }) => Err(OneOffError::Engine(failure)),
         Err(failure) => Ok(format!("(its output is not known: {failure})\n")),
-    }
-}
-
-async fn last_line(engine: &dyn WriteEngine, id: &str) -> String {
-    let text = engine.output(id, LAST_LINE_WITHIN).await;
-    let text = text.unwrap_or_default();
-    match text.lines().rev().find(|line| !line.trim().is_empty()) {
-        Some(line) => format!("; {}", shown(line)),
-        None => String::new(),
     }
 }
 

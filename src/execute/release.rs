@@ -19,6 +19,7 @@ const AT_ONCE: usize = 8;
 pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<(), StepError> {
     let (stack, hands) = (&scene.plan.stack, scene.hands);
     let status = scene.book.status();
+    let taken = way_back::backups(&status);
     let containers: Vec<(&ServiceName, &Facts, Container)> =
         futures_util::stream::iter(&draft.services)
             .map(|(service, (name, git))| async move {
@@ -34,7 +35,11 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         images: BTreeMap::new(),
         files: draft.files.clone(),
         schema: draft.schema.clone(),
-        backups: way_back::backups(&status),
+        backups: if draft.backups_stand || taken.is_empty() {
+            draft.backups.clone()
+        } else {
+            taken
+        },
         jobs: draft.jobs.clone(),
     };
     // That a migration has changed nothing was not known when it was planned.

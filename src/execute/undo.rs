@@ -107,11 +107,16 @@ impl<'a> Walk<'a> {
                 }
                 // The others are taken back all the same.
                 Err(cause) => {
-                    let cause = self.scene.hands.redactor.clean(&cause.to_string());
+                    let redactor = &self.scene.hands.redactor;
+                    let cause = redactor.clean(&cause.clean(redactor).to_string());
                     failures.push(format!(
                         "step {} could not be taken back: {cause}",
                         step.number
                     ));
+                    // Nobody may write to data that is neither what it was nor what it was to be.
+                    if undo.is_of_data() {
+                        break;
+                    }
                 }
             }
         }
@@ -248,14 +253,13 @@ impl<'a> Walk<'a> {
                 return Ok(containers::bring_back(engine, old, name).await?);
             }
             Undo::Data(draft) => {
+                maintain::still_on(&self.scene)?;
                 let files = way_back::backups(&self.scene.book.status());
                 data::restore_all(&draft.backups, &files, &self.scene, &tell).await?;
             }
             Undo::Safety(draft) => {
                 let files = way_back::backups(&self.scene.book.status());
-                let Some(file) = files.get(draft.name.as_str()) else {
-                    return Ok(false);
-                };
+                let file = data::file_of(&draft.name, &files)?;
                 data::restore(draft, file, &self.scene, &tell).await?;
             }
             Undo::Start(container) => containers::run_again(engine, container).await?,

@@ -164,6 +164,7 @@ impl<'a> Walk<'a> {
             match result {
                 Ok(()) => self.finish(step)?,
                 Err(error) => {
+                    let error = error.clean(&scene.hands.redactor);
                     self.fail(step, &error)?;
                     give_up.send_replace(true);
                 }

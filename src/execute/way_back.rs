@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::desired::migrations::OnFailure;
 use crate::journal::{Note, Status};
-use crate::plan::{Action, Phase, Plan, restore_commands};
+use crate::plan::{Action, BackupDraft, Phase, Plan, restore_commands};
 
 /// What follows on a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
     // What visitors have written since would be lost.
     let restores = plan.unreleased.is_none()
         && moved.iter().all(|moved| moved.restores)
+        && is_page_proved(plan, status)
         && !visitors_are_in(plan, status);
     match phase {
         Phase::Settle => WayBack::Stands,
@@ -54,6 +55,13 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
             way_out: out_of_new_data(plan, &guards),
         },
     }
+}
+
+/// Returns whether the page was seen to be on since before the backup.
+fn is_page_proved(plan: &Plan, status: &Status) -> bool {
+    plan.steps.iter().any(|step| {
+        status.done.contains(&step.number) && matches!(step.action, Action::MaintainOn(_))
+    })
 }
 
 /// Returns whether visitors may have been let in again.
@@ -82,7 +90,9 @@ pub(super) fn moved(plan: &Plan, status: &Status) -> Vec<Moved> {
         let unchanged = status.notes.contains(&(number, Note::SchemaUnchanged));
         let ran = status.done.contains(&number) && !draft.compatible;
         if (ran || status.in_doubt.contains(&number)) && !unchanged {
-            let restores = draft.restores;
+            let taken = backups(status);
+            let guarded = |draft: &BackupDraft| taken.contains_key(draft.name.as_str());
+            let restores = draft.restores && draft.backups.iter().all(guarded);
             found.push(Moved {
                 step: number,
                 restores,
@@ -121,7 +131,7 @@ mod tests {
     use super::*;
     use crate::desired::maintenance::{During, Maintenance};
     use crate::maintenance::Owner;
-    use crate::plan::{Kind, Lower, MigrationDraft, OneOff, Step, Unreleased};
+    use crate::plan::{Kind, Lower, MigrationDraft, OneOff, Raise, Step, Unreleased};
     use crate::source::CommitInfo;
 
     fn migration(words: &[&str]) -> Action {
@@ -159,13 +169,26 @@ mod tests {
         }))
     }
 
-    /// A plan of two migrations (1 and 2) of this nature, and the end of the page (3).
+    fn on() -> Action {
+        let Action::MaintainOff(lower) = off() else {
+            unreachable!("it is one")
+        };
+        Action::MaintainOn(Box::new(Raise {
+            maintenance: lower.maintenance,
+            page: None,
+            owner: lower.owner,
+            reason: String::new(),
+        }))
+    }
+
+    /// A plan of two migrations (1 and 2) of this nature, the end of the page (3), and its
+    /// beginning (4).
     fn plan(words: &[&str]) -> Plan {
         let unreleased = words.contains(&"unreleased").then(|| Unreleased {
             guards: [("rows".to_owned(), "first.db".to_owned())].into(),
         });
         let hold = words.contains(&"hold");
-        let steps = [migration(words), migration(words), off()];
+        let steps = [migration(words), migration(words), off(), on()];
         let step = |(number, action)| Step {
             number,
             phase: Phase::Migrate,
@@ -197,15 +220,19 @@ mod tests {
         }
     }
 
-    /// `done1`, `doubt2`, `unchanged2`; the backup is always taken.
+    /// `done1`, `doubt2`, `unchanged2`; the backup is always taken, and the page was seen unless
+    /// it says `unseen`.
     fn status(words: &[&str]) -> Status {
         let name = "rows".to_owned();
         let file = "then.db".to_owned();
         let mut status = Status {
-            steps: Some(3),
+            steps: Some(4),
             notes: vec![(9, Note::Backup { name, file })],
             ..Status::default()
         };
+        if !words.contains(&"unseen") {
+            status.done.insert(4);
+        }
         for word in words {
             let number = || word[word.len() - 1..].parse().unwrap();
             match word.trim_end_matches(|c: char| c.is_ascii_digit()) {
@@ -241,6 +268,9 @@ mod tests {
             (Migrate, "done1 doubt2 unchanged2", "then.db"),
             (Migrate, "restores doubt1", "undo"),
             (Migrate, "restores done1 doubt2", "undo"),
+            // Visitors may have written all along.
+            (Migrate, "restores doubt1 unseen", "then.db"),
+            (Verify, "restores done1 unseen", "then.db"),
             // Behind the page of an attempt before: those backups are older than this attempt.
             (Migrate, "unreleased doubt1", "first.db"),
             (Migrate, "unreleased restores doubt1", "first.db"),

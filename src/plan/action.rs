@@ -222,6 +222,10 @@ pub struct ReleaseDraft {
     pub migrations: Vec<u32>,
     /// Jobs that have run to their end by then.
     pub jobs: BTreeSet<String>,
+    /// Backups that guard it, by name, unless it takes some of its own first.
+    pub backups: BTreeMap<String, String>,
+    /// Whether those are from before the data changed, and count whatever is taken now.
+    pub backups_stand: bool,
 }
 
 /// How the maintenance page is switched on.

@@ -147,7 +147,7 @@ impl super::services::Input<'_> {
         let label = format!("{name}-{attempt}");
         JobDraft {
             name: name.to_owned(),
-            one_off: self.one_off(one, &format!("job-{name}"), &job.run, &label, job.timeout),
+            one_off: self.one_off(one, &format!("job-{label}"), &job.run, &label, job.timeout),
         }
     }
 }

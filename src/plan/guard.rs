@@ -135,11 +135,19 @@ impl<'a> Planner<'a> {
                 Some(self.mark(index, migration, one))
             })
             .collect();
-        if marks.is_empty() || marks.is_subset(&history.schema.marks) {
+        let fits = |schema: &Schema| {
+            // Code without migrations is known by having none.
+            if marks.is_empty() {
+                schema.marks.is_empty()
+            } else {
+                marks.is_subset(&schema.marks)
+            }
+        };
+        if fits(&history.schema) {
             return None;
         }
         let past = history.past_schemas.iter();
-        past.filter(|past| marks.is_subset(&past.marks))
+        past.filter(|past| fits(past))
             .map(|past| past.attempt)
             .next()
     }
@@ -166,7 +174,8 @@ impl<'a> Planner<'a> {
         let Some(doubt) = &history.doubt else { return };
         let resumed = due.iter().any(|due| due.mark == doubt.mark);
         let mended = !doubt.killed && !due.is_empty();
-        if !resumed && !mended && !doubt.forgiven {
+        let again = doubt.forgiven && !due.is_empty();
+        if !resumed && !mended && !again && !self.accepts(doubt.attempt) {
             self.holds.push(Hold::MigrationInDoubt {
                 attempt: doubt.attempt,
                 restore: restore_commands(&self.input.desired.stack, &history.guards),
@@ -300,7 +309,7 @@ impl<'a> Planner<'a> {
     /// now would have the half-migrated data in it, and the one from before is there.
     fn goes_on(&self) -> bool {
         let doubt = self.input.history.doubt.as_ref();
-        doubt.is_some_and(|doubt| self.due.iter().any(|due| due.mark == doubt.mark))
+        doubt.is_some_and(|doubt| doubt.killed && self.due.iter().any(|due| due.mark == doubt.mark))
             && !self.input.history.guards.is_empty()
     }
 
@@ -424,7 +433,7 @@ impl Input<'_> {
             name: name.clone(),
             backup: backup.clone(),
             container: self.tools_of(backup),
-            schema: history.schema.clone(),
+            schema: history.known_schema(),
             release: history.release.as_ref().map(|release| release.id.clone()),
             guards,
             zone: self.desired.time_zone.clone(),

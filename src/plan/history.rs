@@ -50,6 +50,20 @@ pub struct Pin {
     pub by: Option<String>,
 }
 
+impl History {
+    /// Returns the form that the data has now; half-migrated data has one of its own, which no
+    /// code fits.
+    pub fn known_schema(&self) -> Schema {
+        match &self.doubt {
+            None => self.schema.clone(),
+            Some(doubt) => Schema {
+                attempt: doubt.attempt,
+                marks: BTreeSet::new(),
+            },
+        }
+    }
+}
+
 /// The form that migrations have given to a stack's data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {

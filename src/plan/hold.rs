@@ -265,8 +265,9 @@ impl Hold {
             ),
             Self::MigrationInDoubt { attempt, restore } => write!(
                 f,
-                "attempt {attempt} began a migration, and nobody knows what it has done; {}go back \
-                 to its revision, or try again: moored retry",
+                "attempt {attempt} began to change the data, and nobody knows how far it came; {}go \
+                 back to its revision; or, if you know that the data is well, say so in \
+                 moored.yaml: accept_schema: \"{attempt}\"",
                 restore.iter().fold(String::new(), |text, command| text
                     + "restore the backup from before: "
                     + command

@@ -144,6 +144,15 @@ impl<'a> Planner<'a> {
             schema_unchanged: history.schema.attempt,
             migrations: self.migrations.clone(),
             jobs: self.jobs_then(),
+            backups: if history.guards.is_empty() {
+                let released = history.release.as_ref();
+                released
+                    .map(|release| release.backups.clone())
+                    .unwrap_or_default()
+            } else {
+                history.guards.clone()
+            },
+            backups_stand: !history.guards.is_empty(),
         }
     }
 

@@ -10,7 +10,9 @@ use super::{Record, RecordError, data};
 use crate::desired::{ServiceName, StackName};
 use crate::journal::{Outcome, Status};
 use crate::plan::facts::Field;
-use crate::plan::{Action, AfterFailure, Failure, History, Kind, PastAttempt, Schema, Step};
+use crate::plan::{
+    Action, AfterFailure, Failure, History, Kind, PastAttempt, Release, Schema, Step,
+};
 use crate::source::Revision;
 
 /// How many attempts planning looks back over: more than any rule of it counts.
@@ -140,13 +142,15 @@ impl Record {
     /// # Errors
     /// It can't be read.
     pub fn history(&self, stack: &StackName) -> Result<History, RecordError> {
-        let attempts = self.attempts(stack, LOOK_BACK)?;
+        let release = self.last_release(stack)?;
+        // What became of the data and of the last deploy since the release is never forgotten.
+        let since = self.attempts_since(stack, release.as_ref())?;
+        let attempts = self.attempts(stack, LOOK_BACK.max(since))?;
         let next_attempt = attempts.first().map_or(0, |attempt| attempt.number) + 1;
         let deploys = || attempts.iter().filter(|one| one.kind == Kind::Deploy);
         let past = deploys().rev().filter(|attempt| {
             attempt.status.outcome == Some(Outcome::Succeeded) && !attempt.status.forgiven
         });
-        let release = self.last_release(stack)?;
         let since = data::Since::new(release.as_ref(), &attempts);
         Ok(History {
             next_attempt,
@@ -170,13 +174,30 @@ impl Record {
         })
     }
 
+    /// Returns how many attempts there were since a release.
+    fn attempts_since(
+        &self,
+        stack: &StackName,
+        release: Option<&Release>,
+    ) -> Result<usize, RecordError> {
+        let released = release.map_or(0, |release| release.id.attempt);
+        let count = |connection: &rusqlite::Connection| {
+            connection.query_row(
+                "SELECT count(*) FROM attempts WHERE stack = ?1 AND attempt > ?2",
+                params![stack.as_str(), released],
+                |row| row.get(0),
+            )
+        };
+        count(&self.lock()).map_err(self.failed("count the attempts"))
+    }
+
     /// Returns the forms that a stack's data had at its last releases, newest first.
     fn schemas(&self, stack: &StackName, limit: usize) -> Result<Vec<Schema>, RecordError> {
         let read = || -> rusqlite::Result<Vec<(u64, String)>> {
             self.lock()
                 .prepare_cached(
-                    "SELECT attempt, schema FROM releases WHERE stack = ?1
-                     ORDER BY attempt DESC LIMIT ?2",
+                    "SELECT max(attempt) AS last, schema FROM releases WHERE stack = ?1
+                     GROUP BY schema ORDER BY last DESC LIMIT ?2",
                 )?
                 .query_map(params![stack.as_str(), limit], |row| {
                     Ok((row.get(0)?, row.get(1)?))

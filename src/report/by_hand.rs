@@ -76,24 +76,20 @@ impl BackupLine {
         }
     }
 
-    /// Makes the line of one that has no drill in the manifest.
-    pub fn without_drill(name: &BackupName) -> Self {
-        let state = "has no drill in the manifest".to_owned();
-        Self {
-            state,
-            ..Self::failed(name, "")
-        }
-    }
-
     /// Makes the line of one that failed.
     pub fn failed(name: &BackupName, error: &str) -> Self {
+        Self::about(name, &format!("failed: {error}"))
+    }
+
+    /// Makes the line of one without a file.
+    pub fn about(name: &BackupName, state: &str) -> Self {
         Self {
             name: name.to_string(),
             file: None,
             taken_at: None,
             size: None,
             release: None,
-            state: format!("failed: {error}"),
+            state: state.to_owned(),
         }
     }
 }
