@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::action::{Action, ContainerRef, Phase, Raise, RestoreDraft};
+use super::action::{Action, Phase, Raise, RestoreDraft};
 use super::examined::Examined;
 use super::guard::All;
 use super::order::{Planner, examine_all};
@@ -106,7 +106,15 @@ impl<'a> Planner<'a> {
             before = vec![self.push(Phase::Guard, action, &[], before)];
         }
         let writers = self.writers(wish.backup, all);
-        let stops = self.stop_all(&writers, all, &before);
+        let mut stops = self.stop_all(&writers, all, &before);
+        // What a failed replace has put in a writer's place writes as well.
+        for one in all.values().filter(|one| writers.contains(one.name)) {
+            for container in &one.half_made {
+                let (service, container) = (one.name.clone(), container.clone());
+                let action = Action::Stop { service, container };
+                stops.push(self.push(Phase::Guard, action, &[], before.clone()));
+            }
+        }
         if !stops.is_empty() {
             before = stops;
         }
@@ -210,11 +218,17 @@ impl<'a> Planner<'a> {
     fn start_again(&mut self, one: &Examined<'a>, writers: &BTreeSet<&'a ServiceName>) {
         let after = self.ground.clone();
         let unverified = one.is_unverified(self.input.history);
-        let step = match (&one.set_aside, one.holder) {
-            (Some(old), _) if unverified => {
+        let before = match (&one.set_aside, one.holder) {
+            (Some(old), _) if unverified => Some(old.clone()),
+            // A failed replace has set it aside, and may have put another one in its place.
+            (_, Some(holder)) if one.rename_back => Some(reference(holder)),
+            (_, _) => None,
+        };
+        let step = match (before, one.holder) {
+            (Some(old), _) => {
                 let action = Action::PutBack {
                     service: one.name.clone(),
-                    old: old.clone(),
+                    old,
                     name: one.container_name.clone(),
                 };
                 self.push(Phase::Converge, action, &[], after)
@@ -226,8 +240,7 @@ impl<'a> Planner<'a> {
                 if !(stopped || owed && writers.contains(one.name)) {
                     return;
                 }
-                let (container, after) = self.own_name(one, reference(holder), after);
-                let service = one.name.clone();
+                let (service, container) = (one.name.clone(), reference(holder));
                 self.push(
                     Phase::Converge,
                     Action::Start { service, container },
@@ -239,30 +252,6 @@ impl<'a> Planner<'a> {
         };
         self.stopped.insert(one.name);
         self.step_of.insert(one.name, step);
-    }
-
-    /// Gives a container that a failed replace has set aside its name back.
-    fn own_name(
-        &mut self,
-        one: &Examined<'a>,
-        container: ContainerRef,
-        after: Vec<u32>,
-    ) -> (ContainerRef, Vec<u32>) {
-        if !one.rename_back {
-            return (container, after);
-        }
-        let (id, name) = (container.id.clone(), one.container_name.clone());
-        let own = ContainerRef {
-            id,
-            name: name.clone(),
-        };
-        let step = self.push(
-            Phase::Converge,
-            Action::Rename { container, name },
-            &[],
-            after,
-        );
-        (own, vec![step])
     }
 
     fn finish_by_hand(self, subject: String) -> Plan {
