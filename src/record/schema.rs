@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{ServiceName, StackName};
@@ -77,8 +79,8 @@ CREATE TABLE releases (
 
 /// Sets the connection up and makes the tables; returns the format that was found.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    use_wal(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let version = |connection: &Connection| {
@@ -102,6 +104,20 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
         transaction.commit()?;
     }
     version(connection)
+}
+
+/// Sets the journal mode. Changing it does not wait for others as other statements do.
+fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    const TRIES: u32 = 50;
+    for _ in 1..TRIES {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            set => return set,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")
 }
 
 pub(super) fn instance(connection: &Connection) -> rusqlite::Result<String> {
