@@ -1,7 +1,6 @@
 //! The tables, and the form of what is stored in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-
 use std::time::Duration;
 
 use jiff::Timestamp;
