@@ -148,30 +148,33 @@ impl<'a> Stack<'a> {
     /// # Errors
     /// There is none of that name.
     pub fn backups(&self, only: Option<&str>) -> Result<Vec<(&BackupName, &Backup)>, ByHandError> {
-        let all = self.desired.backups.iter();
-        let found: Vec<_> = all
-            .filter(|(name, _)| only.is_none_or(|only| only == name.as_str()))
-            .collect();
-        match (found.is_empty(), only) {
-            (false, _) => Ok(found),
-            (true, None) => Err(ByHandError::Refused(format!(
+        if let Some(only) = only {
+            return Ok(vec![self.backup(only)?]);
+        }
+        if self.desired.backups.is_empty() {
+            return Err(ByHandError::Refused(format!(
                 "{} has no backups in its manifest",
                 self.desired.stack
-            ))),
-            (true, Some(only)) => {
-                let known: Vec<&str> = self
-                    .desired
-                    .backups
-                    .keys()
-                    .map(BackupName::as_str)
-                    .collect();
-                Err(ByHandError::Refused(format!(
-                    "{} has no backup {only}; its manifest has: {}",
-                    self.desired.stack,
-                    known.join(", ")
-                )))
-            }
+            )));
         }
+        Ok(self.desired.backups.iter().collect())
+    }
+
+    /// Returns the backup of this name.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn backup(&self, name: &str) -> Result<(&BackupName, &Backup), ByHandError> {
+        let all = self.desired.backups.iter();
+        let mut named = all.filter(|(known, _)| known.as_str() == name);
+        named.next().ok_or_else(|| {
+            let known = self.desired.backups.keys().map(BackupName::as_str);
+            ByHandError::Refused(format!(
+                "{} has no backup {name}; its manifest has: {}",
+                self.desired.stack,
+                known.collect::<Vec<_>>().join(", ")
+            ))
+        })
     }
 
     /// Takes a backup now, verifies it, and takes away what is no longer kept.
@@ -197,14 +200,7 @@ impl<'a> Stack<'a> {
         let place = self.place(backup).await?;
         let work = self.work(name, backup, place.as_deref(), &told);
         let taken = backup::take(&work, &origin).await?;
-        let mut guards: std::collections::BTreeSet<String> =
-            history.guards.values().cloned().collect();
-        guards.extend(
-            release
-                .iter()
-                .flat_map(|release| release.backups.values().cloned()),
-        );
-        backup::retain(&work, &taken, &guards)?;
+        backup::retain(&work, &taken, &history.guarding())?;
         Ok(taken)
     }
 

@@ -8,7 +8,7 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use crate::backup;
-use crate::desired::backups::{BackupName, Source};
+use crate::desired::backups::{Backup, BackupName};
 use crate::desired::{DesiredState, StackName};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
@@ -189,14 +189,8 @@ fn flag(desired: &DesiredState, instance: &str) -> Result<Option<Flag>, ObserveE
 }
 
 fn sources(desired: &DesiredState) -> BTreeSet<BackupName> {
-    let there = desired.backups.iter().filter(|(_, backup)| {
-        let paths = match &backup.source {
-            Source::Sqlite(path) => std::slice::from_ref(path),
-            Source::Files(paths) => paths.as_slice(),
-            Source::Postgres(_) | Source::Command(_) => &[],
-        };
-        paths.iter().any(|path| path.exists())
-    });
+    let is_there = |backup: &Backup| backup.source.paths().iter().any(|path| path.exists());
+    let there = desired.backups.iter().filter(|(_, one)| is_there(one));
     there.map(|(name, _)| name.clone()).collect()
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::backup;
 use crate::by_hand::{ByHandError, Stack};
 use crate::desired::backups::{Backup, BackupName};
-use crate::desired::{DesiredState, StackName};
+use crate::desired::{DesiredState, Schedule, StackName};
 use crate::events::Event;
 use crate::host::Host;
 
@@ -25,6 +26,15 @@ pub struct Schedules {
 enum What {
     Backup,
     Drill,
+}
+
+impl What {
+    fn schedule(self, backup: &Backup) -> Option<&Schedule> {
+        match self {
+            Self::Backup => backup.schedule.as_ref(),
+            Self::Drill => backup.drill.as_ref()?.schedule.as_ref(),
+        }
+    }
 }
 
 impl Schedules {
@@ -70,11 +80,8 @@ pub fn next<'a>(
     let times = stacks.flat_map(|desired| {
         let backups = desired.backups.values();
         let schedules = backups.flat_map(|backup| {
-            let drill = backup
-                .drill
-                .as_ref()
-                .and_then(|drill| drill.schedule.as_ref());
-            backup.schedule.iter().chain(drill)
+            let both = [What::Backup, What::Drill].into_iter();
+            both.filter_map(|what| what.schedule(backup))
         });
         schedules.filter_map(|schedule| schedule.after(now, &desired.time_zone))
     });
@@ -89,29 +96,19 @@ fn is_due(
     what: What,
     now: Timestamp,
 ) -> bool {
-    let schedule = match what {
-        What::Backup => backup.schedule.as_ref(),
-        What::Drill => backup
-            .drill
-            .as_ref()
-            .and_then(|drill| drill.schedule.as_ref()),
-    };
-    let Some(schedule) = schedule else {
+    let Some(schedule) = what.schedule(backup) else {
         return false;
     };
-    let stack = Stack::of(host, desired.clone());
+    let (instance, stack) = (host.view.instance(), &desired.stack);
     // What can't be looked up is due: the attempt then says what is wrong.
-    let newest = stack
-        .list(name, backup)
-        .unwrap_or_default()
-        .into_iter()
-        .find(|one| one.present);
+    let found = backup::catalogue(&backup.to, instance, stack, name).unwrap_or_default();
+    let newest = found.newest();
     let last = match what {
         What::Backup => newest.map(|newest| newest.manifest.taken_at),
         // There is nothing to prove yet.
         What::Drill if newest.is_none() => return false,
         What::Drill => {
-            let last = host.hands.record.last_drill(&desired.stack, name.as_str());
+            let last = host.hands.record.last_drill(stack, name.as_str());
             last.unwrap_or_default()
         }
     };

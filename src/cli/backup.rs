@@ -2,11 +2,11 @@
 
 use super::args::BackupCommand;
 use super::context::{Cli, Failure};
-use super::{Exit, beside, exit};
+use super::{Exit, beside};
 use crate::backup::{Drilled, Listed};
 use crate::by_hand::{As, ByHandError, Stack};
 use crate::desired::backups::{Backup, BackupName};
-use crate::report::{BackupLine, BackupReport, PassReport};
+use crate::report::{BackupLine, BackupReport};
 
 pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Failure> {
     match command {
@@ -87,11 +87,7 @@ async fn each(
     work: impl AsyncFn(&Stack<'_>, &BackupName, &Backup) -> Result<BackupLine, ByHandError>,
 ) -> Result<Exit, Failure> {
     let host = beside::open(cli)?;
-    let stack = beside::stack(&host, stack, As::InGit).await?;
-    let stack = stack
-        .locked()
-        .await
-        .map_err(|error| beside::failure(&error))?;
+    let stack = beside::locked(&host, stack, As::InGit).await?;
     let mut report = BackupReport::new(&stack.desired.stack, done);
     let mut exit = Exit::Done;
     for (name, backup) in stack
@@ -142,26 +138,14 @@ async fn restore(
     safety: bool,
 ) -> Result<Exit, Failure> {
     let host = beside::open(cli)?;
-    let stack = beside::stack(&host, stack, As::Released).await?;
-    let stack = stack
-        .locked()
-        .await
-        .map_err(|error| beside::failure(&error))?;
-    let found = stack
-        .backups(Some(only))
-        .map_err(|error| beside::failure(&error))?;
-    let Some((name, backup)) = found
-        .first()
-        .map(|(name, backup)| ((*name).clone(), (*backup).clone()))
-    else {
-        return Ok(Exit::Done);
-    };
-    let listed = find(&stack, &name, &backup, file).map_err(|error| beside::failure(&error))?;
-    let dir = stack.desired.stack.to_string();
+    let stack = beside::locked(&host, stack, As::Released).await?;
+    let failure = |error: ByHandError| beside::failure(&error);
+    let (name, backup) = stack.backup(only).map_err(failure)?;
+    let (name, backup) = (name.clone(), backup.clone());
+    let listed = find(&stack, &name, &backup, file).map_err(failure)?;
+    let name_of_stack = stack.desired.stack.clone();
     let restored = stack.restore(&name, &backup, &listed, safety).await;
-    let passed = [(dir, Ok(restored.map_err(|error| beside::failure(&error))?))].into();
-    cli.print(&PassReport::new(&passed))?;
-    Ok(exit::of_pass(&passed))
+    beside::tell(cli, &name_of_stack, restored)
 }
 
 fn proved(drilled: &Drilled) -> String {
@@ -181,8 +165,8 @@ fn find(
     let Some(file) = file else {
         return stack.newest(name, backup);
     };
-    let listed = stack.list(name, backup)?.into_iter();
-    let found = listed.into_iter().find(|one| one.manifest.file == file);
+    let mut listed = stack.list(name, backup)?.into_iter();
+    let found = listed.find(|one| one.manifest.file == file);
     found.ok_or_else(|| {
         ByHandError::Refused(format!(
             "there is no file {file} among the backups {name}; see: moored backup list {name}"

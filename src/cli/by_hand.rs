@@ -2,11 +2,11 @@
 
 use super::args::MaintenanceCommand;
 use super::context::{Cli, Failure};
-use super::{Exit, beside, exit};
+use super::{Exit, beside};
 use crate::by_hand::As;
 use crate::config;
 use crate::maintenance::{Owner, SwitchedOn};
-use crate::report::{MaintenanceReport, PassReport};
+use crate::report::MaintenanceReport;
 
 pub(super) async fn maintenance(cli: &Cli, command: MaintenanceCommand) -> Result<Exit, Failure> {
     let host = beside::open(cli)?;
@@ -52,17 +52,7 @@ pub(super) async fn maintenance(cli: &Cli, command: MaintenanceCommand) -> Resul
 
 pub(super) async fn job(cli: &Cli, stack: Option<&str>, name: &str) -> Result<Exit, Failure> {
     let host = beside::open(cli)?;
-    let stack = beside::stack(&host, stack, As::Released).await?;
-    let stack = stack
-        .locked()
-        .await
-        .map_err(|error| beside::failure(&error))?;
-    let dir = stack.desired.stack.to_string();
-    let ran = stack
-        .run_job(name)
-        .await
-        .map_err(|error| beside::failure(&error))?;
-    let passed = [(dir, Ok(ran))].into();
-    cli.print(&PassReport::new(&passed))?;
-    Ok(exit::of_pass(&passed))
+    let stack = beside::locked(&host, stack, As::Released).await?;
+    let name_of_stack = stack.desired.stack.clone();
+    beside::tell(cli, &name_of_stack, stack.run_job(name).await)
 }

@@ -10,8 +10,9 @@ use super::guard::All;
 use super::order::{Planner, examine_all};
 use super::services::{Input, reference};
 use super::{Context, History, Hold, Kind, Plan, Schema};
-use crate::desired::backups::{Backup, BackupName, Source};
+use crate::desired::backups::{Backup, BackupName};
 use crate::desired::maintenance::During;
+use crate::desired::migrations::OnFailure;
 use crate::desired::{DesiredState, ServiceName, StackName};
 use crate::engine::model::{ContainerState, MountSource};
 use crate::maintenance::Owner;
@@ -152,8 +153,7 @@ impl<'a> Planner<'a> {
         }
         self.check_release(all);
         if let Some(lower) = self.lower() {
-            let numbers: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
-            let after = self.leaves(&numbers);
+            let after = self.ends();
             let action = Action::MaintainOff(Box::new(lower));
             self.push(Phase::Settle, action, &[], after);
         }
@@ -200,7 +200,7 @@ impl<'a> Planner<'a> {
                 };
                 let of =
                     |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
-                !mount.read_only && paths(&backup.source).iter().any(|path| of(path))
+                !mount.read_only && backup.source.paths().iter().any(|path| of(path))
             });
             if depends || mounts {
                 writers.insert(name);
@@ -262,7 +262,7 @@ impl<'a> Planner<'a> {
         commit.subject = subject;
         Plan {
             kind: Kind::ByHand,
-            on_failure: crate::desired::migrations::OnFailure::Rollback,
+            on_failure: OnFailure::Rollback,
             unreleased: None,
             stack: desired.stack.clone(),
             attempt: history.next_attempt,
@@ -272,14 +272,5 @@ impl<'a> Planner<'a> {
             holds: self.holds,
             differences: Vec::new(),
         }
-    }
-}
-
-/// Returns the files and directories of the host that a backup is of.
-fn paths(source: &Source) -> &[std::path::PathBuf] {
-    match source {
-        Source::Sqlite(path) => std::slice::from_ref(path),
-        Source::Files(paths) => paths,
-        Source::Postgres(_) | Source::Command(_) => &[],
     }
 }

@@ -78,12 +78,6 @@ impl<'a> Planner<'a> {
         steps
     }
 
-    /// Returns the steps that nothing comes after.
-    fn ends(&self) -> Vec<u32> {
-        let all: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
-        self.leaves(&all)
-    }
-
     fn leaves_of(&self, mut before: Vec<u32>, more: Vec<u32>) -> Vec<u32> {
         before.extend(more);
         self.leaves(&before)

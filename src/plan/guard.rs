@@ -38,10 +38,7 @@ impl<'a> Planner<'a> {
             desired, history, ..
         } = self.input;
         let mut due = Vec::new();
-        for (index, migration) in desired.migrations.iter().enumerate() {
-            let Some(one) = all.get(&migration.service) else {
-                continue;
-            };
+        for (index, migration, one) in self.migrating(all) {
             let mark = self.mark(index, migration, one);
             let doubt = history.doubt.as_ref().filter(|doubt| doubt.mark == mark);
             let before = doubt.and_then(|doubt| doubt.before.clone());
@@ -113,28 +110,16 @@ impl<'a> Planner<'a> {
             return false;
         }
         // Code that ran before: data that is older wants its migration again, newer data not.
-        let known = history.past_schemas.iter();
-        let mut known = known.filter(|past| past.marks.contains(mark));
-        known
-            .next()
-            .is_none_or(|past| past.attempt > history.schema.attempt)
+        let mut known = history.past_schemas.iter();
+        let known = known.find(|past| past.marks.contains(mark));
+        known.is_none_or(|past| past.attempt > history.schema.attempt)
     }
 
     /// Returns the form of the data that the wanted code was released with; `None` = it is new
     /// here, or there is no telling.
     fn wanted_schema(&self, all: &All<'a>) -> Option<u64> {
-        let Input {
-            desired, history, ..
-        } = self.input;
-        let marks: BTreeSet<String> = desired
-            .migrations
-            .iter()
-            .enumerate()
-            .filter_map(|(index, migration)| {
-                let one = all.get(&migration.service)?;
-                Some(self.mark(index, migration, one))
-            })
-            .collect();
+        let history = self.input.history;
+        let marks = self.marks(all);
         let fits = |schema: &Schema| {
             // Code without migrations is known by having none.
             if marks.is_empty() {
@@ -146,10 +131,25 @@ impl<'a> Planner<'a> {
         if fits(&history.schema) {
             return None;
         }
-        let past = history.past_schemas.iter();
-        past.filter(|past| fits(past))
-            .map(|past| past.attempt)
-            .next()
+        let mut past = history.past_schemas.iter();
+        past.find(|past| fits(past)).map(|past| past.attempt)
+    }
+
+    /// Returns the migrations of Git by their place, with the service that each belongs to.
+    fn migrating<'e>(
+        &self,
+        all: &'e All<'a>,
+    ) -> impl Iterator<Item = (usize, &'a Migration, &'e Examined<'a>)> + use<'a, 'e> {
+        let migrations = self.input.desired.migrations.iter().enumerate();
+        migrations
+            .filter_map(|(index, migration)| Some((index, migration, all.get(&migration.service)?)))
+    }
+
+    /// Returns the marks of the migrations of Git.
+    fn marks(&self, all: &All<'a>) -> BTreeSet<String> {
+        self.migrating(all)
+            .map(|(index, migration, one)| self.mark(index, migration, one))
+            .collect()
     }
 
     /// Returns whether Git says that the code may run on the data as the attempt `live` made it.
@@ -289,20 +289,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Returns the backups that a deploy begins with.
+    /// Returns the backups that this deploy begins with.
     fn backups(&self, all: &All<'a>) -> Vec<BackupDraft> {
         let Input {
-            desired, observed, ..
+            observed, history, ..
         } = self.input;
-        let wanted = desired.backups.iter();
-        wanted
-            .filter(|(_, backup)| backup.before_deploy)
-            // A new host has no data yet, and a backup of nothing is none.
-            .filter(|(name, backup)| {
-                self.input.history.release.is_some() || has_data(name, backup, all, observed)
-            })
-            .map(|(name, backup)| self.input.backup_draft(name, backup))
-            .collect()
+        let mut drafts = self.input.guards();
+        // A new host has no data yet, and a backup of nothing is none.
+        drafts.retain(|draft| {
+            history.release.is_some() || has_data(&draft.name, &draft.backup, all, observed)
+        });
+        drafts
     }
 
     /// Returns whether the plan goes on with a migration that a killed attempt began: a backup of
@@ -383,14 +380,7 @@ impl<'a> Planner<'a> {
 
     /// Returns the form that the data has when this plan is done.
     pub(super) fn schema_then(&self, all: &All<'a>) -> Schema {
-        let Input {
-            desired, history, ..
-        } = self.input;
-        let marks = desired.migrations.iter().enumerate();
-        let marks = marks.filter_map(|(index, migration)| {
-            let one = all.get(&migration.service)?;
-            Some(self.mark(index, migration, one))
-        });
+        let history = self.input.history;
         let attempt = if self.migrations.is_empty() {
             history.schema.attempt
         } else {
@@ -398,7 +388,7 @@ impl<'a> Planner<'a> {
         };
         Schema {
             attempt,
-            marks: marks.collect(),
+            marks: self.marks(all),
         }
     }
 }
@@ -414,7 +404,7 @@ impl Input<'_> {
         })
     }
 
-    /// Returns the backups that a deploy begins with.
+    /// Returns the backups that a deploy begins with where there is data.
     fn guards(&self) -> Vec<BackupDraft> {
         let wanted = self.desired.backups.iter();
         wanted
@@ -426,16 +416,13 @@ impl Input<'_> {
     /// Says which backup is to be taken, and where its tools are.
     pub(super) fn backup_draft(&self, name: &BackupName, backup: &Backup) -> BackupDraft {
         let history = self.history;
-        let released = history.release.iter();
-        let mut guards: BTreeSet<String> = history.guards.values().cloned().collect();
-        guards.extend(released.flat_map(|release| release.backups.values().cloned()));
         BackupDraft {
             name: name.clone(),
             backup: backup.clone(),
             container: self.tools_of(backup),
             schema: history.known_schema(),
             release: history.release.as_ref().map(|release| release.id.clone()),
-            guards,
+            guards: history.guarding(),
             zone: self.desired.time_zone.clone(),
             before_restore_of: None,
         }

@@ -62,6 +62,14 @@ impl History {
             },
         }
     }
+
+    /// Returns the files of the backups that guard the release, or data that was changed since: they
+    /// are never taken away.
+    pub fn guarding(&self) -> BTreeSet<String> {
+        let released = self.release.iter();
+        let released = released.flat_map(|release| release.backups.values());
+        self.guards.values().chain(released).cloned().collect()
+    }
 }
 
 /// The form that migrations have given to a stack's data.

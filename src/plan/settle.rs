@@ -96,10 +96,9 @@ impl<'a> Planner<'a> {
     /// Records the release, then takes away what it no longer needs: what is left over after a
     /// crash in between is known to be so.
     pub(super) fn settle(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
-        let work: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
-        let mut gates = self.leaves(&work);
+        let mut gates = self.ends();
         let lower = self.lower();
-        let work = !work.is_empty() || lower.is_some();
+        let work = !self.steps.is_empty() || lower.is_some();
         if let Some(lower) = lower {
             let action = Action::MaintainOff(Box::new(lower));
             gates = vec![self.push(Phase::Settle, action, &[], gates)];
@@ -146,14 +145,18 @@ impl<'a> Planner<'a> {
             jobs: self.jobs_then(),
             backups: if history.guards.is_empty() {
                 let released = history.release.as_ref();
-                released
-                    .map(|release| release.backups.clone())
-                    .unwrap_or_default()
+                released.map_or_else(BTreeMap::new, |release| release.backups.clone())
             } else {
                 history.guards.clone()
             },
             backups_stand: !history.guards.is_empty(),
         }
+    }
+
+    /// Returns the steps that nothing comes after.
+    pub(super) fn ends(&self) -> Vec<u32> {
+        let all: Vec<u32> = self.steps.iter().map(|step| step.number).collect();
+        self.leaves(&all)
     }
 
     /// Returns those of `numbers` that no other of them comes after.

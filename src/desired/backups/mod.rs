@@ -189,6 +189,15 @@ impl Source {
         }
     }
 
+    /// Returns the files and directories of the host that it is, if it is any.
+    pub fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::Sqlite(path) => std::slice::from_ref(path),
+            Self::Files(paths) => paths,
+            Self::Postgres(_) | Self::Command(_) => &[],
+        }
+    }
+
     /// Returns the word of the manifest for this kind of source.
     pub fn kind(&self) -> Kind {
         match self {

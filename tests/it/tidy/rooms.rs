@@ -122,7 +122,10 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "reconcile",
         ],
     ),
-    ("schedule", &["desired", "events", "host", "by_hand"]),
+    (
+        "schedule",
+        &["desired", "backup", "events", "host", "by_hand"],
+    ),
     (
         "controller",
         &[
