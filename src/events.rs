@@ -29,7 +29,7 @@ pub enum Event {
     /// A plan is about to be executed.
     Planned { plan: Arc<Plan> },
     /// A step begins.
-    StepStarted { stack: StackName, step: Step },
+    StepStarted { stack: StackName, step: Box<Step> },
     /// A pull goes on.
     Pulling {
         stack: StackName,

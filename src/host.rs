@@ -109,7 +109,7 @@ impl View {
         events: Events,
         redactor: Redactor,
     ) -> Result<Self, HostError> {
-        let program = std::env::current_exe().map_err(state_dir_error(&config.state_dir))?;
+        let program = this_program(&config.state_dir)?;
         let clock = Arc::new(SystemClock);
         Ok(Self {
             config,
@@ -213,8 +213,10 @@ impl Host {
             clock: Arc::new(SystemClock),
             events: events.clone(),
             redactor: redactor.clone(),
+            program: this_program(&dir)?,
             stop,
             open: Arc::default(),
+            host_proxy: tokio::sync::Mutex::default(),
         };
         let view = View::new(config, engine, Some(record), key, events, redactor)?;
         Ok(Self {
@@ -223,6 +225,10 @@ impl Host {
             _locks: Vec::new(),
         })
     }
+}
+
+fn this_program(state_dir: &Path) -> Result<PathBuf, HostError> {
+    std::env::current_exe().map_err(state_dir_error(state_dir))
 }
 
 fn state_dir_error(path: &Path) -> impl Fn(io::Error) -> HostError + use<> {

@@ -34,6 +34,8 @@ pub const RELEASE: &str = "dev.moored.release";
 pub const ATTEMPT: &str = "dev.moored.attempt";
 /// What a one-off container is for: a migration or a job, by the name that the plan gives it.
 pub const JOB: &str = "dev.moored.job";
+/// Which of two places a container of a blue-green service has: `blue` or `green`.
+pub const SLOT: &str = "dev.moored.slot";
 
 /// Returns whether a label is written by a tool and not by a person.
 pub fn is_reserved(label: &str) -> bool {

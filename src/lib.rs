@@ -31,6 +31,7 @@ pub mod observe;
 pub mod pass;
 pub mod plan;
 pub mod probe;
+pub mod proxy;
 pub mod reconcile;
 pub mod record;
 pub mod report;

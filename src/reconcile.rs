@@ -88,10 +88,7 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         Some(record) => record.history(&desired.stack)?,
         None => History::default(),
     };
-    let released = history
-        .release
-        .iter()
-        .flat_map(|release| release.files.keys());
+    let released = history.placed();
     let observed =
         observe::observe(view.engine.as_ref(), &desired, released, view.instance()).await?;
     let now = view.clock.now().as_second();

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Images of real programs without any registry: PostgreSQL, nginx, and the stand-in application
-# with `sqlite3` and `psql` beside it, all of Debian's packages. Sourced; needs talk.sh, setup.sh,
-# standin.sh and the variable root, the directory of the checkout.
+# Images of real programs without any registry: PostgreSQL, nginx, Caddy, and the stand-in
+# application with `sqlite3` and `psql` beside it, all of Debian's packages. Sourced; needs talk.sh,
+# setup.sh, standin.sh and the variable root, the directory of the checkout.
 #
 #   build_images                          makes what the functions below need, once
 #   database_image NAME:TAG               PostgreSQL; starts as the official image does
 #   proxy_image NAME:TAG                  nginx; sites in /etc/nginx/conf.d/*.conf
+#   caddy_image NAME:TAG                  Caddy; its configuration is /etc/caddy/Caddyfile
 #   ledger_image NAME:TAG [ENV=VALUE…]    the stand-in's ledger; APP_VERSION is TAG unless given
 #
 # The packages are unpacked, never installed; target/images has a layer for each kind of image.
@@ -27,7 +28,7 @@ image_recipes=("$root/scripts/lib/images.sh" "$root/scripts/lib/postgres-entrypo
 build_images() {
     local kind
     build_standin
-    for kind in postgres nginx ledger; do
+    for kind in postgres nginx caddy ledger; do
         base_image "$kind" >/dev/null
     done
 }
@@ -44,6 +45,14 @@ database_image() {
 proxy_image() {
     local base
     base=$(base_image nginx) || exit
+    docker tag "$base" "$1"
+}
+
+# caddy_image NAME:TAG: Caddy in the foreground. Its programming interface is where it is by
+# default: on localhost:2019 of the container.
+caddy_image() {
+    local base
+    base=$(base_image caddy) || exit
     docker tag "$base" "$1"
 }
 
@@ -83,6 +92,12 @@ postgres_config() {
 nginx_config() {
     printf '%s' '"Cmd":["nginx","-g","daemon off;"],"StopSignal":"SIGQUIT",' \
         '"ExposedPorts":{"80/tcp":{}}'
+}
+
+caddy_config() {
+    printf '%s' '"Cmd":["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"],' \
+        '"Env":["HOME=/root","XDG_CONFIG_HOME=/config","XDG_DATA_HOME=/data"],' \
+        '"WorkingDir":"/srv","ExposedPorts":{"80/tcp":{},"443/tcp":{}}'
 }
 
 ledger_config() {
@@ -167,10 +182,10 @@ digest_of_layer() {
 make_layers() {
     local kind digest
     umask 022
-    remark 'Making images of PostgreSQL, nginx and the ledger from Debian packages.'
+    remark 'Making images of PostgreSQL, nginx, Caddy and the ledger from Debian packages.'
     rm -rf "${images_directory:?}"/*.digest "$images_directory"/{packages,tree}
     unpack_packages
-    for kind in postgres nginx ledger; do
+    for kind in postgres nginx caddy ledger; do
         "${kind}_tree" "$images_directory/tree"
         pack "$images_directory/tree" >"$images_directory/$kind.tar"
         digest=$(sha256sum "$images_directory/$kind.tar")
@@ -185,7 +200,7 @@ make_layers() {
 unpack_packages() {
     local directory=$images_directory/packages packages package
     has apt-get apt-cache dpkg-deb ||
-        die 'Images of PostgreSQL and nginx are made of Debian packages, and there is no apt here.'
+        die 'Images of PostgreSQL, nginx and Caddy are made of Debian packages, and there is no apt here.'
     mkdir -p "$directory/debs"
     packages=$(packages_to_fetch "$directory")
     if [[ -z $packages ]] || ! fetch_packages "$directory/debs" "$packages" &>/dev/null; then
@@ -214,33 +229,33 @@ packages_to_fetch() {
     : >"$1/nothing-is-installed"
     {
         apt-get install --simulate -o Dir::State::status="$1/nothing-is-installed" \
-            -o APT::Install-Recommends=false "$server" nginx sqlite3 busybox-static 2>/dev/null ||
+            -o APT::Install-Recommends=false "$server" nginx caddy sqlite3 busybox-static 2>/dev/null ||
             true
     } | awk '/^Inst / { print $2 }' |
-        grep -E '^(lib|zlib|tzdata$|postgresql(-client)?-[0-9]|nginx|sqlite3$|busybox-static$)' |
+        grep -E '^(lib|zlib|tzdata$|postgresql(-client)?-[0-9]|nginx|caddy$|sqlite3$|busybox-static$)' |
         grep -vE '^lib(llvm|z3-|perl|.*-perl$)' || true
 }
 
 # --- what is in them ---
 
 postgres_tree() {
-    local tree=$1 packages=$images_directory/packages place share program name
+    local tree=$1 packages=$images_directory/packages prefix share program name
     # /usr/lib/postgresql/15; the server finds its share/ by its own path.
-    place=$(cd "$packages" && echo usr/lib/postgresql/*)
-    share=usr/share/postgresql/${place##*/}
+    prefix=$(cd "$packages" && echo usr/lib/postgresql/*)
+    share=usr/share/postgresql/${prefix##*/}
     common_tree "$tree" 'postgres:x:999:999::/var/lib/postgresql:/bin/sh' 'postgres:x:999:'
-    mkdir -p "$tree/$place/bin" "$tree/${share%/*}" "$tree/usr/share/zoneinfo"
+    mkdir -p "$tree/$prefix/bin" "$tree/${share%/*}" "$tree/usr/share/zoneinfo"
     mkdir -p "$tree/var/lib/postgresql/data" "$tree/run/postgresql"
     for name in postgres initdb psql pg_dump pg_dumpall pg_restore pg_isready createdb dropdb; do
-        cp "$packages/$place/bin/$name" "$tree/$place/bin/"
-        ln -s "../../$place/bin/$name" "$tree/usr/bin/$name"
+        cp "$packages/$prefix/bin/$name" "$tree/$prefix/bin/"
+        ln -s "../../$prefix/bin/$name" "$tree/usr/bin/$name"
     done
-    cp -R "$packages/$place/lib" "$tree/$place/lib"
+    cp -R "$packages/$prefix/lib" "$tree/$prefix/lib"
     cp -R "$packages/$share" "$tree/$share"
-    rm -rf "$tree/$share/man" "$tree/$place/lib"/{pgxs,bitcode,llvmjit*}
+    rm -rf "$tree/$share/man" "$tree/$prefix/lib"/{pgxs,bitcode,llvmjit*}
     cp -R "$packages"/usr/share/zoneinfo/{Etc,Europe,UTC} "$tree/usr/share/zoneinfo/"
     install -m 755 "$root/scripts/lib/postgres-entrypoint.sh" "$tree/entrypoint"
-    for program in "$tree/$place"/bin/* "$tree/$place"/lib/{plpgsql,dict_snowball,libpqwalreceiver}.so; do
+    for program in "$tree/$prefix"/bin/* "$tree/$prefix"/lib/{plpgsql,dict_snowball,libpqwalreceiver}.so; do
         copy_libraries "$tree" "$program"
     done
 }
@@ -267,6 +282,17 @@ http {
 }
 NGINX
     copy_libraries "$tree" "$tree/usr/sbin/nginx"
+}
+
+caddy_tree() {
+    local tree=$1 packages=$images_directory/packages
+    common_tree "$tree" 'caddy:x:102:102::/nonexistent:/bin/false' 'caddy:x:102:'
+    mkdir -p "$tree"/{config,data,etc/caddy,srv}
+    # Whoever it runs as keeps its state there.
+    chmod 1777 "$tree"/{config,data}
+    cp "$packages/usr/bin/caddy" "$tree/usr/bin/"
+    printf ':80 {\n\trespond "nothing is configured here" 404\n}\n' >"$tree/etc/caddy/Caddyfile"
+    copy_libraries "$tree" "$tree/usr/bin/caddy"
 }
 
 ledger_tree() {

@@ -206,18 +206,43 @@ setup_registry() {
 
 # --- what else the tests talk to ---
 
-# setup_test_programs: a static busybox for images, an ssh server, openssl and shellcheck. None
-# of them is left running: the tests start their own.
+# setup_test_programs: a static busybox for images, an ssh server, openssl, shellcheck, nginx and
+# Caddy. None of them is left running: the tests start their own.
 setup_test_programs() {
     local missing=()
     # The package "busybox" has one that needs the C library.
-    ldd /bin/busybox 2>&1 | grep -q 'not a dynamic executable' || missing+=(busybox-static)
+    [[ $(ldd /bin/busybox 2>&1) == *'not a dynamic executable'* ]] || missing+=(busybox-static)
     [[ -x /usr/sbin/sshd ]] || missing+=(openssh-server)
     has openssl || missing+=(openssl)
     has shellcheck || missing+=(shellcheck)
     ((${#missing[@]} == 0)) || install_packages 'the tests' "${missing[@]}"
+    setup_test_proxies
     # sshd wants it; where systemd starts the service, that makes it.
     [[ -d /run/sshd ]] || mkdir -p /run/sshd
+}
+
+# setup_test_proxies: the programs alone. Their services stay off, after a boot too: port 80 is
+# nothing that a test should take.
+setup_test_proxies() {
+    local missing=() services=()
+    if ! has_program nginx; then
+        missing+=(nginx-light)
+        services+=(nginx)
+    fi
+    if ! has_program caddy; then
+        missing+=(caddy)
+        services+=(caddy)
+    fi
+    ((${#missing[@]} == 0)) && return
+    install_packages 'the tests of proxies' "${missing[@]}"
+    if [[ -d /run/systemd/system ]]; then
+        quietly 'systemctl disable' systemctl disable --now "${services[@]}"
+    fi
+}
+
+# has_program NAME: also where only root finds it.
+has_program() {
+    has "$1" || [[ -x /usr/sbin/$1 ]]
 }
 
 # --- what is left behind ---

@@ -11,6 +11,7 @@ use super::context::Cli;
 use super::{Exit, backup, by_hand, look, pass, retry, rollback};
 use crate::config::{self};
 use crate::events::Events;
+use crate::proxy;
 use crate::report::Console;
 use crate::secret::Redactor;
 use crate::source;
@@ -24,6 +25,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         .is_some_and(|one| one == source::CHILD_ARGUMENT)
     {
         let _code = source::fetch_child(std::io::stdin(), std::io::stdout());
+        return Exit::Done;
+    }
+    // And that which tests the configuration of a proxy, which must not have a second thread yet.
+    if arguments
+        .get(1)
+        .is_some_and(|one| one == proxy::CHILD_ARGUMENT)
+    {
+        proxy::test_child(std::io::stdin(), std::io::stderr());
         return Exit::Done;
     }
     match Arguments::try_parse_from(arguments) {

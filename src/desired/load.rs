@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::DesiredState;
 use super::compose::project::{Found, Project, Variables};
 use super::compose::{env_file, read};
+use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
 use super::manifest::{self, Manifest};
-use super::transaction;
+use super::placed::{self, Taken};
+use super::proxy::DesiredProxy;
+use super::{DesiredState, PlacedFile};
+use super::{proxy, strategy, transaction};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
@@ -86,14 +89,15 @@ pub fn load(
     let mut found = Found::default();
     let variables = variables(tree, &manifest, &compose_dir, host, &mut found)?;
     let composed = read::tree(&texts, &variables, &mut found.warnings)?;
+    let own_directory = (place.default_directory)(manifest.stack.as_str());
     let directory = manifest.project_directory.clone();
-    let directory = directory.unwrap_or_else(|| (place.default_directory)(manifest.stack.as_str()));
+    let directory = directory.unwrap_or_else(|| own_directory.clone());
     let project = Project {
         stack: &manifest.stack,
         manifest: &manifest,
         manifest_node: manifest_node.as_ref(),
         directory: directory.clone(),
-        compose_dir,
+        compose_dir: compose_dir.clone(),
         tree,
         host,
         variables,
@@ -102,12 +106,18 @@ pub fn load(
         found: RefCell::new(found),
     };
     let composed = read::compose(&composed, project)?;
-    transaction::check(
-        path.as_str(),
-        &manifest,
-        manifest_node.as_ref(),
-        &composed.services,
-    )?;
+    let around = Surroundings {
+        manifest: &manifest,
+        tree,
+        dir: place.dir,
+        compose_dir: &compose_dir,
+        project_directory: &directory,
+        own_directory: &own_directory,
+        services: &composed.services,
+        files: &composed.found.files,
+    };
+    let findings = Findings::new(path.as_str(), manifest_node.as_ref());
+    let (proxy, host_placed) = settle(&around, findings)?;
     let beside = |name: &str| read_beside(tree, place, name);
     let page = manifest
         .maintenance
@@ -125,6 +135,8 @@ pub fn load(
         volumes: composed.volumes,
         project_directory: directory,
         files: composed.found.files,
+        host_placed,
+        proxy,
         soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
         soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),
         time_zone: manifest
@@ -146,6 +158,20 @@ pub fn load(
         host_files: composed.found.host_files,
         warnings: composed.found.warnings,
     })
+}
+
+/// What the manifest says beyond the Compose files, and what it takes from the tree for it.
+type Settled = (Option<DesiredProxy>, BTreeMap<PathBuf, PlacedFile>);
+
+/// Checks the parts of a manifest against one another, and reads the files that they name.
+fn settle(around: &Surroundings<'_>, mut findings: Findings<'_>) -> Result<Settled, Diagnostics> {
+    transaction::check(around.manifest, around.services, &mut findings);
+    let mut taken = Taken::by_the_rest(around);
+    let proxy = proxy::resolve(around, &mut taken, &mut findings);
+    strategy::check(around, proxy.as_ref(), &mut findings);
+    let host_placed = placed::read(around, &mut taken, &mut findings);
+    findings.into_result()?;
+    Ok((proxy, host_placed))
 }
 
 /// Reads a file that the manifest names relative to itself.

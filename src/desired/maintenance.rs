@@ -1,13 +1,14 @@
 //! The `maintenance:` part of a manifest: the flag file that a proxy looks at, and its page.
 
 use std::ffi::OsStr;
-use std::path::{Component, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::checks::http_url;
+use super::placed::absolute_file;
 use crate::document;
 
 /// How visitors are told that a stack is at work on itself.
@@ -91,14 +92,7 @@ impl TryFrom<Raw> for Maintenance {
 
 fn check_flag(flag: &std::path::Path) -> Result<(), String> {
     let text = flag.to_string_lossy();
-    let plain = |part: Component| matches!(part, Component::RootDir | Component::Normal(_));
-    // What ends in / or /. names a directory, whatever the components say.
-    let is_file = flag.is_absolute()
-        && flag.components().all(plain)
-        && flag
-            .file_name()
-            .is_some_and(|name| text.ends_with(&*name.to_string_lossy()));
-    if is_file && !text.contains(char::is_control) {
+    if absolute_file(&text).is_some() {
         return Ok(());
     }
     Err(format!(

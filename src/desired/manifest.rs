@@ -10,18 +10,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::backups::{Backup, BackupName};
 use super::checks::{Ready, Smoke};
+use super::file_change::RawReload;
 use super::maintenance::Maintenance;
 use super::migrations::{Job, Migration, OnFailure};
+use super::placed::Placement;
+use super::proxy::Proxy;
+use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
-use crate::document;
+use crate::document::{self, WordOr};
 
 /// File name of a manifest.
 pub const FILE_NAME: &str = "moored.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 6] = [
-    "files", "proxy", "strategy", "secrets", "require", "offsite",
-];
+const LATER: [&str; 3] = ["secrets", "require", "offsite"];
 
 /// `moored.yaml`. Format: `docs/manifest.md`.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +52,14 @@ pub struct Manifest {
     /// What happens to a service when a repository file that it mounts has changed.
     #[serde(default)]
     pub on_file_change: BTreeMap<String, OnFileChange>,
+    /// Files of the repository that are placed on the host.
+    #[serde(default)]
+    pub files: Vec<Placement>,
+    /// The proxy in front of the stack.
+    pub proxy: Option<Proxy>,
+    /// How the container of a service is replaced, by its name or `default`.
+    #[serde(default)]
+    pub strategy: BTreeMap<String, Strategy>,
     /// How long what was started must run, without ending or restarting, before it counts as up.
     #[serde(default, deserialize_with = "optional_duration")]
     pub soak: Option<Duration>,
@@ -100,8 +110,8 @@ pub struct ServiceEnv {
 }
 
 /// What happens to a service when a repository file that it mounts has changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WordOr<RawReload>")]
 pub enum OnFileChange {
     /// Its container is restarted.
     #[default]
@@ -110,6 +120,17 @@ pub enum OnFileChange {
     Replace,
     /// Nothing: the service sees the new content by itself.
     Ignore,
+    /// Its process is told to read its files again.
+    Reload(Reload),
+}
+
+/// How a process is told to read its files again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// By a signal to the container's first process, such as `SIGHUP`.
+    Signal(String),
+    /// By a command inside the container.
+    Run(Vec<String>),
 }
 
 /// What happens to a container that was changed by hand.
@@ -231,13 +252,24 @@ impl fmt::Display for ServiceName {
 impl Manifest {
     /// Returns what a change of a mounted file does to `service`.
     pub fn on_file_change(&self, service: &ServiceName) -> OnFileChange {
-        let rules = &self.on_file_change;
-        rules
-            .get(service.as_str())
-            .or_else(|| rules.get("default"))
-            .copied()
-            .unwrap_or_default()
+        of_service(&self.on_file_change, service)
     }
+
+    /// Returns how the container of `service` is replaced.
+    pub fn strategy(&self, service: &ServiceName) -> Strategy {
+        of_service(&self.strategy, service)
+    }
+}
+
+/// Stands for the services that have no rule of their own.
+pub(super) const DEFAULT: &str = "default";
+
+fn of_service<T: Clone + Default>(rules: &BTreeMap<String, T>, service: &ServiceName) -> T {
+    rules
+        .get(service.as_str())
+        .or_else(|| rules.get(DEFAULT))
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Reads and checks a manifest.
@@ -323,8 +355,8 @@ mod tests {
         moored.yaml:2:1: unknown key "imags"
           hint: did you mean "images"?
         "#);
-        insta::assert_snapshot!(refused("stack: a\nproxy: {}\n"), @r#"
-        moored.yaml:2:1: "proxy" is not supported by this version of moored
+        insta::assert_snapshot!(refused("stack: a\nenv: {web: {secrets: []}}\n"), @r#"
+        moored.yaml:2:13: env.web: "secrets" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
         insta::assert_snapshot!(refused("stack: a\nstack: b\n"), @"moored.yaml:1:1: duplicate field `stack`");

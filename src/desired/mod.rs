@@ -6,12 +6,19 @@
 pub mod backups;
 pub mod checks;
 pub mod compose;
+mod file_change;
+mod findings;
 mod host_files;
 mod load;
 pub mod maintenance;
 pub mod manifest;
 pub mod migrations;
+pub mod placed;
+pub mod proxy;
 mod schedule;
+pub mod strategy;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +32,8 @@ use backups::{Backup, BackupName};
 use checks::{Ready, Smoke};
 use maintenance::Maintenance;
 use migrations::{Job, Migration, OnFailure};
+use proxy::DesiredProxy;
+use strategy::Strategy;
 
 pub use host_files::HostFiles;
 pub use load::{Place, load};
@@ -54,6 +63,10 @@ pub struct DesiredState {
     pub project_directory: PathBuf,
     /// Repository files that services mount, by their path below the project directory.
     pub files: BTreeMap<RepoPath, PlacedFile>,
+    /// Files at fixed places of the host, by their absolute path.
+    pub host_placed: BTreeMap<PathBuf, PlacedFile>,
+    /// The proxy in front of it.
+    pub proxy: Option<DesiredProxy>,
     /// How long a service without a health check must run before it counts as started.
     pub soak: Duration,
     /// How long everything that was started is watched before it counts as up; `None` = not.
@@ -105,6 +118,8 @@ pub struct Service {
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     /// What happens to it when a repository file that it mounts has changed.
     pub on_file_change: OnFileChange,
+    /// How its container is replaced.
+    pub strategy: Strategy,
     /// Repository files that it mounts.
     pub mounted_files: BTreeSet<RepoPath>,
 }

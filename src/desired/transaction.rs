@@ -4,27 +4,20 @@
 use std::collections::BTreeMap;
 
 use super::checks::SmokeProbe;
+use super::findings::{Findings, known_services};
 use super::maintenance::During;
 use super::manifest::Manifest;
 use super::migrations::Migration;
 use super::{Service, ServiceName};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::yaml::Node;
 
 /// Checks the parts of a manifest against one another and against the services of its Compose
 /// files.
 pub(super) fn check(
-    file: &str,
     manifest: &Manifest,
-    node: Option<&Node>,
     services: &BTreeMap<ServiceName, Service>,
-) -> Result<(), Diagnostics> {
-    let mut found = Found {
-        file,
-        node,
-        services,
-        diagnostics: Vec::new(),
-    };
+    findings: &mut Findings<'_>,
+) {
+    let mut found = Checks { services, findings };
     for (index, one) in manifest.ready.iter().enumerate() {
         found.service(&one.service, &["ready", &index.to_string(), "service"]);
     }
@@ -51,40 +44,21 @@ pub(super) fn check(
     for (index, migration) in manifest.migrations.iter().enumerate() {
         found.migration(manifest, index, migration);
     }
-    if found.diagnostics.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(found.diagnostics))
-    }
 }
 
-struct Found<'a> {
-    file: &'a str,
-    node: Option<&'a Node>,
+struct Checks<'a, 'b> {
     services: &'a BTreeMap<ServiceName, Service>,
-    diagnostics: Vec<Diagnostic>,
+    findings: &'a mut Findings<'b>,
 }
 
-impl Found<'_> {
+impl Checks<'_, '_> {
     fn refuse(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
-        let at = (0..=path.len())
-            .rev()
-            .find_map(|len| self.node?.at(path.get(..len)?));
-        let found = match at {
-            Some(at) => Diagnostic::new(at.location(), message),
-            None => Diagnostic::file(self.file, message),
-        };
-        self.diagnostics.push(if hint.is_empty() {
-            found
-        } else {
-            found.hint(hint)
-        });
+        self.findings.refuse(path, message, hint);
     }
 
     fn service(&mut self, name: &ServiceName, path: &[&str]) {
         if !self.services.contains_key(name) {
-            let known: Vec<&str> = self.services.keys().map(ServiceName::as_str).collect();
-            let hint = format!("the Compose files have: {}", known.join(", "));
+            let hint = known_services(name, self.services);
             self.refuse(path, format!("there is no service {name}"), &hint);
         }
     }

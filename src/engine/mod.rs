@@ -103,6 +103,18 @@ pub trait ReadEngine: Send + Sync {
     /// is [`EngineError::Refused`].
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError>;
 
+    /// Returns the content of one file as the container sees it, running or not; `None` when
+    /// there is no such file or no such container. `path` is absolute, and links on the way are
+    /// followed inside the container.
+    ///
+    /// A directory, or more than so many bytes, is [`EngineError::Refused`].
+    async fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+        at_most_bytes: usize,
+    ) -> Result<Option<Vec<u8>>, EngineError>;
+
     /// Lists all networks of the host.
     async fn networks(&self) -> Result<Vec<Network>, EngineError>;
 
@@ -140,6 +152,10 @@ pub trait WriteEngine: ReadEngine {
 
     /// Kills a container and waits for its end. Repeatable: a stopped or missing one is success.
     async fn kill_container(&self, id: &str) -> Result<(), EngineError>;
+
+    /// Sends a signal such as `SIGHUP` to a container's first process and does not wait for what
+    /// comes of it. A container that does not run is [`EngineError::Conflict`].
+    async fn signal_container(&self, id: &str, signal: &str) -> Result<(), EngineError>;
 
     /// Runs a command in a running container until it ends: `input` goes to its standard input,
     /// which is closed at the end of `input`, and its standard output goes to `output`. Both are

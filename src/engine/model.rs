@@ -45,6 +45,8 @@ pub struct ContainerSpec {
     pub networks: BTreeMap<String, Endpoint>,
     /// The network joined first (`NetworkMode`); one of `networks`, or a mode such as `none`.
     pub network_mode: String,
+    /// Names that its `/etc/hosts` has beyond its own, with their addresses.
+    pub extra_hosts: BTreeMap<String, String>,
     /// What the engine does when the process ends.
     pub restart: Restart,
     /// Limits that `docker update` can change.
@@ -262,6 +264,8 @@ pub struct Container {
     pub state: ContainerState,
     /// What its health check says; `None` without one.
     pub health: Option<Health>,
+    /// Id of its first process as the engine's host counts them; `None` while it does not run.
+    pub pid: Option<i64>,
     /// How often the engine has started it again.
     pub restart_count: i64,
     /// RFC 3339 time of the last start, as the engine gives it.
@@ -271,6 +275,13 @@ pub struct Container {
     pub oom_killed: bool,
     /// IP address by network, while it runs; networks that gave it none are left out.
     pub addresses: BTreeMap<String, String>,
+}
+
+impl Container {
+    /// Returns whether its process runs.
+    pub fn is_running(&self) -> bool {
+        self.state == ContainerState::Running
+    }
 }
 
 /// A command to run inside a running container, with the container's own working directory.

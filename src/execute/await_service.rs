@@ -105,9 +105,14 @@ impl Wait<'_> {
             Await::Ready { soak } if container.health.is_none() => {
                 running(&container, soak, seen.pace.waited())
             }
-            Await::Healthy | Await::Ready { .. } => {
+            Await::Healthy { soak } | Await::Ready { soak } => {
                 seen.tries.begin_if_due(&container);
-                healthy(&container, seen.tries.have_passed())
+                match healthy(&container, seen.tries.have_passed()) {
+                    Look::Reached if seen.pace.waited() < soak => {
+                        Look::NotYet("it is healthy".to_owned())
+                    }
+                    other @ (Look::Reached | Look::NotYet(_) | Look::Never(_)) => other,
+                }
             }
             Await::Running { soak } => running(&container, soak, seen.pace.waited()),
         })

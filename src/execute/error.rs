@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::backup::BackupError;
 use crate::desired::ServiceName;
+use crate::desired::proxy::ProxyKind;
 use crate::engine::{EngineError, ReadEngine};
 use crate::maintenance::MaintenanceError;
+use crate::proxy::ProxyError;
 use crate::record::RecordError;
 use crate::secret::Redactor;
 
@@ -71,6 +73,19 @@ pub enum StepError {
     /// A backup could not be taken, verified or restored.
     #[error("{0}")]
     Backup(#[from] BackupError),
+    /// A proxy's configuration can't be tested, loaded or proved.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+    /// A proxy's configuration is refused.
+    #[error("the configuration of {proxy} is refused: {why}")]
+    Config {
+        /// Which program.
+        proxy: ProxyKind,
+        /// What is wrong with it.
+        why: String,
+        /// Whether it stays wrong until Git moves.
+        lasting: bool,
+    },
     /// The wait was given up because another step failed or a stop was asked for.
     #[error("given up")]
     GivenUp,
@@ -114,11 +129,36 @@ impl StepError {
                 output: redactor.clean(&output),
             },
             other @ (Self::Engine(_)
+            | Self::Proxy(_)
+            | Self::Config { .. }
             | Self::Smoke { .. }
             | Self::Place { .. }
             | Self::Record(_)
             | Self::Maintenance(_)
             | Self::Backup(_)
+            | Self::GivenUp) => other,
+        }
+    }
+
+    /// Says of the failed test of a configuration whether it stays wrong until Git moves: what a
+    /// renewed certificate breaks may be half written.
+    pub(super) fn about_config(self, proxy: ProxyKind, lasting: bool) -> Self {
+        match self {
+            Self::Proxy(ProxyError::Invalid { complaint }) => Self::Config {
+                proxy,
+                why: complaint,
+                lasting,
+            },
+            other @ (Self::Engine(_)
+            | Self::NotUp { .. }
+            | Self::Smoke { .. }
+            | Self::Place { .. }
+            | Self::Record(_)
+            | Self::Command { .. }
+            | Self::Maintenance(_)
+            | Self::Backup(_)
+            | Self::Proxy(_)
+            | Self::Config { .. }
             | Self::GivenUp) => other,
         }
     }
@@ -129,6 +169,8 @@ impl StepError {
             Self::Engine(error) => Some(error),
             Self::Backup(error) => error.engine(),
             Self::NotUp { .. }
+            | Self::Proxy(_)
+            | Self::Config { .. }
             | Self::Smoke { .. }
             | Self::Place { .. }
             | Self::Record(_)

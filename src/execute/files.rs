@@ -41,7 +41,8 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
             path: root.join(path),
             source,
         };
-        if present(&dir, path).map_err(failed)? == placement.before {
+        // One that leads elsewhere was never written to.
+        if is_link(&dir, path) || present(&dir, path).map_err(failed)? == placement.before {
             continue;
         }
         match &placement.before {
@@ -61,6 +62,19 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
     Ok(())
 }
 
+/// Keeps what was placed in `store`, too.
+pub(super) fn keep_all(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
+    let dir = open(root)?;
+    for placement in files {
+        let path = Path::new(placement.path.as_str());
+        keep(&dir, path, store).map_err(|source| StepError::Place {
+            path: root.join(path),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Returns the placements with those first that take a file away: a directory may come where one
 /// was, or the other way round.
 fn removals_first(
@@ -70,6 +84,12 @@ fn removals_first(
     let (first, then): (Vec<_>, Vec<_>) = files.iter().partition(|one| removes(one));
     let all = first.into_iter().chain(then);
     all.map(|placement| (placement, Path::new(placement.path.as_str())))
+}
+
+/// Returns whether a link is at a path, wherever it leads.
+fn is_link(dir: &Dir, path: &Path) -> bool {
+    dir.symlink_metadata(path)
+        .is_ok_and(|meta| meta.is_symlink())
 }
 
 /// Returns the digest of the file at a path, if there is one.

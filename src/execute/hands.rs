@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::desired::StackName;
@@ -33,16 +33,30 @@ pub struct Hands {
     pub events: Events,
     /// What errors pass through before anybody sees them.
     pub redactor: Redactor,
+    /// This program, to test a proxy's configuration in a child of its own.
+    pub program: PathBuf,
     /// Turns true when no new step should begin.
     pub stop: watch::Receiver<bool>,
     /// Attempts that are open now.
     pub open: Arc<AtomicUsize>,
+    /// Held by the stack that works on the host's own proxy.
+    pub host_proxy: Mutex<()>,
 }
 
 impl Hands {
     /// Returns where the former content of a stack's files is kept.
     pub(super) fn store_of(&self, stack: &StackName) -> PathBuf {
         self.state_dir.join("store").join(stack.as_str())
+    }
+
+    /// Returns where what a stack's proxy has loaded is kept, to go back to.
+    pub(super) fn configs_of(&self, stack: &StackName) -> PathBuf {
+        self.state_dir.join("configs").join(stack.as_str())
+    }
+
+    /// Returns where copies are made of what a proxy's test must not touch.
+    pub(super) fn staging_of(&self, stack: &StackName) -> PathBuf {
+        self.state_dir.join("staging").join(stack.as_str())
     }
 
     /// Returns where what people and scripts read about a stack's releases is.

@@ -18,5 +18,7 @@ pub fn settle_leftovers(hands: &Hands, desired: &DesiredState) -> Result<(), Rec
         let swept = backup::sweep(&place, hands.record.instance(), stack);
         tracing::debug!(place = %place.display(), swept = swept.is_ok(), "half-written backups");
     }
+    // Copies of configuration, keys maybe among them. The next test makes its own.
+    std::fs::remove_dir_all(hands.staging_of(stack)).unwrap_or_default();
     Ok(())
 }

@@ -3,12 +3,15 @@
 //! Steps run as parallel as their `after` allows, at most four at a time. When one fails,
 //! nothing new begins, what runs is let finish, and what was replaced is put back.
 
+mod afresh;
 mod await_service;
+mod beside;
 pub mod checks;
 mod containers;
 mod data;
 mod error;
 mod files;
+mod front;
 mod hands;
 mod latency;
 mod leftovers;

@@ -9,6 +9,7 @@ use super::{Hands, StepError, release_files, way_back};
 use crate::desired::ServiceName;
 use crate::engine::model::{Container, ContainerState, Image, Restart};
 use crate::journal::Note;
+use crate::observe::certificate;
 use crate::plan::facts::{Fact, Facts, Field, Veil};
 use crate::plan::{Release, ReleaseDraft, ReleasedImage, observed_facts};
 
@@ -34,6 +35,8 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         services: BTreeMap::new(),
         images: BTreeMap::new(),
         files: draft.files.clone(),
+        host_placed: draft.host_placed.clone(),
+        proxy: draft.proxy.clone(),
         schema: draft.schema.clone(),
         backups: if draft.backups_stand || taken.is_empty() {
             draft.backups.clone()
@@ -42,6 +45,15 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         },
         jobs: draft.jobs.clone(),
     };
+    if let Some(proxy) = &mut release.proxy {
+        let (container, paths) = &draft.certificates;
+        for path in paths {
+            let seen = certificate(hands.engine.as_ref(), container.as_deref(), path).await?;
+            proxy
+                .certificates
+                .extend(seen.map(|digest| (path.clone(), digest)));
+        }
+    }
     // That a migration has changed nothing was not known when it was planned.
     let unchanged = |step: &u32| status.notes.contains(&(*step, Note::SchemaUnchanged));
     if draft.migrations.iter().all(unchanged) {

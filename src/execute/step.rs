@@ -4,10 +4,13 @@ use tokio::sync::watch;
 
 use super::checks::Checks;
 use super::scene::Scene;
-use super::{StepError, await_service, containers, data, files, maintain, migrate, one_off};
+use super::{
+    StepError, await_service, beside, containers, data, files, front, maintain, migrate, one_off,
+};
 use super::{latency, release, soak};
+use crate::engine::EngineError;
 use crate::events::Event;
-use crate::plan::{Action, Step};
+use crate::plan::{Action, Step, TestPlace};
 
 /// Has the effect of a step.
 pub(super) async fn run(
@@ -22,16 +25,7 @@ pub(super) async fn run(
     let told = scene.told(number);
     match &step.action {
         Action::Pull { image, digest, .. } => {
-            let told = |progress| {
-                let (stack, image) = (stack.clone(), image.clone());
-                hands.events.tell(Event::Pulling {
-                    stack,
-                    step: number,
-                    image,
-                    progress,
-                });
-            };
-            engine.pull(image, digest, &told).await?;
+            pull(image, digest, number, scene).await?;
         }
         Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
         Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
@@ -55,6 +49,23 @@ pub(super) async fn run(
             containers::replace(engine, old, name, spec).await?;
         }
         Action::Start { container, .. } => engine.start_container(&container.id).await?,
+        Action::StartBeside {
+            name, spec, there, ..
+        } => beside::start(engine, name, spec, there.as_ref()).await?,
+        Action::TestProxy(draft) => front::test(draft, scene, given_up, &told).await?,
+        Action::Switch(draft) => front::switch(draft, scene, &told).await?,
+        Action::SwitchBack(draft) => front::back(draft, scene, &told).await?,
+        Action::Drain {
+            container,
+            draining,
+            ..
+        } => beside::drain(engine, &container.id, draining, &told).await?,
+        Action::HandOver {
+            old, name, beside, ..
+        } => beside::hand_over(engine, old, name, beside).await?,
+        Action::Reload { container, how, .. } => {
+            front::tell_to_reload(engine, container, how).await?;
+        }
         Action::Restart { container, .. } => engine.restart_container(&container.id).await?,
         Action::Connect {
             container,
@@ -100,11 +111,30 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Pulls an image, and tells how far it is.
+async fn pull(image: &str, digest: &str, step: u32, scene: &Scene<'_>) -> Result<(), EngineError> {
+    let (stack, hands) = (&scene.plan.stack, scene.hands);
+    let told = |progress| {
+        let (stack, image) = (stack.clone(), image.to_owned());
+        hands.events.tell(Event::Pulling {
+            stack,
+            step,
+            image,
+            progress,
+        });
+    };
+    hands.engine.pull(image, digest, &told).await
+}
+
 /// Clears a one-off container away once what it did is in the journal.
 pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
     let one_offs = match &step.action {
         Action::Migrate(draft) => draft.status.iter().chain([&draft.one_off]).collect(),
         Action::Job(draft) => vec![&draft.one_off],
+        Action::TestProxy(draft) => match &draft.place {
+            TestPlace::Host => Vec::new(),
+            TestPlace::Containers { one_offs, .. } => one_offs.iter().collect(),
+        },
         Action::Pull { .. }
         | Action::Measure(_)
         | Action::MaintainOn(_)
@@ -121,6 +151,12 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
         | Action::Replace { .. }
         | Action::Start { .. }
         | Action::Restart { .. }
+        | Action::StartBeside { .. }
+        | Action::Switch(_)
+        | Action::SwitchBack(_)
+        | Action::Drain { .. }
+        | Action::HandOver { .. }
+        | Action::Reload { .. }
         | Action::Connect { .. }
         | Action::Disconnect { .. }
         | Action::Await { .. }

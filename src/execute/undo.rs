@@ -2,16 +2,19 @@
 //! files, the data where a migration has moved it, and the maintenance page as it was. Networks,
 //! volumes and images that were made stay; they harm nobody.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::walk::Walk;
-use super::{StepError, containers, data, files, maintain, way_back};
+use super::{StepError, beside, containers, data, files, front, maintain, way_back};
 use crate::desired::ServiceName;
+use crate::desired::manifest::Reload;
 use crate::engine::model::ContainerSpec;
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
-    Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RestoreDraft, Step,
+    Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RestoreDraft, Retreat, Step,
+    Switch,
 };
 use crate::record::RecordError;
 
@@ -44,6 +47,31 @@ pub(super) enum Undo<'a> {
     Disconnect(&'a ContainerRef, &'a str),
     /// A container is restarted, because it is to see the old files.
     Restart(&'a ContainerRef),
+    /// A process reads the old files again.
+    Reload(&'a ContainerRef, &'a Reload),
+    /// The proxy loads the configuration of before.
+    SwitchBack(&'a Switch),
+    /// The proxy looks the addresses up of what runs again, and has the configuration of before
+    /// if it had another one.
+    LookUp(&'a Switch, bool),
+    /// An old container that a killed pass has stopped runs again, before visitors are sent to it.
+    RunAgain(&'a ContainerRef),
+    /// The container beside the old one goes, after its connections have ended.
+    End {
+        name: &'a str,
+        spec: &'a ContainerSpec,
+        there: Option<&'a ContainerRef>,
+        retreat: &'a Retreat,
+        /// Whether the proxy has to go back first; else that is a step of its own.
+        moves: bool,
+    },
+    /// The old container has its name again, and runs if it did.
+    HandBack {
+        old: &'a ContainerRef,
+        name: &'a str,
+        beside: &'a str,
+        serves: bool,
+    },
     /// The maintenance page goes.
     Lower(&'a Raise),
 }
@@ -55,10 +83,11 @@ impl Undo<'_> {
 
     /// Files first, because a container that starts again mounts them; then the others, newest
     /// first; restarts after them, because a service that was restarted for new files must see
-    /// the old; and the visitors are let in last of all.
+    /// the old; then the proxy looks their addresses up; and the visitors are let in last of all.
     fn order(&self) -> u8 {
         match self {
             Self::Files(..) => 0,
+            Self::RunAgain(_) => 1,
             Self::Unmake(..)
             | Self::PutBack { .. }
             | Self::BringBack(..)
@@ -66,10 +95,14 @@ impl Undo<'_> {
             | Self::Safety(_)
             | Self::Start(_)
             | Self::Stop(_)
+            | Self::SwitchBack(_)
+            | Self::End { .. }
+            | Self::HandBack { .. }
             | Self::Connect(..)
-            | Self::Disconnect(..) => 1,
-            Self::Restart(_) => 2,
-            Self::Lower(_) => 3,
+            | Self::Disconnect(..) => 2,
+            Self::Restart(_) | Self::Reload(..) => 3,
+            Self::LookUp(..) => 4,
+            Self::Lower(_) => 5,
         }
     }
 }
@@ -79,10 +112,16 @@ impl<'a> Walk<'a> {
     pub(super) async fn put_back(&mut self, error: String) -> Result<Outcome, RecordError> {
         let (mut back, mut failures) = (false, Vec::new());
         let steps = self.in_order_of_undoing();
+        let numbers: Vec<u32> = steps.iter().map(|(step, _)| step.number).collect();
+        let mut failed = BTreeSet::new();
         let data = steps.iter().rposition(|(_, undo)| undo.is_of_data());
         for (at, (step, undo)) in steps.into_iter().enumerate() {
             // Visitors are not let in to something that could not be put back.
             if matches!(undo, Undo::Lower(_)) && !failures.is_empty() {
+                continue;
+            }
+            // Visitors may be with it still.
+            if matches!(undo, Undo::End { .. }) && !failures.is_empty() {
                 continue;
             }
             // Whoever could not be taken away may write to the data, and the code before must not
@@ -90,7 +129,10 @@ impl<'a> Walk<'a> {
             if !failures.is_empty() && data.is_some_and(|data| at <= data) {
                 break;
             }
-            self.note(&Entry::UndoIntent { step: step.number })?;
+            let (before, after) = numbers.split_at(at);
+            if !before.contains(&step.number) {
+                self.note(&Entry::UndoIntent { step: step.number })?;
+            }
             let stack = self.plan.stack.clone();
             self.scene.hands.events.tell(Event::Undoing {
                 stack,
@@ -99,7 +141,10 @@ impl<'a> Walk<'a> {
             match self.undo(step, &undo).await {
                 Ok(undone) => {
                     back |= undone;
-                    self.note(&Entry::Undone { step: step.number })?;
+                    let more = after.iter().skip(1).any(|number| *number == step.number);
+                    if !more && !failed.contains(&step.number) {
+                        self.note(&Entry::Undone { step: step.number })?;
+                    }
                 }
                 // The next pass that reaches the engine takes it from there, as after a crash.
                 Err(cause) if cause.is_loss_of_engine() => {
@@ -107,6 +152,7 @@ impl<'a> Walk<'a> {
                 }
                 // The others are taken back all the same.
                 Err(cause) => {
+                    failed.insert(step.number);
                     let redactor = &self.scene.hands.redactor;
                     let cause = redactor.clean(&cause.clean(redactor).to_string());
                     failures.push(format!(
@@ -142,8 +188,52 @@ impl<'a> Walk<'a> {
         let mut steps: Vec<(&'a Step, Undo<'a>)> = begun
             .filter_map(|step| Some((*step, self.undo_of(step)?)))
             .collect();
+        steps.extend(
+            self.begun
+                .iter()
+                .filter_map(|step| Some((*step, run_again(step)?))),
+        );
+        if let Some(look_up) = self.look_up() {
+            // A proxy that sends visitors to a container that goes leaves it first.
+            let beside = |step: &&&Step| matches!(step.action, Action::StartBeside { .. });
+            if !self.begun.iter().any(|step| beside(&step)) {
+                steps.retain(|(_, undo)| !matches!(undo, Undo::SwitchBack(_)));
+            }
+            steps.push(look_up);
+        }
         steps.sort_by_key(|(_, undo)| undo.order());
         steps
+    }
+
+    /// Returns how the proxy finds again what it sends requests to, if a step that is taken back
+    /// has moved that.
+    fn look_up(&self) -> Option<(&'a Step, Undo<'a>)> {
+        let moves = |step: &&&Step| {
+            matches!(
+                step.action,
+                Action::Replace { .. }
+                    | Action::Restart { .. }
+                    | Action::Stop { .. }
+                    | Action::Await {
+                        instead: Some(_),
+                        ..
+                    }
+            )
+        };
+        let first = *self.begun.iter().find(moves)?;
+        let mut steps = self.plan.steps.iter();
+        let draft = steps.find_map(|step| {
+            let Action::Switch(draft) = &step.action else {
+                return None;
+            };
+            (draft.looks_up && draft.container.is_some()).then_some(draft)
+        })?;
+        Some((first, Undo::LookUp(draft, self.has_begun_to_switch())))
+    }
+
+    fn has_begun_to_switch(&self) -> bool {
+        let mut begun = self.begun.iter();
+        begun.any(|step| matches!(step.action, Action::Switch(_)))
     }
 
     /// Returns how a step is taken back; `None` = it is not.
@@ -189,6 +279,33 @@ impl<'a> Walk<'a> {
             }
             Action::PutBack { old, .. } => Some(Undo::Stop(old)),
             Action::Restart { container, .. } => Some(Undo::Restart(container)),
+            Action::Reload { container, how, .. } => Some(Undo::Reload(container, how)),
+            Action::Switch(draft) => Some(Undo::SwitchBack(draft)),
+            Action::StartBeside {
+                name,
+                spec,
+                there,
+                retreat,
+                ..
+            } => Some(Undo::End {
+                name,
+                spec,
+                there: there.as_ref(),
+                retreat,
+                moves: !self.has_begun_to_switch(),
+            }),
+            Action::HandOver {
+                old,
+                old_serves,
+                name,
+                beside,
+                ..
+            } => Some(Undo::HandBack {
+                old,
+                name,
+                beside,
+                serves: *old_serves,
+            }),
             Action::Connect {
                 container, network, ..
             } => Some(Undo::Disconnect(container, network)),
@@ -205,6 +322,9 @@ impl<'a> Walk<'a> {
             | Action::Rename { .. }
             | Action::Start { .. }
             | Action::Await { instead: None, .. }
+            | Action::TestProxy(_)
+            | Action::SwitchBack(_)
+            | Action::Drain { .. }
             | Action::Measure(_)
             | Action::MaintainOff(_)
             | Action::Backup(_)
@@ -271,8 +391,56 @@ impl<'a> Walk<'a> {
             Undo::Disconnect(container, network) => {
                 engine.disconnect(&container.id, network).await?;
             }
+            Undo::Reload(container, how) => {
+                let told = front::tell_to_reload(engine, container, how).await;
+                // One that would not read the new files may not read the old ones either.
+                let was_told = self.done.contains(&step.number);
+                let lost = told.as_ref().is_err_and(StepError::is_loss_of_engine);
+                if was_told || lost {
+                    told?;
+                }
+            }
+            Undo::SwitchBack(draft) | Undo::LookUp(draft, true) => {
+                front::back(draft, &self.scene, &tell).await?;
+            }
+            Undo::LookUp(draft, false) => front::look_up(draft, &self.scene).await?,
+            Undo::RunAgain(old) => beside::run_again(engine, old).await?,
+            Undo::End {
+                name,
+                spec,
+                there,
+                retreat,
+                moves,
+            } => {
+                if let Some(back) = retreat.back.as_ref().filter(|_| *moves) {
+                    front::back(back, &self.scene, &tell).await?;
+                }
+                let known = there.map_or(*name, |there| there.id.as_str());
+                beside::drain(engine, known, &retreat.draining, &tell).await?;
+                match there {
+                    Some(there) => engine.remove_container(&there.id).await?,
+                    None => containers::unmake(engine, name, spec).await?,
+                }
+                if let Some(old) = &retreat.stopped {
+                    beside::name_back(engine, old, &retreat.place).await?;
+                }
+            }
+            Undo::HandBack {
+                old,
+                name,
+                beside,
+                serves,
+            } => beside::hand_back(engine, old, name, beside, *serves).await?,
             Undo::Lower(raise) => maintain::take_down(raise, &self.scene, &tell).await?,
         }
         Ok(true)
     }
+}
+
+/// Returns what runs again before anything else is taken back.
+fn run_again(step: &Step) -> Option<Undo<'_>> {
+    let Action::StartBeside { retreat, .. } = &step.action else {
+        return None;
+    };
+    retreat.stopped.as_ref().map(Undo::RunAgain)
 }

@@ -95,7 +95,7 @@ pub(super) struct Walk<'a> {
     pub(super) scene: Arc<Scene<'a>>,
     /// Steps that have not begun.
     waiting: BTreeMap<u32, &'a Step>,
-    done: BTreeSet<u32>,
+    pub(super) done: BTreeSet<u32>,
     /// Steps that began, in order: the order in which they are undone is the reverse.
     pub(super) begun: Vec<&'a Step>,
     trouble: Option<Trouble>,
@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
         let stack = self.plan.stack.clone();
         self.scene.hands.events.tell(Event::StepStarted {
             stack,
-            step: step.clone(),
+            step: Box::new(step.clone()),
         });
         Ok(())
     }
@@ -237,6 +237,8 @@ impl<'a> Walk<'a> {
             }
             StepError::NotUp { .. }
             | StepError::Engine(_)
+            | StepError::Proxy(_)
+            | StepError::Config { .. }
             | StepError::Place { .. }
             | StepError::Command { .. }
             | StepError::Maintenance(_)
@@ -266,6 +268,14 @@ impl<'a> Walk<'a> {
 fn passing(error: &StepError, phase: Phase) -> Passing {
     match error {
         StepError::Engine(EngineError::Unavailable { .. }) => Passing::EngineAway,
+        StepError::Config { lasting: false, .. } | StepError::Place { .. }
+            if phase == Phase::Prepare =>
+        {
+            Passing::RegistryAway
+        }
+        StepError::Proxy(error) if phase == Phase::Prepare && error.is_passing() => {
+            Passing::RegistryAway
+        }
         StepError::Engine(EngineError::Registry { .. } | EngineError::TimedOut { .. }) => {
             if phase == Phase::Prepare {
                 Passing::RegistryAway
@@ -279,6 +289,8 @@ fn passing(error: &StepError, phase: Phase) -> Passing {
             | EngineError::Refused { .. },
         )
         | StepError::NotUp { .. }
+        | StepError::Proxy(_)
+        | StepError::Config { .. }
         | StepError::Smoke { .. }
         | StepError::Place { .. }
         | StepError::Command { .. }

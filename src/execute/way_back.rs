@@ -41,17 +41,21 @@ pub(super) fn way_back(plan: &Plan, status: &Status, phase: Phase) -> WayBack {
             way_out: out_of_new_data(plan, &guards),
         },
         Phase::Prepare | Phase::Guard => WayBack::Undo,
-        Phase::Converge | Phase::Verify if plan.on_failure == OnFailure::Hold => WayBack::Stay {
-            way_out: if data_is_new {
-                out_of_new_data(plan, &guards)
-            } else {
-                "commit a fix or a revert".to_owned()
-            },
-        },
-        Phase::Migrate | Phase::Converge | Phase::Verify if !data_is_new || restores => {
+        Phase::Converge | Phase::Verify | Phase::Switch if plan.on_failure == OnFailure::Hold => {
+            WayBack::Stay {
+                way_out: if data_is_new {
+                    out_of_new_data(plan, &guards)
+                } else {
+                    "commit a fix or a revert".to_owned()
+                },
+            }
+        }
+        Phase::Migrate | Phase::Converge | Phase::Verify | Phase::Switch
+            if !data_is_new || restores =>
+        {
             WayBack::Undo
         }
-        Phase::Migrate | Phase::Converge | Phase::Verify => WayBack::Stay {
+        Phase::Migrate | Phase::Converge | Phase::Verify | Phase::Switch => WayBack::Stay {
             way_out: out_of_new_data(plan, &guards),
         },
     }

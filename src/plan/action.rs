@@ -1,21 +1,20 @@
 //! The steps of a plan: a closed list of typed actions. The executor walks them and decides
 //! nothing; a new action makes the compiler name every place to fill in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::facts::Facts;
-use super::{Reason, ReleaseId, Schema};
-use crate::desired::backups::{Backup, BackupName};
-use crate::desired::checks::{Ready, Smoke};
-use crate::desired::maintenance::Maintenance;
+use super::Reason;
+use super::drafts::{
+    BackupDraft, JobDraft, Lower, MigrationDraft, ProxyTest, Raise, ReadyDraft, ReleaseDraft,
+    RestoreDraft, SmokeDraft, Switch,
+};
+use crate::desired::manifest::Reload;
 use crate::desired::{PlacedFile, ServiceName};
 use crate::engine::model::{ContainerSpec, Network, Volume};
-use crate::maintenance::Owner;
 use crate::source::RepoPath;
 
 /// Where in the deploy transaction a step belongs.
@@ -32,6 +31,8 @@ pub enum Phase {
     Converge,
     /// What was made is up and stays up.
     Verify,
+    /// The proxy's configuration, and visitors moved over to what was made.
+    Switch,
     /// Maintenance page off, release recorded, leftovers away.
     Settle,
 }
@@ -147,6 +148,56 @@ pub enum Action {
         /// Which one.
         container: ContainerRef,
     },
+    /// Makes a container and starts it while the old one goes on serving.
+    StartBeside {
+        /// For which service.
+        service: ServiceName,
+        /// Its name for as long as the old one has the service's.
+        name: String,
+        /// What it is made from.
+        spec: Box<ContainerSpec>,
+        /// The one that an interrupted pass has made already.
+        there: Option<ContainerRef>,
+        /// How it is taken back.
+        retreat: Box<Retreat>,
+    },
+    /// Tests a proxy's configuration before anything is touched.
+    TestProxy(Box<ProxyTest>),
+    /// Puts a proxy's configuration in place, has it loaded, and proves that it is.
+    Switch(Box<Switch>),
+    /// Puts back the configuration of the last release, which an interrupted pass had replaced.
+    SwitchBack(Box<Switch>),
+    /// Waits until nobody is connected to a container any more.
+    Drain {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+        /// How.
+        draining: Draining,
+    },
+    /// Stops the old container, keeps it aside, and gives its name to the one beside it.
+    HandOver {
+        /// Of which service.
+        service: ServiceName,
+        /// The container that goes.
+        old: ContainerRef,
+        /// Whether it runs again when that is taken back.
+        old_serves: bool,
+        /// The name.
+        name: String,
+        /// The name of the one beside it until then.
+        beside: String,
+    },
+    /// Tells the process in a container to read its files again.
+    Reload {
+        /// Of which service.
+        service: ServiceName,
+        /// Which one.
+        container: ContainerRef,
+        /// How it is told.
+        how: Reload,
+    },
     /// Connects a container to a network.
     Connect {
         /// Of which service.
@@ -205,152 +256,39 @@ pub enum Action {
     Record(Box<ReleaseDraft>),
 }
 
-/// A release that is about to be recorded: what is left is to look at its containers.
+/// How the container beside an old one is taken back.
+#[derive(Clone)]
+pub struct Retreat {
+    /// The old one, if an interrupted pass has stopped it: it runs again before visitors come
+    /// back to it.
+    pub stopped: Option<ContainerRef>,
+    /// The name that the old one then has.
+    pub place: String,
+    /// How the proxy goes back to the old one, if an interrupted pass may have moved it.
+    pub back: Option<Switch>,
+    /// How its connections end.
+    pub draining: Draining,
+}
+
+/// How the connections to a container end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReleaseDraft {
-    /// Its number and commit.
-    pub id: ReleaseId,
-    /// Services with the name of their container and what Git says of them.
-    pub services: BTreeMap<ServiceName, (String, Facts)>,
-    /// Files placed in the project directory, with the digest of their content.
-    pub files: BTreeMap<RepoPath, String>,
-    /// The form that its data has, unless every migration turns out to have changed nothing.
-    pub schema: Schema,
-    /// The attempt of the form that the data has then.
-    pub schema_unchanged: u64,
-    /// Steps that may change the form of the data.
-    pub migrations: Vec<u32>,
-    /// Jobs that have run to their end by then.
-    pub jobs: BTreeSet<String>,
-    /// Backups that guard it, by name, unless it takes some of its own first.
-    pub backups: BTreeMap<String, String>,
-    /// Whether those are from before the data changed, and count whatever is taken now.
-    pub backups_stand: bool,
-}
-
-/// How the maintenance page is switched on.
-#[derive(Clone)]
-pub struct Raise {
-    /// The file whose existence the proxy checks, and the probe.
-    pub maintenance: Maintenance,
-    /// What stands on the page.
-    pub page: Option<Vec<u8>>,
-    /// Who switches it on.
-    pub owner: Owner,
-    /// What people are told of why.
-    pub reason: String,
-}
-
-/// How the maintenance page is switched off.
-#[derive(Clone)]
-pub struct Lower {
-    /// The file whose existence the proxy checks, and the probe.
-    pub maintenance: Maintenance,
-    /// Who switched it on: a page of somebody else stays.
-    pub owner: Owner,
-}
-
-/// A backup that is about to be taken.
-#[derive(Clone)]
-pub struct BackupDraft {
-    /// Which one.
-    pub name: BackupName,
-    /// What is backed up, and whereto.
-    pub backup: Backup,
-    /// Name of the container in which the tools run, if any are needed.
-    pub container: Option<String>,
-    /// The form that the data has.
-    pub schema: Schema,
-    /// The release whose data it is.
-    pub release: Option<ReleaseId>,
-    /// Backups that guard a release or a held attempt, and are never pruned.
-    pub guards: BTreeSet<String>,
-    /// The stack's time zone, in which its files are named.
-    pub zone: TimeZone,
-    /// File of the backup that is restored after it; `None` = it is an ordinary one.
-    pub before_restore_of: Option<String>,
-}
-
-/// A one-off container.
-#[derive(Clone)]
-pub struct OneOff {
-    /// For which service.
-    pub service: ServiceName,
-    /// Its name.
-    pub name: String,
-    /// What it is made from.
-    pub spec: ContainerSpec,
-    /// The command as Git says it.
-    pub run: Vec<String>,
-    /// How long it may take before it is killed.
+pub struct Draining {
+    /// Its ports that the proxy sends requests to.
+    pub ports: BTreeSet<u16>,
+    /// Whose worker processes may send requests there still.
+    pub workers: Option<Workers>,
+    /// How long they get at most.
     pub within: Duration,
 }
 
-/// A migration that is about to be run.
-#[derive(Clone)]
-pub struct MigrationDraft {
-    /// The container.
-    pub one_off: OneOff,
-    /// Knows the migration again: digest of its image, its command and its service.
-    pub mark: String,
-    /// Whether the release before works with the data as it is afterwards.
-    pub compatible: bool,
-    /// Whether a failed one has changed nothing.
-    pub transactional: bool,
-    /// Tells the version of the data's form.
-    pub status: Option<OneOff>,
-    /// What that told before a killed attempt migrated.
-    pub before: Option<String>,
-    /// Whether the backups are restored when it fails half-way.
-    pub restores: bool,
-    /// The backups that guard it.
-    pub backups: Vec<BackupDraft>,
-    /// Files of those that a killed attempt has taken already, by the backup's name.
-    pub taken: BTreeMap<String, String>,
-}
-
-/// A job that is about to be run.
-#[derive(Clone)]
-pub struct JobDraft {
-    /// Its name in Git.
-    pub name: String,
-    /// The container.
-    pub one_off: OneOff,
-}
-
-/// A backup that is about to be put in the place of the data.
-#[derive(Clone)]
-pub struct RestoreDraft {
-    /// Which backup.
-    pub name: BackupName,
-    /// What it is a backup of.
-    pub backup: Backup,
-    /// Name of its file.
-    pub file: String,
-    /// Name of the container in which the tools run, if any are needed.
-    pub container: Option<String>,
-    /// The form that the data has in it.
-    pub schema: Schema,
-}
-
-/// A check of one service.
-#[derive(Clone)]
-pub struct ReadyDraft {
-    /// The check.
-    pub ready: Ready,
-    /// Name of the service's container.
-    pub container: String,
-}
-
-/// A check of the stack from outside.
-#[derive(Clone)]
-pub struct SmokeDraft {
-    /// Its number in Git, from 0.
-    pub index: usize,
-    /// The check.
-    pub smoke: Smoke,
-    /// Name of the container that it runs in, if it runs in one.
-    pub container: Option<String>,
+/// The processes of a proxy that goes on with an old configuration in some of them until their
+/// last visitor has gone, as nginx does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// Those of the host itself.
+    Host,
+    /// Those in a container, by its name.
+    Container(String),
 }
 
 /// A container that exists.
@@ -377,8 +315,12 @@ pub enum Await {
         /// How long it must run.
         soak: Duration,
     },
-    /// Its health check passes.
-    Healthy,
+    /// Its health check passes, and it has run for a while: one that ends and is started again
+    /// over and over may pass in between.
+    Healthy {
+        /// How long it must run; nothing where another service waits to be started.
+        soak: Duration,
+    },
     /// It has ended with exit code 0.
     Completed,
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::action::{Action, Phase, Raise, RestoreDraft};
+use super::action::{Action, Phase};
+use super::drafts::{Raise, RestoreDraft};
 use super::examined::Examined;
 use super::guard::All;
 use super::order::{Planner, examine_all};
@@ -48,7 +49,7 @@ pub fn restore(
         history,
         context,
     };
-    let all = examine_all(input);
+    let all = examine_by_hand(input);
     let mut planner = Planner::new(input);
     planner.restore(wish, &all);
     planner.finish_by_hand(format!("restore of {} from {}", wish.name, wish.file))
@@ -70,7 +71,7 @@ pub fn run_job(
         history,
         context,
     };
-    let all = examine_all(input);
+    let all = examine_by_hand(input);
     let job = desired.jobs.get(name)?;
     let draft = input.job_draft(name, job, all.get(&job.service)?);
     let mut planner = Planner::new(input);
@@ -97,6 +98,17 @@ pub fn restore_commands(stack: &StackName, backups: &BTreeMap<String, String>) -
         .iter()
         .map(|(name, file)| format!("moored backup restore {name} {file} --stack {stack}"))
         .collect()
+}
+
+/// Examines the services where nothing changes over: what an interrupted pass has started beside
+/// one of them is half made.
+fn examine_by_hand(input: Input<'_>) -> All<'_> {
+    let mut all = examine_all(input);
+    for one in all.values_mut() {
+        one.turn = None;
+        one.half_made.extend(one.beside.take().map(reference));
+    }
+    all
 }
 
 impl<'a> Planner<'a> {

@@ -1,9 +1,10 @@
 //! Plans the look at a new release: is it ready, does it stay up, does it answer from outside?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::action::{Action, JobDraft, Phase, ReadyDraft, SmokeDraft};
+use super::action::{Action, Phase};
 use super::diff::Remedy;
+use super::drafts::{JobDraft, ReadyDraft, SmokeDraft};
 use super::examined::Examined;
 use super::guard::All;
 use super::order::Planner;
@@ -17,7 +18,7 @@ impl<'a> Planner<'a> {
         if self.input.history.release.is_none() || !is_touched(all) {
             return;
         }
-        for draft in self.smokes(all) {
+        for draft in self.smokes(all, |one| one.container_name.clone()) {
             if draft.smoke.latency.is_some() {
                 let action = Action::Measure(Box::new(draft));
                 let step = self.push(Phase::Prepare, action, &[], Vec::new());
@@ -29,11 +30,30 @@ impl<'a> Planner<'a> {
     /// Plans checks and jobs, after the services are up as far as the engine can tell.
     pub(super) fn check_release(&mut self, all: &All<'a>) {
         let touched = self.touched(all);
-        if touched.is_empty() {
-            return;
+        if !touched.is_empty() {
+            self.check_services(&touched, all);
         }
+        let switched = self.switch().is_some();
+        if touched.is_empty() && !switched {
+            return self.clear_beside(all);
+        }
+        let phase = if switched {
+            Phase::Switch
+        } else {
+            Phase::Verify
+        };
+        let last = self.ends();
+        for draft in self.smokes(all, Examined::looked_at) {
+            let action = Action::Smoke(Box::new(draft));
+            self.push(phase, action, &[], last.clone());
+        }
+        self.hand_over(all);
+    }
+
+    /// Plans what is looked at before the proxy sends visitors there.
+    fn check_services(&mut self, touched: &BTreeSet<&'a ServiceName>, all: &All<'a>) {
         let mut last = self.ends();
-        let checks = self.checks_of(&touched, all);
+        let checks = self.checks_of(touched, all);
         if !checks.is_empty() {
             last = self.leaves_of(last, checks);
         }
@@ -45,14 +65,10 @@ impl<'a> Planner<'a> {
             let containers = touched
                 .iter()
                 .filter_map(|name| all.get(name))
-                .map(|one| (one.name.clone(), one.container_name.clone()))
+                .map(|one| (one.name.clone(), one.looked_at()))
                 .collect();
             let action = Action::Soak { containers, during };
-            last = vec![self.push(Phase::Verify, action, &[], last)];
-        }
-        for draft in self.smokes(all) {
-            let action = Action::Smoke(Box::new(draft));
-            self.push(Phase::Verify, action, &[], last.clone());
+            self.push(Phase::Verify, action, &[], last);
         }
     }
 
@@ -68,7 +84,7 @@ impl<'a> Planner<'a> {
             };
             let draft = ReadyDraft {
                 ready: ready.clone(),
-                container: one.container_name.clone(),
+                container: one.looked_at(),
             };
             let after = self.up.get(one.name).or_else(|| self.step_of.get(one.name));
             let after = after.copied().into_iter().collect();
@@ -95,13 +111,13 @@ impl<'a> Planner<'a> {
         all.values().filter(started).map(|one| one.name).collect()
     }
 
-    fn smokes(&self, all: &All<'a>) -> Vec<SmokeDraft> {
+    fn smokes(&self, all: &All<'a>, name: impl Fn(&Examined<'a>) -> String) -> Vec<SmokeDraft> {
         let checks = self.input.desired.smoke.iter().enumerate();
         checks
             .map(|(index, smoke)| SmokeDraft {
                 index,
                 smoke: smoke.clone(),
-                container: container_of(smoke, all),
+                container: container_of(smoke, all).map(&name),
             })
             .collect()
     }
@@ -151,9 +167,9 @@ fn is_touched(all: &All<'_>) -> bool {
     all.values().any(|one| one.remedy > Some(Remedy::Reconnect))
 }
 
-fn container_of(smoke: &Smoke, all: &BTreeMap<&ServiceName, Examined<'_>>) -> Option<String> {
+fn container_of<'e, 'a>(smoke: &Smoke, all: &'e All<'a>) -> Option<&'e Examined<'a>> {
     match &smoke.probe {
-        SmokeProbe::Exec { service, .. } => Some(all.get(service)?.container_name.clone()),
+        SmokeProbe::Exec { service, .. } => all.get(service),
         SmokeProbe::Http { .. } | SmokeProbe::Tcp(_) => None,
     }
 }

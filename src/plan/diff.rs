@@ -48,6 +48,8 @@ impl fmt::Display for Origin {
 /// The least action that takes a set of differences away; later ones do more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Remedy {
+    /// Have files read again.
+    Reload,
     /// Connect networks again.
     Reconnect,
     /// Start the container.
@@ -113,7 +115,10 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
             Some(Fact::Plain(_) | Fact::Hidden(_)) | None => Remedy::Start,
         },
         Field::Network(_) => Remedy::Reconnect,
-        Field::File(_) | Field::Dependency(_) | Field::Owed => Remedy::Restart,
+        Field::File(_) | Field::Inside(_) | Field::Dependency(_) | Field::Owed => Remedy::Restart,
+        Field::Config(_) | Field::Upstream(_) | Field::Certificate(_) | Field::Loaded => {
+            Remedy::Reload
+        }
         Field::Name
         | Field::Image
         | Field::ImageId
@@ -182,8 +187,13 @@ pub fn value(field: &Field, fact: Option<&Fact>) -> String {
         (Some(Fact::Plain(text)), _) if text.is_empty() => "\"\"".to_owned(),
         (Some(Fact::Plain(text)), _) => text.clone(),
         (None, Field::Network(_)) => "not connected".to_owned(),
-        (None, Field::File(_)) => "missing".to_owned(),
-        (None, Field::Mount(_) | Field::Port(_) | Field::Healthcheck) => "none".to_owned(),
+        (None, Field::File(_) | Field::Inside(_) | Field::Config(_) | Field::Certificate(_)) => {
+            "missing".to_owned()
+        }
+        (None, Field::Loaded) => "unknown".to_owned(),
+        (None, Field::Mount(_) | Field::Port(_) | Field::Healthcheck | Field::Upstream(_)) => {
+            "none".to_owned()
+        }
         (None, Field::Env(_) | Field::Label(_)) => "unset".to_owned(),
         (None, _) => "default".to_owned(),
     }

@@ -16,10 +16,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
-use super::action::{Action, Await, OneOff, Phase, Placement, RemoveReason, Step};
+use super::action::{Action, Await, Phase, Placement, RemoveReason, Step};
+use super::drafts::OneOff;
+use super::drafts::TestPlace;
 use super::facts::Field;
 use super::{Plan, Reason};
 use crate::desired::backups::{Source, Target};
+use crate::desired::manifest::Reload;
+use crate::desired::proxy::MarkerAt;
 use crate::table;
 
 impl fmt::Display for Phase {
@@ -30,6 +34,7 @@ impl fmt::Display for Phase {
             Self::Migrate => "migrate",
             Self::Converge => "converge",
             Self::Verify => "verify",
+            Self::Switch => "switch",
             Self::Settle => "settle",
         })
     }
@@ -44,12 +49,18 @@ impl Action {
             Self::Place { .. } => "place",
             Self::Rename { .. } => "rename",
             Self::Replace { .. } => "replace",
-            Self::Start { .. } => "start",
+            Self::Start { .. } | Self::StartBeside { .. } => "start",
+            Self::TestProxy(_) => "test",
+            Self::Switch(_) => "switch",
+            Self::SwitchBack(_) => "switch-back",
+            Self::Drain { .. } => "drain",
+            Self::HandOver { .. } => "hand-over",
+            Self::Reload { .. } => "reload",
             Self::Restart { .. } => "restart",
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",
             Self::Await {
-                until: Await::Ready { .. } | Await::Running { .. } | Await::Healthy,
+                until: Await::Ready { .. } | Await::Running { .. } | Await::Healthy { .. },
                 ..
             }
             | Self::Ready(_) => "ready",
@@ -93,7 +104,13 @@ impl Action {
             | Self::Disconnect { service, .. }
             | Self::Stop { service, .. }
             | Self::PutBack { service, .. }
+            | Self::StartBeside { service, .. }
+            | Self::Drain { service, .. }
+            | Self::HandOver { service, .. }
+            | Self::Reload { service, .. }
             | Self::Await { service, .. } => service.to_string(),
+            Self::TestProxy(draft) => draft.kind.to_string(),
+            Self::Switch(draft) | Self::SwitchBack(draft) => draft.kind.to_string(),
             Self::Measure(_) | Self::Smoke(_) => "stack".to_owned(),
             Self::MaintainOn(_) => "on".to_owned(),
             Self::MaintainOff(_) => "off".to_owned(),
@@ -130,7 +147,7 @@ impl Action {
                 let what = match until {
                     Await::Ready { soak: time } => format!("healthy or {}", soak(time)),
                     Await::Running { soak: time } => soak(time),
-                    Await::Healthy => "healthy".to_owned(),
+                    Await::Healthy { .. } => "healthy".to_owned(),
                     Await::Completed => "completed".to_owned(),
                 };
                 format!("{what}, ≤ {}", humantime::format_duration(*within))
@@ -173,6 +190,32 @@ impl Action {
             Self::Soak { during, .. } => {
                 format!("no restart for {}", humantime::format_duration(*during))
             }
+            Self::StartBeside { name, there, .. } => match there {
+                Some(_) => format!("{name} goes on"),
+                None => format!("{name} beside it"),
+            },
+            Self::TestProxy(draft) => match &draft.place {
+                TestPlace::Host => "on the host".to_owned(),
+                TestPlace::Containers { .. } => "in a container like it".to_owned(),
+            },
+            Self::Switch(draft) => format!("{} answers {}", asked_at(&draft.at), draft.marker),
+            Self::SwitchBack(draft) => match &draft.before {
+                Some(marker) => format!("{} answers {marker}", asked_at(&draft.at)),
+                None => String::new(),
+            },
+            Self::Drain {
+                container,
+                draining,
+                ..
+            } => {
+                let within = humantime::format_duration(draining.within);
+                format!("{}, ≤ {within}", container.name)
+            }
+            Self::HandOver { beside, name, .. } => format!("{beside} becomes {name}"),
+            Self::Reload { how, .. } => match how {
+                Reload::Signal(signal) => signal.clone(),
+                Reload::Run(run) => shell_words::join(run),
+            },
             Self::Replace { .. }
             | Self::Start { .. }
             | Self::Stop { .. }
@@ -206,6 +249,13 @@ fn source_text(source: &Source) -> String {
 fn one_off(one_off: &OneOff) -> String {
     let run = shell_words::join(&one_off.run);
     format!("{run} ≤ {}", humantime::format_duration(one_off.within))
+}
+
+fn asked_at(at: &MarkerAt) -> String {
+    match at {
+        MarkerAt::Url(url) => url.to_string(),
+        MarkerAt::Inside { port, path } => format!("its port {port}{path}"),
+    }
 }
 
 fn placement(placement: &Placement) -> String {
@@ -242,6 +292,13 @@ impl Step {
             | Action::Place { .. }
             | Action::Rename { .. }
             | Action::Replace { .. }
+            | Action::StartBeside { .. }
+            | Action::TestProxy(_)
+            | Action::Switch(_)
+            | Action::SwitchBack(_)
+            | Action::Drain { .. }
+            | Action::HandOver { .. }
+            | Action::Reload { .. }
             | Action::Connect { .. }
             | Action::Disconnect { .. }
             | Action::Await { .. }

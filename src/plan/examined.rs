@@ -1,7 +1,8 @@
 //! What was found out about one service.
 
-use super::action::{ContainerRef, aside};
+use super::action::{ContainerRef, aside, incoming};
 use super::diff::{Reason, Remedy};
+use super::slot::Slot;
 use super::{History, Hold};
 use crate::desired::{Service, ServiceName};
 use crate::engine::model::{Container, ContainerState};
@@ -21,6 +22,10 @@ pub(super) struct Examined<'a> {
     pub(super) half_made: Vec<ContainerRef>,
     /// The container before, still kept aside.
     pub(super) set_aside: Option<ContainerRef>,
+    /// The container that an interrupted pass started beside the serving one.
+    pub(super) beside: Option<&'a Container>,
+    /// Where its container is when the plan is done, if it is blue-green.
+    pub(super) turn: Option<Turn>,
     /// Fields in which it differs.
     pub(super) reasons: Vec<Reason>,
     /// The least action that takes them away; `None` = nothing to do.
@@ -29,7 +34,69 @@ pub(super) struct Examined<'a> {
     pub(super) holds: Vec<Hold>,
 }
 
+/// How a blue-green service changes over, and where it is then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A new container is started beside the serving one.
+    Begins(Slot),
+    /// The one that an interrupted pass started is as Git wants it, and takes over.
+    GoesOn(Slot),
+    /// The one that an interrupted pass started is not as Git wants it: it goes, and a new one is
+    /// started.
+    BeginsAgain(Slot),
+    /// The serving one is as Git wants it; the one that an interrupted pass started goes.
+    Returns(Option<Slot>),
+}
+
+impl Turn {
+    /// Returns where the container is that serves when the plan is done.
+    pub(super) fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Begins(slot) | Self::GoesOn(slot) | Self::BeginsAgain(slot) => Some(slot),
+            Self::Returns(slot) => slot,
+        }
+    }
+}
+
 impl Examined<'_> {
+    /// Returns the slot of the serving container.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        self.holder.and_then(Slot::of)
+    }
+
+    /// Returns where the container is that serves when the plan is done.
+    pub(super) fn slot_then(&self) -> Option<Slot> {
+        match (self.turn, self.holder) {
+            (Some(turn), _) => turn.slot(),
+            (None, Some(_)) => self.slot(),
+            (None, None) => self.service.blue_green().map(|_| Slot::Blue),
+        }
+    }
+
+    /// Returns the name that its container has until the old one is gone.
+    pub(super) fn name_until_then(&self) -> String {
+        match self.turn {
+            Some(Turn::Begins(_) | Turn::BeginsAgain(_)) => incoming(&self.container_name),
+            Some(Turn::GoesOn(_)) => {
+                let beside = self.beside.map(|beside| beside.name.clone());
+                beside.unwrap_or_else(|| incoming(&self.container_name))
+            }
+            Some(Turn::Returns(_)) | None => self.container_name.clone(),
+        }
+    }
+
+    /// Returns the name or id of the container that a service has when it is looked at, before
+    /// names change.
+    pub(super) fn looked_at(&self) -> String {
+        match (self.turn, self.holder) {
+            (Some(Turn::Returns(_)), Some(holder)) => holder.id.clone(),
+            (Some(Turn::Begins(_) | Turn::GoesOn(_) | Turn::BeginsAgain(_)), _) => {
+                self.name_until_then()
+            }
+            (Some(Turn::Returns(_)) | None, _) => self.container_name.clone(),
+        }
+    }
+
     /// Returns what the serving container is called in a network.
     pub(super) fn aliases_in(&self, network: &str) -> Vec<String> {
         let endpoint = self
@@ -75,6 +142,7 @@ impl Examined<'_> {
         self.rename_back
             || self.set_aside.is_some()
             || !self.half_made.is_empty()
+            || self.beside.is_some()
             || self
                 .holder
                 .is_some_and(|holder| holder.state == ContainerState::Created)

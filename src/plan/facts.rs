@@ -5,112 +5,15 @@
 //! whether a difference needs a new container is the table of [`Field`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::field::Field;
 use crate::engine::model::{
     Container, ContainerSpec, Endpoint, Healthcheck, Image, Mount, Port, Resources, Restart,
 };
 use crate::labels;
 use crate::secret::{Digest, DigestKey, Sensitive, looks_secret, mentions};
-
-/// A property of a service that can differ.
-///
-/// | field | a difference means |
-/// |---|---|
-/// | `Container` | the container is missing: create it |
-/// | `State` | it does not run: start it (restart it when it is paused) |
-/// | `Network` | it is not connected as it should be: connect it again |
-/// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
-/// | `Owed` | an interrupted pass was to restart it: restart it |
-/// | all others | a new container: the engine can't change them on a live one |
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the property of its name")]
-pub enum Field {
-    Container,
-    Name,
-    State,
-    Image,
-    ImageId,
-    Command,
-    Entrypoint,
-    Env(String),
-    Label(String),
-    User,
-    WorkingDir,
-    Init,
-    StopSignal,
-    StopTimeout,
-    Healthcheck,
-    Port(String),
-    Expose,
-    Mount(String),
-    Network(String),
-    NetworkMode,
-    Restart,
-    Memory,
-    MemoryReservation,
-    MemorySwap,
-    Cpus,
-    CpuShares,
-    CpuQuota,
-    CpuPeriod,
-    Cpuset,
-    PidsLimit,
-    Privileged,
-    ReadOnly,
-    CapAdd,
-    CapDrop,
-    File(String),
-    Dependency(String),
-    Owed,
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env {name}"),
-            Self::Label(name) => write!(f, "label {name}"),
-            Self::Port(target) => write!(f, "port {target}"),
-            Self::Mount(target) => write!(f, "mount {target}"),
-            Self::Network(name) => write!(f, "network {name}"),
-            Self::File(path) => write!(f, "file {path}"),
-            Self::Dependency(service) => write!(f, "dependency {service}"),
-            Self::Owed => f.write_str("restart owed by an interrupted pass"),
-            Self::Container => f.write_str("container"),
-            Self::Name => f.write_str("name"),
-            Self::State => f.write_str("state"),
-            Self::Expose => f.write_str("expose"),
-            Self::Image => f.write_str("image"),
-            Self::ImageId => f.write_str("image id"),
-            Self::Command => f.write_str("command"),
-            Self::Entrypoint => f.write_str("entrypoint"),
-            Self::User => f.write_str("user"),
-            Self::WorkingDir => f.write_str("working_dir"),
-            Self::Init => f.write_str("init"),
-            Self::StopSignal => f.write_str("stop_signal"),
-            Self::StopTimeout => f.write_str("stop_grace_period"),
-            Self::Healthcheck => f.write_str("healthcheck"),
-            Self::NetworkMode => f.write_str("network_mode"),
-            Self::Restart => f.write_str("restart"),
-            Self::Memory => f.write_str("memory"),
-            Self::MemoryReservation => f.write_str("memory reservation"),
-            Self::MemorySwap => f.write_str("memory+swap"),
-            Self::Cpus => f.write_str("cpus"),
-            Self::CpuShares => f.write_str("cpu shares"),
-            Self::CpuQuota => f.write_str("cpu quota"),
-            Self::CpuPeriod => f.write_str("cpu period"),
-            Self::Cpuset => f.write_str("cpuset"),
-            Self::PidsLimit => f.write_str("pids limit"),
-            Self::Privileged => f.write_str("privileged"),
-            Self::ReadOnly => f.write_str("read_only"),
-            Self::CapAdd => f.write_str("cap_add"),
-            Self::CapDrop => f.write_str("cap_drop"),
-        }
-    }
-}
 
 /// The value of a field: shown, or only known by its keyed digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

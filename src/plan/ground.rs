@@ -308,7 +308,11 @@ impl<'a> Planner<'a> {
         } = self.input;
         let before = |path: &RepoPath| observed.files.get(path).cloned();
         let release = history.release.as_ref();
+        let configs = self.input.config_paths();
         let written = desired.files.iter().filter(|(path, file)| {
+            if configs.contains(path) {
+                return false;
+            }
             let git = file.digest();
             // Changed by hand since the last release, and that is only to be told.
             let left = desired.drift == DriftPolicy::Report

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::action::{Action, BackupDraft, MigrationDraft, Phase};
+use super::action::{Action, Phase};
 use super::diff::{Origin, Remedy};
-use super::examined::Examined;
+use super::drafts::{BackupDraft, MigrationDraft};
+use super::examined::{Examined, Turn};
 use super::facts::{Fact, Field};
 use super::order::Planner;
 use super::services::{Input, reference};
@@ -234,15 +235,34 @@ impl<'a> Planner<'a> {
         self.ground = if taken.is_empty() { before } else { taken };
     }
 
+    /// Sees to it that none of the services that write to the data which is about to be migrated
+    /// goes on with a container beside the serving one.
+    pub(super) fn leave_none_beside(&self, all: &mut All<'a>) {
+        let due = self.due.iter();
+        let named: BTreeSet<&ServiceName> = due.flat_map(|due| &due.migration.stop).collect();
+        for one in all.values_mut().filter(|one| named.contains(one.name)) {
+            if let Some(Turn::GoesOn(slot)) = one.turn {
+                one.turn = Some(Turn::BeginsAgain(slot));
+            }
+        }
+    }
+
     /// Stops the services that write to the data which is about to be migrated.
     fn stops(&mut self, all: &All<'a>, before: &[u32]) -> Vec<u32> {
-        let named = self
+        let named: BTreeSet<&ServiceName> = self
             .due
             .iter()
             .flat_map(|due| &due.migration.stop)
             .collect();
-        let mut steps = self.remove_half_made(&named, all, before);
-        steps.extend(self.stop_all(&named, all, before));
+        let mut before = before.to_vec();
+        for one in named.iter().filter_map(|name| all.get(name)) {
+            // It writes as well, and its place is given back before the data is worked on.
+            if one.beside.is_some() {
+                self.retreat(Phase::Guard, one, &mut before);
+            }
+        }
+        let mut steps = self.remove_half_made(&named, all, &before);
+        steps.extend(self.stop_all(&named, all, &before));
         steps
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use crate::desired::ServiceName;
+use crate::observe::Released;
 use crate::source::{RepoPath, Revision};
 
 /// What planning knows of a stack's past.
@@ -63,6 +65,15 @@ impl History {
         }
     }
 
+    /// Returns the files that the last release had placed.
+    pub fn placed(&self) -> Released<'_> {
+        let release = self.release.as_ref();
+        Released {
+            files: release.map(|release| &release.files),
+            host_placed: release.map(|release| &release.host_placed),
+        }
+    }
+
     /// Returns the files of the backups that guard the release, or data that was changed since: they
     /// are never taken away.
     pub fn guarding(&self) -> BTreeSet<String> {
@@ -108,12 +119,31 @@ pub struct Release {
     pub images: BTreeMap<ServiceName, ReleasedImage>,
     /// Files placed in the project directory, with the digest of their content.
     pub files: BTreeMap<RepoPath, String>,
+    /// Files placed at fixed places of the host, by absolute path, with the digest of their content.
+    pub host_placed: BTreeMap<PathBuf, String>,
+    /// What the proxy in front of it has loaded, if Git names one.
+    pub proxy: Option<ReleasedProxy>,
     /// The form that its data has.
     pub schema: Schema,
     /// Backups that guard it, by name: taken by the very attempt that made it.
     pub backups: BTreeMap<String, String>,
     /// Jobs that have run to their end at some time.
     pub jobs: BTreeSet<String>,
+}
+
+/// What the proxy in front of a release has loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedProxy {
+    /// What it answers when it is asked: the release in which its configuration changed last.
+    pub marker: String,
+    /// Its configuration files by where they lie on the host, with the digest of their content.
+    pub files: BTreeMap<PathBuf, String>,
+    /// The same files by where the proxy reads them, with the digest of what Git has.
+    pub templates: BTreeMap<PathBuf, String>,
+    /// The addresses under which it reaches services, by `SERVICE:PORT`.
+    pub upstreams: BTreeMap<String, String>,
+    /// Certificates and keys by where it reads them, with the digest of their content.
+    pub certificates: BTreeMap<PathBuf, String>,
 }
 
 /// The image that a service of a release runs.
@@ -199,6 +229,11 @@ pub struct PastAttempt {
 }
 
 impl Release {
+    /// Returns the proxy's configuration as Git has it, by where the proxy reads each file.
+    pub fn configs(&self) -> Option<&BTreeMap<PathBuf, String>> {
+        self.proxy.as_ref().map(|proxy| &proxy.templates)
+    }
+
     /// Returns what its images are tagged: the tag that most of them have, or each service's own
     /// where there is no such tag.
     pub fn version(&self) -> String {

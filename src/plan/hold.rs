@@ -4,8 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::Subject;
 use super::diff::Reason;
 use super::history::Pin;
+use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
 
 /// Something that a pass leaves as it is, and why.
@@ -147,12 +149,31 @@ pub enum Hold {
         /// In what.
         what: String,
     },
-    /// A container was changed by hand and the stack says to report that only.
+    /// Something was changed by hand and the stack says to report that only.
     DriftReported {
-        /// Which service.
-        service: ServiceName,
+        /// What of.
+        service: Subject,
         /// In what.
         reasons: Vec<Reason>,
+    },
+    /// The proxy does not say what it has loaded.
+    ProxyAway {
+        /// Which program.
+        proxy: ProxyKind,
+        /// What came instead.
+        cause: String,
+    },
+    /// The proxy's container is not there.
+    ProxyMissing {
+        /// Its name.
+        container: String,
+    },
+    /// The proxy's container has no mount through which it would see a file.
+    ProxyNotMounted {
+        /// Its name.
+        container: String,
+        /// The file, as the proxy reads it.
+        path: String,
     },
     /// A container of ours belongs to a service that Git no longer names.
     Orphan {
@@ -208,7 +229,9 @@ impl Hold {
             | Self::NameTaken { .. }
             | Self::ImageMissing { .. }
             | Self::ExternalMissing { .. }
-            | Self::NetworkTaken { .. } => Weight::Blocking,
+            | Self::NetworkTaken { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. } => Weight::Blocking,
             Self::ImageUnknown { .. } => Weight::Passing,
             Self::DataIsOlder { .. }
             | Self::MaintenanceByHand { .. }
@@ -217,6 +240,7 @@ impl Hold {
             | Self::Pinned { .. }
             | Self::Differs { .. }
             | Self::DriftReported { .. }
+            | Self::ProxyAway { .. }
             | Self::Orphan { .. }
             | Self::Duplicate { .. }
             | Self::Unhealthy { .. }
@@ -297,6 +321,20 @@ impl Hold {
                     None => "there is none".to_owned(),
                 }
             ),
+            Self::ProxyAway { proxy, cause } => write!(
+                f,
+                "{proxy} does not say which configuration it has loaded: {cause}; is it running?"
+            ),
+            Self::ProxyMissing { container } => write!(
+                f,
+                "the proxy's container {container} does not exist; start it, or name another one in \
+                 moored.yaml"
+            ),
+            Self::ProxyNotMounted { container, path } => write!(
+                f,
+                "container {container} has no directory or file of the host at {path}; mount one \
+                 there, so that the configuration can be put in place"
+            ),
             Self::FailedRevision { .. }
             | Self::Pinned { .. }
             | Self::DoesNotSettle { .. }
@@ -337,7 +375,10 @@ impl fmt::Display for Hold {
             | Self::DataIsOlder { .. }
             | Self::MaintenanceByHand { .. }
             | Self::MaintenanceForgotten { .. }
-            | Self::BackupLate { .. } => self.fmt_of_transaction(f),
+            | Self::BackupLate { .. }
+            | Self::ProxyAway { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. } => self.fmt_of_transaction(f),
             Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
             Self::DoesNotSettle { times } => write!(
                 f,

@@ -6,44 +6,57 @@
 //! documentation and tests show.
 
 mod action;
+mod beside;
 mod by_hand;
 mod checks;
 mod diff;
 mod display;
+mod drafts;
 mod examined;
 pub mod facts;
+mod field;
+mod front;
+mod front_test;
 mod ground;
 mod guard;
 mod history;
 mod hold;
 mod leftovers;
+mod live;
 mod order;
 mod page;
 mod services;
 mod settle;
+mod slot;
 mod spec;
+mod switch;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
 pub use action::{
-    Action, Await, BackupDraft, ContainerRef, JobDraft, Lower, MigrationDraft, OneOff, Phase,
-    Placement, Raise, ReadyDraft, ReleaseDraft, RemoveReason, RestoreDraft, SmokeDraft, Step,
+    Action, Await, ContainerRef, Draining, Phase, Placement, RemoveReason, Retreat, Step, Workers,
     aside, incoming, is_aside, is_incoming,
 };
 pub use by_hand::{Restoring, restore, restore_commands, run_job, tools_of};
 pub use diff::{Origin, Reason, value};
+pub use drafts::{
+    BackupDraft, JobDraft, Lower, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
+    ReleaseDraft, RestoreDraft, SmokeDraft, Switch, TestPlace,
+};
 pub use ground::SETTLES_WITHIN;
 pub use history::{
     AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
-    Schema,
+    ReleasedProxy, Schema,
 };
 pub use hold::{Hold, Weight};
 pub use order::plan;
 pub use services::observed_facts;
 
 use crate::desired::migrations::OnFailure;
+use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, Revision};
@@ -108,13 +121,42 @@ pub struct Unreleased {
     pub guards: BTreeMap<String, String>,
 }
 
-/// The fields in which one service differs from Git.
+/// The fields in which one part of a stack differs from Git.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Which service.
-    pub service: ServiceName,
+    /// Which part.
+    #[serde(rename = "service")]
+    pub of: Subject,
     /// In what.
     pub reasons: Vec<Reason>,
+}
+
+/// A part of a stack that can differ from Git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A service.
+    Service(ServiceName),
+    /// The proxy in front of it.
+    Proxy(ProxyKind),
+    /// Files at fixed places of the host.
+    HostFiles,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "{name}"),
+            // No service has a blank in its name.
+            Self::Proxy(kind) => write!(f, "proxy {kind}"),
+            Self::HostFiles => f.write_str("host files"),
+        }
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Who plans: everything about this installation that goes into the containers it makes.

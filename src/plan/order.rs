@@ -2,14 +2,16 @@
 //! as parallel as that allows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
 use super::examined::Examined;
 use super::facts::{Fact, Field};
+use super::front::Front;
 use super::guard::{All, Due};
 use super::services::{Input, reference};
-use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Weight};
+use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Subject, Weight};
 use crate::desired::{Condition, DesiredState, ServiceName};
 use crate::engine::model::{ContainerState, Health};
 use crate::maintenance::Owner;
@@ -31,15 +33,19 @@ pub fn plan(
         context,
     };
     let order = dependency_order(desired);
-    let examined = examine_all(input);
+    let mut examined = examine_all(input);
     let mut planner = Planner::new(input);
     planner.hold_revision();
     planner.hold_others(&examined);
     planner.hold_late_backups();
     planner.look_at_data(&examined);
+    planner.leave_none_beside(&mut examined);
+    planner.look_at_front(&examined);
     planner.prepare(&examined);
+    planner.test_front(&examined);
     planner.measure(&examined);
     planner.guard(&examined);
+    planner.decide_switch(&examined);
     planner.converge(&order, &examined);
     planner.settle(&examined);
     planner.finish(&examined)
@@ -81,6 +87,16 @@ pub(super) struct Planner<'a> {
     pub(super) stopped: BTreeSet<&'a ServiceName>,
     /// Steps that may change the form of the data.
     pub(super) migrations: Vec<u32>,
+    /// The proxy in front of the stack.
+    pub(super) front: Option<Front<'a>>,
+    /// Services whose container beside went before the data is worked on.
+    pub(super) retreated: BTreeSet<&'a ServiceName>,
+    /// Whether it has to load its files.
+    pub(super) switches: bool,
+    /// Whether it has to look addresses up again.
+    pub(super) looks_up: bool,
+    /// Why it has to.
+    pub(super) switch_reasons: Vec<Reason>,
 }
 
 impl<'a> Planner<'a> {
@@ -99,6 +115,11 @@ impl<'a> Planner<'a> {
             removed: BTreeSet::new(),
             stopped: BTreeSet::new(),
             migrations: Vec::new(),
+            front: None,
+            retreated: BTreeSet::new(),
+            switches: false,
+            looks_up: false,
+            switch_reasons: Vec::new(),
         }
     }
 
@@ -157,20 +178,21 @@ impl<'a> Planner<'a> {
                 pulled.clone(),
             ));
         }
+        let root = self.input.desired.project_directory.clone();
+        let mut places = self.host_placements();
         let files = self.placements();
         if !files.is_empty() {
-            let root = self.input.desired.project_directory.clone();
-            ground.push(self.push(
-                Phase::Converge,
-                Action::Place { root, files },
-                &[],
-                pulled.clone(),
-            ));
+            places.entry(root).or_default().extend(files);
+        }
+        for (root, files) in places {
+            let action = Action::Place { root, files };
+            ground.push(self.push(Phase::Converge, action, &[], pulled.clone()));
         }
         if !ground.is_empty() {
             self.ground = ground;
         }
         let needed = self.needed_by_migrations();
+        let order = &self.front_last(order);
         let (first, then): (Vec<_>, Vec<_>) = order
             .iter()
             .filter_map(|name| examined.get(name))
@@ -190,6 +212,9 @@ impl<'a> Planner<'a> {
 
     /// Plans one service: leftovers of an interrupted pass first, then the least action.
     fn service(&mut self, one: &Examined<'a>, all: &BTreeMap<&'a ServiceName, Examined<'a>>) {
+        if let Some(turn) = one.turn {
+            return self.change_over(one, turn, all);
+        }
         let mut after = self.ground.clone();
         let holder = self.leftovers(one, &mut after);
         let stopped = self.stopped.contains(one.name).then_some(Remedy::Start);
@@ -199,13 +224,18 @@ impl<'a> Planner<'a> {
         if remedy > Remedy::Reconnect {
             after.extend(self.dependencies(one, all));
         }
+        let after = self.place_for(one, all, after);
         if let Some(step) = self.act(one, remedy, holder, after) {
             self.step_of.insert(one.name, step);
         }
     }
 
     /// Plans what an interrupted pass left behind; returns the container that serves now.
-    fn leftovers(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) -> Option<ContainerRef> {
+    pub(super) fn leftovers(
+        &mut self,
+        one: &Examined<'a>,
+        after: &mut Vec<u32>,
+    ) -> Option<ContainerRef> {
         let mut removed = Vec::new();
         for container in one.half_made.iter().cloned() {
             if self.removed.contains(&container.id) {
@@ -239,7 +269,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the least action that takes the differences of a service away.
-    fn act(
+    pub(super) fn act(
         &mut self,
         one: &Examined<'a>,
         remedy: Remedy,
@@ -250,8 +280,12 @@ impl<'a> Planner<'a> {
         let name = one.container_name.clone();
         let spec = || Box::new(self.input.container_spec(one));
         let (action, after) = match (remedy, holder) {
+            (Remedy::Reload, Some(container)) => return self.reload(one, container, after),
             (Remedy::Reconnect, Some(container)) => {
-                return self.reconnect(one, &container, &after);
+                let connected = self.reconnect(one, &container, &after)?;
+                return self
+                    .reload(one, container, vec![connected])
+                    .or(Some(connected));
             }
             (Remedy::Start, Some(container)) => {
                 let connected = self.reconnect(one, &container, &after);
@@ -280,7 +314,14 @@ impl<'a> Planner<'a> {
                 )
             }
             (Remedy::Create, _)
-            | (Remedy::Reconnect | Remedy::Start | Remedy::Restart | Remedy::Replace, None) => {
+            | (
+                Remedy::Reload
+                | Remedy::Reconnect
+                | Remedy::Start
+                | Remedy::Restart
+                | Remedy::Replace,
+                None,
+            ) => {
                 let spec = spec();
                 (
                     Action::Create {
@@ -293,42 +334,6 @@ impl<'a> Planner<'a> {
             }
         };
         Some(self.push(Phase::Converge, action, &one.reasons, after))
-    }
-
-    /// Plans the steps that connect a container as Git says; returns the last one.
-    fn reconnect(
-        &mut self,
-        one: &Examined<'a>,
-        container: &ContainerRef,
-        after: &[u32],
-    ) -> Option<u32> {
-        let mut last = None;
-        for reason in &one.reasons {
-            let Field::Network(network) = &reason.field else {
-                continue;
-            };
-            let reasons = std::slice::from_ref(reason);
-            let before = |last: Option<u32>| last.map_or_else(|| after.to_vec(), |step| vec![step]);
-            if reason.live.is_some() {
-                let action = Action::Disconnect {
-                    service: one.name.clone(),
-                    container: container.clone(),
-                    network: network.clone(),
-                    aliases: one.aliases_in(network),
-                };
-                last = Some(self.push(Phase::Converge, action, reasons, before(last)));
-            }
-            if let Some(endpoint) = one.service.spec.networks.get(network) {
-                let action = Action::Connect {
-                    service: one.name.clone(),
-                    container: container.clone(),
-                    network: network.clone(),
-                    aliases: endpoint.aliases.iter().cloned().collect(),
-                };
-                last = Some(self.push(Phase::Converge, action, reasons, before(last)));
-            }
-        }
-        last
     }
 
     /// Returns the steps that a service's start waits for because of its `depends_on`.
@@ -354,7 +359,9 @@ impl<'a> Planner<'a> {
                     });
             let until = match dependency.condition {
                 Condition::Started => continue,
-                Condition::Healthy => Await::Healthy,
+                Condition::Healthy => Await::Healthy {
+                    soak: Duration::ZERO,
+                },
                 Condition::Completed => Await::Completed,
             };
             if !met {
@@ -376,7 +383,7 @@ impl<'a> Planner<'a> {
         }
         let action = Action::Await {
             service: other.name.clone(),
-            container: other.container_name.clone(),
+            container: other.looked_at(),
             instead: other.set_aside.clone(),
             until,
             within: self.patience(other, until),
@@ -397,10 +404,11 @@ impl<'a> Planner<'a> {
             .values()
             .filter(|one| !one.reasons.is_empty())
             .map(|one| Difference {
-                service: one.name.clone(),
+                of: Subject::Service(one.name.clone()),
                 reasons: one.reasons.clone(),
-            })
-            .collect();
+            });
+        let mut differences: Vec<Difference> = differences.collect();
+        differences.extend(self.other_differences());
         Plan {
             kind: Kind::Deploy,
             on_failure: desired.on_failure,

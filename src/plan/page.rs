@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Hold;
-use super::action::{Lower, Raise};
+use super::drafts::{Lower, Raise};
 use super::order::Planner;
 use super::services::Input;
 use crate::desired::StackName;

@@ -7,7 +7,7 @@ use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
-use super::{Context, History, Hold, Origin, PastAttempt};
+use super::{Context, History, Hold, Origin, PastAttempt, Subject};
 use crate::desired::{
     Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
     default_container_name,
@@ -80,11 +80,14 @@ impl<'a> Input<'a> {
         let mut examined = self.find(name, service);
         self.differ(&mut examined, before);
         // A killed pass never said that the container in its place is any good. What replaces it
-        // takes the place of the one before, so that a failure has that to go back to.
-        if examined.remedy == Some(Remedy::Replace) && self.go_back_to_set_aside(&mut examined) {
+        // takes the place of the one before, so that a failure has that to go back to. Where
+        // visitors are moved over, both are there still, and the way back is the same as ever.
+        let doubtful = examined.remedy == Some(Remedy::Replace) || service.blue_green().is_some();
+        if doubtful && self.go_back_to_set_aside(&mut examined) {
             self.differ(&mut examined, before);
         }
         self.leave_alone(&mut examined);
+        self.take_turns(&mut examined);
         examined
     }
 
@@ -107,19 +110,14 @@ impl<'a> Input<'a> {
                 }
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(service));
+                reasons.extend(self.inside_reasons(name));
                 reasons.extend(dependency_reasons(service, before));
                 reasons.extend(self.owed_reason(name, &reasons));
                 reasons
             }
         };
-        examined.remedy = examined.reasons.iter().map(remedy).max();
-        let files = examined
-            .reasons
-            .iter()
-            .any(|one| matches!(one.field, Field::File(_) | Field::Owed));
-        if files && service.on_file_change == OnFileChange::Replace {
-            examined.remedy = examined.remedy.max(Some(Remedy::Replace));
-        }
+        let remedies = examined.reasons.iter();
+        examined.remedy = remedies.map(|reason| remedy_of(service, reason)).max();
     }
 
     /// Takes the container that is kept aside for the serving one, and the one in its place for
@@ -136,7 +134,12 @@ impl<'a> Input<'a> {
             .containers
             .iter()
             .find(|one| one.id == aside.id);
-        examined.half_made.extend(examined.holder.map(reference));
+        if examined.service.blue_green().is_some() {
+            // Visitors may be with it.
+            examined.beside = examined.holder;
+        } else {
+            examined.half_made.extend(examined.holder.map(reference));
+        }
         examined.holder = kept;
         examined.rename_back = true;
         true
@@ -160,6 +163,8 @@ impl<'a> Input<'a> {
             rename_back: false,
             half_made: Vec::new(),
             set_aside: None,
+            beside: None,
+            turn: None,
             reasons: Vec::new(),
             remedy: None,
             holds: Vec::new(),
@@ -169,6 +174,8 @@ impl<'a> Input<'a> {
             // First, because a name that Git gives may look like one of ours.
             let place = if container.name == examined.container_name {
                 examined.holder.replace(container)
+            } else if is_incoming(&container.name) && service.blue_green().is_some() {
+                examined.beside.replace(container)
             } else if is_incoming(&container.name) {
                 examined.half_made.push(reference(container));
                 None
@@ -200,7 +207,8 @@ impl<'a> Input<'a> {
         let service = examined.service;
         let released = self.released(examined.name);
         let image = self.image(service);
-        let mut git = facts::desired(&service.spec, image, &service.committed_env, self.veil());
+        let spec = self.spec_in(examined, examined.slot());
+        let mut git = facts::desired(&spec, image, &service.committed_env, self.veil());
         git.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
         let state = match examined.holder.map(|holder| &holder.state) {
             // A job that has done its work is not run again until something of it changes.
@@ -265,9 +273,11 @@ impl<'a> Input<'a> {
             return Vec::new();
         }
         let released = self.history.release.as_ref().map(|release| &release.files);
+        let configs = self.config_paths();
         service
             .mounted_files
             .iter()
+            .filter(|path| !configs.contains(path))
             .filter_map(|path| {
                 let git = self.desired.files.get(path)?.digest();
                 let live = self.observed.files.get(path);
@@ -292,7 +302,9 @@ impl<'a> Input<'a> {
     /// Returns the reason to restart a service where an interrupted pass was to and did not, and
     /// nothing else says so any more.
     fn owed_reason(&self, name: &ServiceName, others: &[Reason]) -> Option<Reason> {
-        let restarts = others.iter().any(|one| remedy(one) >= Remedy::Restart);
+        let anyway =
+            |one: &Reason| remedy(one) >= Remedy::Restart || matches!(one.field, Field::File(_));
+        let restarts = others.iter().any(anyway);
         (self.history.owed_restarts.contains(name) && !restarts).then_some(Reason {
             field: Field::Owed,
             git: None,
@@ -314,7 +326,7 @@ impl<'a> Input<'a> {
         if by_hand && self.desired.drift == DriftPolicy::Report {
             examined.remedy = None;
             examined.holds.push(Hold::DriftReported {
-                service: examined.name.clone(),
+                service: Subject::Service(examined.name.clone()),
                 reasons: examined.reasons.clone(),
             });
         }
@@ -413,6 +425,21 @@ pub(super) fn reference(container: &Container) -> ContainerRef {
     }
 }
 
+/// Returns the least action for one field of a service: what its files want is for Git to say.
+fn remedy_of(service: &Service, reason: &Reason) -> Remedy {
+    match (&reason.field, &service.on_file_change) {
+        (Field::File(_) | Field::Owed, OnFileChange::Reload(_)) => Remedy::Reload,
+        (Field::File(_) | Field::Owed, OnFileChange::Replace) => Remedy::Replace,
+        (
+            _,
+            OnFileChange::Restart
+            | OnFileChange::Ignore
+            | OnFileChange::Reload(_)
+            | OnFileChange::Replace,
+        ) => remedy(reason),
+    }
+}
+
 fn missing(released: Option<&Facts>) -> Reason {
     let there = || Some(Fact::Plain("present".to_owned()));
     Reason {
@@ -450,7 +477,7 @@ fn dependency_reasons(
         .collect()
 }
 
-fn short(digest: &str) -> Fact {
+pub(super) fn short(digest: &str) -> Fact {
     let mode = match mode_of_digest(digest) {
         Mode::Plain => "",
         Mode::Executable => " +x",

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ReleaseId;
-use super::action::{Action, Await, Phase, ReleaseDraft, RemoveReason};
+use super::action::{Action, Await, Phase, RemoveReason};
 use super::diff::{Remedy, compare};
+use super::drafts::ReleaseDraft;
 use super::examined::Examined;
 use super::order::Planner;
 use super::services::Input;
@@ -15,6 +16,9 @@ use crate::engine::model::Healthcheck;
 impl<'a> Planner<'a> {
     /// Plans the look at a service that was started: is it up, and does it stay up?
     pub(super) fn verify(&mut self, one: &Examined<'a>) {
+        if self.up.contains_key(one.name) {
+            return;
+        }
         let step = self.step_of.get(one.name).copied();
         let stopped = self.stopped.contains(one.name);
         let started = step.is_some() && (stopped || one.remedy > Some(Remedy::Reconnect));
@@ -32,7 +36,7 @@ impl<'a> Planner<'a> {
         }
         let action = Action::Await {
             service: one.name.clone(),
-            container: one.container_name.clone(),
+            container: one.looked_at(),
             instead: one.set_aside.clone(),
             until,
             within: self.patience(one, until),
@@ -41,7 +45,7 @@ impl<'a> Planner<'a> {
         self.up.insert(one.name, step);
     }
 
-    fn readiness(&self, one: &Examined<'a>) -> Await {
+    pub(super) fn readiness(&self, one: &Examined<'a>) -> Await {
         if self.input.is_job(one.name) {
             return Await::Completed;
         }
@@ -49,7 +53,7 @@ impl<'a> Planner<'a> {
         let silent =
             one.service.spec.healthcheck.is_some() || self.input.image(one.service).is_some();
         match self.check(one) {
-            Some(_) => Await::Healthy,
+            Some(_) => Await::Healthy { soak },
             None if silent => Await::Running { soak },
             None => Await::Ready { soak },
         }
@@ -81,8 +85,8 @@ impl<'a> Planner<'a> {
         match (until, self.check(one)) {
             (Await::Completed, _) => JOB,
             (Await::Ready { soak } | Await::Running { soak }, None) => soak + LEAST,
-            (Await::Healthy, None) => LEAST,
-            (Await::Ready { .. } | Await::Running { .. } | Await::Healthy, Some(check)) => {
+            (Await::Healthy { .. }, None) => LEAST,
+            (Await::Ready { .. } | Await::Running { .. } | Await::Healthy { .. }, Some(check)) => {
                 // The engine's defaults: every 30 s, 30 s each, 3 failures.
                 let tries = u32::try_from(check.retries.max(0)).unwrap_or(3);
                 let tries = if tries == 0 { 3 } else { tries };
@@ -129,7 +133,12 @@ impl<'a> Planner<'a> {
             let git = self.input.wanted(one);
             (one.name.clone(), (one.container_name.clone(), git))
         });
-        let files = desired.files.iter();
+        let configs = self.input.config_paths();
+        let files = desired
+            .files
+            .iter()
+            .filter(|(path, _)| !configs.contains(path));
+        let host_placed = desired.host_placed.iter();
         ReleaseDraft {
             id: ReleaseId {
                 attempt: history.next_attempt,
@@ -139,6 +148,11 @@ impl<'a> Planner<'a> {
             files: files
                 .map(|(path, file)| (path.clone(), file.digest()))
                 .collect(),
+            host_placed: host_placed
+                .map(|(path, file)| (path.clone(), file.digest()))
+                .collect(),
+            proxy: self.proxy_then(examined),
+            certificates: self.unseen_certificates(examined),
             schema: self.schema_then(examined),
             schema_unchanged: history.schema.attempt,
             migrations: self.migrations.clone(),
@@ -186,12 +200,10 @@ impl<'a> Planner<'a> {
             return true;
         }
         let same_services = release.services.keys().eq(examined.keys().copied());
-        let files = self.input.desired.files.iter();
-        let same_files = release
-            .files
-            .iter()
-            .map(|(path, digest)| (path, digest.clone()))
-            .eq(files.map(|(path, file)| (path, file.digest())));
+        let draft = self.release(examined);
+        let same_files = release.files == draft.files
+            && release.host_placed == draft.host_placed
+            && release.proxy == draft.proxy;
         let same_facts = examined.values().all(|one| {
             let known = self.input.image(one.service).is_some();
             let git = self.input.wanted(one);

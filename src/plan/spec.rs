@@ -1,14 +1,17 @@
 //! Says what the container of a service is made from: what Git says, what the container before
 //! leaves to it, and the labels by which it is known again.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
 use super::ReleaseId;
-use super::action::OneOff;
+use super::drafts::OneOff;
 use super::examined::Examined;
 use super::facts::{self, Fact, Field};
 use super::services::Input;
+use super::slot::{Slot, in_slot};
+use crate::desired::Service;
 use crate::engine::model::{Container, ContainerSpec, Healthcheck, Image, MountSource, Restart};
 use crate::labels;
 
@@ -16,16 +19,12 @@ impl Input<'_> {
     /// Returns what the container of a service is made from, labels of ours included.
     pub(super) fn container_spec(&self, one: &Examined<'_>) -> ContainerSpec {
         let (name, service) = (one.name, one.service);
-        let mut spec = service.spec.clone();
+        let mut spec = self.spec_in(one, one.slot_then()).into_owned();
         let attempt = self.history.next_attempt;
         if let Some(holder) = one.holder {
             carry_over_anonymous(&mut spec, holder, self.image(service));
         }
-        // Without the image, so that the digest says what Git says and nothing else.
-        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
-        let said: Vec<(&Field, &Fact)> = said.iter().collect();
-        let bytes = serde_json::to_vec(&said).unwrap_or_default();
-        let digest = self.context.key.digest(&bytes).to_string();
+        let digest = self.digest(service);
         let revision = self.desired.commit.revision.clone();
         let release = ReleaseId { attempt, revision }.to_string();
         let working_dir: &Path = &self.desired.project_directory;
@@ -46,6 +45,23 @@ impl Input<'_> {
             .map(|(label, value)| (label.to_owned(), value)),
         );
         spec
+    }
+
+    /// Returns the digest of what Git says of a service, and of nothing else: not of its image.
+    pub(super) fn digest(&self, service: &Service) -> String {
+        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
+        let said: Vec<(&Field, &Fact)> = said.iter().collect();
+        let bytes = serde_json::to_vec(&said).unwrap_or_default();
+        self.context.key.digest(&bytes).to_string()
+    }
+
+    /// Returns what the container of a service is made from in a slot, as Git says it.
+    pub(super) fn spec_in<'s>(
+        &self,
+        one: &Examined<'s>,
+        slot: Option<Slot>,
+    ) -> Cow<'s, ContainerSpec> {
+        in_slot(&self.desired.stack, one.name, one.service, slot)
     }
 
     /// Says what a one-off container of a service is made from: the service's own image,

@@ -305,6 +305,34 @@ async fn nobody_there_is_said_as_such() {
 }
 
 #[tokio::test]
+async fn a_text_is_short_and_has_a_good_status() {
+    let ask = async |server: &Server| text(&server.url, SHORT).await;
+    let short = Server::answering(200, " 4f2a\x1b \r\n").await;
+    assert_eq!(ask(&short).await.unwrap(), "4f2a\x1b");
+    let endless = Act::Drip(vec![b'x'; 1024], Duration::ZERO);
+    let head = Act::Say("HTTP/1.1 200 OK\r\n\r\n".into());
+    let long = Server::new(move |_| vec![head.clone(), endless.clone()]).await;
+    assert_eq!(ask(&long).await.unwrap(), "x".repeat(MAX_TEXT));
+    let said = [
+        ask(&Server::answering(404, "4f2a").await).await,
+        ask(&Server::new(|_| vec![Act::Hang]).await).await,
+        text(
+            &format!("http://127.0.0.1:{}/", closed_port().await)
+                .parse()
+                .unwrap(),
+            SHORT,
+        )
+        .await,
+    ];
+    let said = said.map(|one| one.unwrap_err().to_string());
+    insta::assert_snapshot!(said.join("\n"), @"
+    answered 404 Not Found, wanted 200 to 299
+    no answer within 300ms
+    can't connect: connection refused
+    ");
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let port = closed_port().await;
@@ -318,8 +346,10 @@ async fn a_certificate_that_is_not_trusted_is_refused() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let unchecked = super::text(&url, ENOUGH).await;
     server.kill().unwrap();
     server.wait().unwrap();
+    assert!(unchecked.is_ok(), "a marker is read all the same");
     let text = failure.to_string();
     assert!(text.contains("can't connect: "), "{text}");
     assert!(text.contains("certificate"), "{text}");

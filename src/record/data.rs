@@ -206,6 +206,8 @@ mod tests {
             services: BTreeMap::new(),
             images: BTreeMap::new(),
             files: BTreeMap::new(),
+            host_placed: BTreeMap::new(),
+            proxy: None,
             schema: schema(1, "m1"),
             backups: BTreeMap::new(),
             jobs: BTreeSet::new(),

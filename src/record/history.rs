@@ -284,7 +284,12 @@ impl Touched {
                 )
             });
             match &step.action {
-                Action::Restart { service, .. } | Action::Replace { service, .. } if owed => {
+                Action::Restart { service, .. }
+                | Action::Reload { service, .. }
+                | Action::StartBeside { service, .. }
+                | Action::Replace { service, .. }
+                    if owed =>
+                {
                     touched.restarts.insert(step.number, service.clone());
                 }
                 Action::Start { service, .. } => {
@@ -312,6 +317,13 @@ impl Touched {
                 | Action::Rename { .. }
                 | Action::Create { .. }
                 | Action::Replace { .. }
+                | Action::StartBeside { .. }
+                | Action::TestProxy(_)
+                | Action::Switch(_)
+                | Action::SwitchBack(_)
+                | Action::Drain { .. }
+                | Action::HandOver { .. }
+                | Action::Reload { .. }
                 | Action::Connect { .. }
                 | Action::Disconnect { .. }
                 | Action::Await { .. }

@@ -1,6 +1,7 @@
 //! The tables, and the form of what is stored in them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::{ServiceName, StackName};
 use crate::journal::Entry;
 use crate::plan::facts::{Fact, Field};
-use crate::plan::{Release, ReleaseId, ReleasedImage, Schema};
+use crate::plan::{Release, ReleaseId, ReleasedImage, ReleasedProxy, Schema};
 use crate::source::RepoPath;
 
 /// File name of the database in the state directory.
@@ -184,6 +185,11 @@ pub(super) struct Stored {
     backups: BTreeMap<String, String>,
     #[serde(default)]
     jobs: BTreeSet<String>,
+    // Those below came later in version 2: an older program reads past them.
+    #[serde(default)]
+    host_placed: BTreeMap<PathBuf, String>,
+    #[serde(default)]
+    proxy: Option<ReleasedProxy>,
 }
 
 impl From<&Release> for Stored {
@@ -206,6 +212,8 @@ impl From<&Release> for Stored {
             schema: release.schema.clone(),
             backups: release.backups.clone(),
             jobs: release.jobs.clone(),
+            host_placed: release.host_placed.clone(),
+            proxy: release.proxy.clone(),
         }
     }
 }
@@ -223,6 +231,8 @@ impl From<Stored> for Release {
             schema: stored.schema,
             backups: stored.backups,
             jobs: stored.jobs,
+            host_placed: stored.host_placed,
+            proxy: stored.proxy,
         }
     }
 }

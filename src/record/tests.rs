@@ -114,6 +114,8 @@ fn old_attempts_go_and_the_last_release_stays() {
                 services,
                 images,
                 files,
+                host_placed: [].into(),
+                proxy: None,
                 schema: Schema::default(),
                 backups: BTreeMap::new(),
                 jobs: BTreeSet::new(),

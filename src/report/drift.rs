@@ -117,7 +117,7 @@ impl StackDrift {
         self.differences.iter().flat_map(|one| {
             one.reasons.iter().map(|reason| {
                 [
-                    format!("  {}", one.service),
+                    format!("  {}", one.of),
                     reason.field.to_string(),
                     value(&reason.field, reason.git.as_ref()),
                     if self.release.is_none() {

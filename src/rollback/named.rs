@@ -83,7 +83,11 @@ fn ran_image(one: &Released, to: &str) -> bool {
 fn are_alike(a: &Released, b: &Released) -> bool {
     let (a, b) = (&a.release, &b.release);
     a.id.revision == b.id.revision
-        || (a.images == b.images && a.services == b.services && a.files == b.files)
+        || (a.images == b.images
+            && a.services == b.services
+            && a.files == b.files
+            && a.host_placed == b.host_placed
+            && a.configs() == b.configs())
 }
 
 #[cfg(test)]
@@ -107,6 +111,8 @@ mod tests {
                 services: [].into(),
                 images: [("web".to_owned().try_into().unwrap(), image)].into(),
                 files: [].into(),
+                host_placed: [].into(),
+                proxy: None,
                 schema: crate::plan::Schema::default(),
                 backups: [].into(),
                 jobs: [].into(),

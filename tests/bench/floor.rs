@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `up PROJECT IMAGE COUNT` | `POST networks/create`; then for each service `POST containers/create`, `POST containers/ID/start`, four services at a time |
 //! | `quiet PROJECT` | `GET containers/json`, `GET networks`, both of the project only |
+//! | `bounce PROJECT` | for `service-1`: `POST containers/ID/stop`, `POST containers/ID/start` |
 //! | `tag PROJECT IMAGE` | for `service-1`: `POST containers/ID/stop`, `DELETE containers/ID`, `POST containers/create`, `POST containers/ID/start` |
 //!
 //! Prints the milliseconds from the first call to the last answer. Each connection has carried one
@@ -34,10 +35,11 @@ fn main() -> Outcome<()> {
     let elapsed = match *args.as_slice() {
         ["up", project, image, count] => up(project, image, count.parse()?)?,
         ["quiet", project] => quiet(project)?,
+        ["bounce", project] => bounce(project)?,
         ["tag", project, image] => tag(project, image)?,
         _ => {
             return Err(
-                "usage: floor up PROJECT IMAGE COUNT | quiet PROJECT | tag PROJECT IMAGE".into(),
+                "usage: floor up PROJECT IMAGE COUNT | quiet PROJECT | bounce PROJECT | tag PROJECT IMAGE".into(),
             );
         }
     };
@@ -93,6 +95,15 @@ fn quiet(project: &str) -> Outcome<Duration> {
         "",
     )?;
     connection.call("GET", &format!("/networks?filters={filter}"), "")?;
+    Ok(began.elapsed())
+}
+
+fn bounce(project: &str) -> Outcome<Duration> {
+    let mut connection = Connection::open()?;
+    let name = container(project, 1);
+    let began = Instant::now();
+    connection.call("POST", &format!("/containers/{name}/stop"), "")?;
+    connection.call("POST", &format!("/containers/{name}/start"), "")?;
     Ok(began.elapsed())
 }
 

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use moored::desired::DesiredState;
+use moored::desired::strategy::Strategy;
+use moored::desired::{DesiredState, OnFileChange};
 use moored::diagnostic::Diagnostics;
+use moored::source::RepoPath;
 
 use crate::support::bench::{Files, Hosted, files_below, load};
 
@@ -62,6 +64,27 @@ fn what_is_wrong_is_refused_with_its_place() {
     });
 }
 
+/// Writes the proxy, and what is placed at fixed places of the host.
+fn beside_the_services(desired: &DesiredState) -> String {
+    let mut text = String::new();
+    for (path, file) in &desired.host_placed {
+        let (path, mode, size) = (path.display(), file.mode, file.content.len());
+        writeln!(text, "placed {path} {mode:?} {size} bytes").unwrap();
+    }
+    if let Some(proxy) = &desired.proxy {
+        writeln!(text, "{:?}", proxy.proxy).unwrap();
+        for (path, config) in &proxy.configs {
+            let below = config.project_path.as_ref().map(RepoPath::as_str);
+            let (path, source) = (path.display(), config.source.as_str());
+            writeln!(text, "config {path} from {source}, mounted {below:?}").unwrap();
+            for upstream in &config.template.upstreams {
+                writeln!(text, "  upstream {upstream}").unwrap();
+            }
+        }
+    }
+    text
+}
+
 #[test]
 fn what_only_looks_wrong_is_accepted() {
     each("valid", |dir| {
@@ -80,7 +103,14 @@ fn what_only_looks_wrong_is_accepted() {
             if let Some(check) = &spec.healthcheck {
                 writeln!(text, "  healthcheck {:?}", check.test).unwrap();
             }
+            if service.strategy != Strategy::Recreate {
+                writeln!(text, "  strategy {:?}", service.strategy).unwrap();
+            }
+            if service.on_file_change != OnFileChange::Restart {
+                writeln!(text, "  on_file_change {:?}", service.on_file_change).unwrap();
+            }
         }
+        text += &beside_the_services(&desired);
         for warning in &desired.warnings {
             writeln!(text, "warning {warning}").unwrap();
         }

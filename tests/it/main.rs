@@ -7,6 +7,8 @@ mod checks;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crash_front;
+#[cfg(test)]
 mod crash_guarded;
 #[cfg(test)]
 mod diagnostics;
@@ -19,7 +21,11 @@ mod examples;
 #[cfg(test)]
 mod journal_replay;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `standin` | serves HTTP: `/` tells version and greeting as JSON, `/health` tells readiness |
+//! | `standin` | serves HTTP: `/` tells version and greeting as JSON, `/health` tells readiness, `/slow?ms=300` takes that long, `/stream?seconds=10` sends a part every 100 ms |
 //! | `standin serve-file DIR` | serves the files below `DIR`, and `/health` |
 //! | `standin check [PATH]` | GETs `PATH` (default `/health`) from itself: exit 0 on 200, else 1 |
 //! | `standin get URL` | prints the body of `http://host[:port]/path`: exit 0 on 2xx, else 1 |

@@ -52,6 +52,12 @@ impl<'a> Request<'a> {
         let mut pairs = self.query.split('&').filter_map(|it| it.split_once('='));
         pairs.find(|pair| pair.0 == name).map(|pair| decode(pair.1))
     }
+
+    /// Returns a parameter that is a number, at most so much.
+    fn number(&self, name: &str, default: u64, at_most: u64) -> u64 {
+        let number = self.parameter(name).and_then(|text| text.parse().ok());
+        number.unwrap_or(default).min(at_most)
+    }
 }
 
 /// Decodes `+` and `%20` of a query.
@@ -145,6 +151,9 @@ fn converse(app: &App, stream: &TcpStream) -> io::Result<()> {
         )?;
         thread::sleep(app.slow);
         let request = Request::parse(&request_line);
+        if request.path == "/stream" && !matches!(app.content, Content::Files(_)) {
+            return stream_parts(stream, request.number("seconds", 10, 3600));
+        }
         let keep = request_line.trim_end().ends_with("HTTP/1.1") && !head.close;
         let Answer { status, kind, body } = answer(app, &request);
         let connection = if keep { "keep-alive" } else { "close" };
@@ -162,6 +171,20 @@ fn converse(app: &App, stream: &TcpStream) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Sends a part every 100 ms for that long, and ends the connection.
+fn stream_parts(mut stream: &TcpStream, seconds: u64) -> io::Result<()> {
+    stream.write_all(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\
+          Connection: close\r\n\r\n",
+    )?;
+    for tenth in 0..seconds * 10 {
+        let part = format!("part {tenth}\n");
+        write!(stream, "{:x}\r\n{part}\r\n", part.len())?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    stream.write_all(b"0\r\n\r\n")
 }
 
 /// What matters to us in the head of a request or a response.
@@ -199,6 +222,11 @@ fn answer(app: &App, request: &Request<'_>) -> Answer {
             Some(Err(_)) | None => Answer::text("404 Not Found", "no such file\n"),
         },
         ("/", _) => Answer::json("200 OK", identity()),
+        ("/slow", _) => {
+            let ms = request.number("ms", 300, 60_000);
+            thread::sleep(Duration::from_millis(ms));
+            Answer::text("200 OK", format!("that took {ms} ms\n"))
+        }
         (_, Content::Ledger(ledger)) => {
             let answer = ledger.answer(request, app.is_ready());
             answer.unwrap_or_else(nothing)

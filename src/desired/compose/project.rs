@@ -8,12 +8,11 @@ use super::env_file;
 use super::resources::ByKey;
 use crate::desired::host_files::HostFiles;
 use crate::desired::manifest::Manifest;
-use crate::desired::{PlacedFile, StackName, Wanted};
+use crate::desired::{PlacedFile, StackName, Wanted, placed};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
-use crate::files::Mode;
 use crate::secret::{Sensitive, worth_hiding};
-use crate::source::{EntryKind, ReadError, RepoPath, Tree};
+use crate::source::{ReadError, RepoPath, Tree};
 use crate::yaml::Node;
 
 /// A project while its services are read.
@@ -111,25 +110,20 @@ impl Project<'_> {
             return Ok(Vec::new());
         };
         let files = match self.tree.read(&path) {
-            Ok(content) => vec![(path.clone(), content, self.is_executable(&path))],
+            Ok(content) => vec![(path.clone(), content, placed::mode(self.tree, &path))],
             Err(ReadError::Missing { .. }) => return Ok(Vec::new()),
-            Err(ReadError::NotAFile { .. }) => self.files_beneath(&path)?,
+            Err(ReadError::NotAFile { .. }) => placed::beneath(self.tree, &path)?,
             Err(error) => return Err(error.to_string()),
         };
         let mut placed = Vec::new();
-        for (file, content, executable) in files {
-            let Some(below) = self.below(&file) else {
+        for (file, content, mode) in files {
+            let Some(below) = placed::below(&self.compose_dir, &file) else {
                 return Err(format!(
                     "{file} is in the repository, above the Compose file; only files beside it \
                      or below can be mounted by a relative path"
                 ));
             };
             let mounted_singly = file == path;
-            let mode = if executable {
-                Mode::Executable
-            } else {
-                Mode::Plain
-            };
             let file = PlacedFile {
                 content,
                 mode,
@@ -152,34 +146,6 @@ impl Project<'_> {
             placed.push(below);
         }
         Ok(placed)
-    }
-
-    fn files_beneath(&self, path: &RepoPath) -> Result<Vec<(RepoPath, Vec<u8>, bool)>, String> {
-        let files = self.tree.walk(path).map_err(|error| error.to_string())?;
-        let read = |(file, executable): (RepoPath, bool)| {
-            let content = self.tree.read(&file).map_err(|error| error.to_string())?;
-            Ok((file, content, executable))
-        };
-        files.into_iter().map(read).collect()
-    }
-
-    fn is_executable(&self, path: &RepoPath) -> bool {
-        let entries = path
-            .parent()
-            .and_then(|parent| self.tree.list(&parent).ok());
-        entries.unwrap_or_default().into_iter().any(|entry| {
-            Some(entry.name.as_str()) == path.file_name()
-                && matches!(entry.kind, EntryKind::File { executable: true })
-        })
-    }
-
-    /// Returns a repository path as seen from the project directory.
-    fn below(&self, path: &RepoPath) -> Option<RepoPath> {
-        if self.compose_dir.is_root() {
-            return Some(path.clone());
-        }
-        let rest = path.as_str().strip_prefix(self.compose_dir.as_str())?;
-        RepoPath::new(rest.strip_prefix('/')?).ok()
     }
 
     /// Reads an environment file of the repository; `None` when it has none there.

@@ -7,6 +7,7 @@ use super::clashes;
 use super::fields::Fields;
 use super::project::{Found, Project, Variables};
 use super::{interpolate, keys, merge, resources, service};
+use crate::desired::manifest::DEFAULT;
 use crate::desired::{Service, ServiceName, Wanted};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::engine::model::{Network, Volume};
@@ -251,14 +252,14 @@ fn check_manifest(project: &Project<'_>, top: &Map, fields: &mut Fields<'_>) {
         .map(|entry| entry.key.as_str())
         .collect();
     let manifest = project.manifest;
-    let rules = manifest
-        .on_file_change
-        .keys()
-        .map(String::as_str)
-        .filter(|name| *name != "default");
+    let rules = manifest.on_file_change.keys();
+    let rules = rules.map(|name| ("on_file_change", name.as_str()));
+    let strategies = manifest.strategy.keys();
+    let rules = rules.chain(strategies.map(|name| ("strategy", name.as_str())));
+    let rules = rules.filter(|(_, name)| *name != DEFAULT);
     let named = manifest.images.keys().map(|name| ("images", name.as_str()));
     let named = named.chain(manifest.env.keys().map(|name| ("env", name.as_str())));
-    for (key, name) in named.chain(rules.map(|name| ("on_file_change", name))) {
+    for (key, name) in named.chain(rules) {
         if known.contains(&name) {
             continue;
         }

@@ -96,6 +96,7 @@ pub(super) fn read(
             .map(|node| depends_on(node, fields))
             .unwrap_or_default(),
         on_file_change: project.manifest.on_file_change(name),
+        strategy: project.manifest.strategy(name),
         mounted_files,
     })
 }

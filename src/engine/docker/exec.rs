@@ -41,12 +41,12 @@ const WAITING_AT_MOST: usize = 1024 * 1024;
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(300);
 
 /// Exit codes that the engine gives a command that it could not run.
-const NOT_RUN: [i64; 2] = [126, 127];
+const NOT_RUN_CODES: [i64; 2] = [126, 127];
 
 /// What the engine writes to the output of a command that it could not run.
-const NOT_RUN_WORDS: &[u8] = b"OCI runtime exec failed";
+const NOT_RUN: &str = "OCI runtime exec failed";
 
-/// Bytes of output that are looked at for [`NOT_RUN_WORDS`].
+/// Bytes of output that are looked at for [`NOT_RUN`].
 const HEAD_KEPT: usize = 1024;
 
 /// What comes from a command.
@@ -103,7 +103,7 @@ impl Docker {
         let Some(code) = run.ended().await? else {
             return Err(self.broke(verb, "the connection ended before the command did"));
         };
-        if NOT_RUN.contains(&code) && came.head.starts_with(NOT_RUN_WORDS) {
+        if NOT_RUN_CODES.contains(&code) && came.head.starts_with(NOT_RUN.as_bytes()) {
             let words = String::from_utf8_lossy(&came.head);
             let cause = words.split_whitespace().collect::<Vec<_>>().join(" ");
             return Err(refused(verb, cause));
@@ -116,13 +116,18 @@ impl Docker {
         Ok(Executed { code, errors })
     }
 
-    fn broke(&self, doing: &str, cause: &str) -> EngineError {
+    pub(super) fn broke(&self, doing: &str, cause: &str) -> EngineError {
         EngineError::Unavailable {
             endpoint: self.address(),
             doing: doing.to_owned(),
             cause: cause.to_owned(),
         }
     }
+}
+
+/// Returns whether an error says that the container has no such program.
+pub(super) fn says_not_run(failure: &EngineError) -> bool {
+    matches!(failure, EngineError::Refused { cause, .. } if cause.contains(NOT_RUN))
 }
 
 fn options(exec: &Exec<'_>, with_input: bool) -> CreateExecOptions<String> {

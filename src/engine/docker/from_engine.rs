@@ -99,6 +99,7 @@ pub(super) fn container(answer: ContainerInspectResponse, swap: SwapLimit) -> Co
         image_id: answer.image.unwrap_or_default(),
         spec,
         health: state::health(&state),
+        pid: state.pid.filter(|pid| *pid != 0),
         restart_count: answer.restart_count.unwrap_or_default(),
         started_at: state.started_at.clone().unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
@@ -197,6 +198,7 @@ fn spec(config: ContainerConfig, host: &HostConfig) -> ContainerSpec {
         mounts: BTreeMap::new(),
         networks: BTreeMap::new(),
         network_mode,
+        extra_hosts: extra_hosts(host.extra_hosts.as_deref()),
         restart: restart(host.restart_policy.as_ref()),
         resources: Resources::default(),
         privileged: host.privileged.unwrap_or_default(),
@@ -276,6 +278,15 @@ fn addresses(networks: &HashMap<String, EndpointSettings>) -> BTreeMap<String, S
         .iter()
         .filter_map(|(name, settings)| Some((name.clone(), address(settings)?)))
         .filter(|(_, address)| !address.is_empty())
+        .collect()
+}
+
+/// The address may have colons itself.
+fn extra_hosts(lines: Option<&[String]>) -> BTreeMap<String, String> {
+    let lines = lines.unwrap_or_default().iter();
+    lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, address)| (name.to_owned(), address.to_owned()))
         .collect()
 }
 

@@ -6,6 +6,7 @@
 //! one wrote the other reads back the same.
 
 mod connection;
+mod content;
 mod error;
 mod exec;
 mod from_engine;

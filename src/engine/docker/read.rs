@@ -114,6 +114,15 @@ impl ReadEngine for Docker {
         }
     }
 
+    async fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+        at_most_bytes: usize,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        self.content(id, path, at_most_bytes).await
+    }
+
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {
         let doing = "list networks";
         let client = self.client(doing).await?;

@@ -107,6 +107,7 @@ fn host_config(spec: &ContainerSpec) -> Result<HostConfig, String> {
         tmpfs: (!mounts.tmpfs.is_empty()).then_some(mounts.tmpfs),
         network_mode: text(&spec.network_mode),
         port_bindings: (!spec.ports.is_empty()).then(|| port_bindings(&spec.ports)),
+        extra_hosts: filled(spec.extra_hosts.iter().map(extra_host).collect()),
         restart_policy: Some(restart(&spec.restart)),
         init: spec.init,
         privileged: Some(spec.privileged),
@@ -131,6 +132,10 @@ fn variable((name, value): (&String, &Option<crate::secret::Sensitive>)) -> Stri
         Some(value) => format!("{name}={}", value.expose()),
         None => name.clone(),
     }
+}
+
+fn extra_host((name, address): (&String, &String)) -> String {
+    format!("{name}:{address}")
 }
 
 fn healthcheck(check: &Healthcheck) -> HealthConfig {

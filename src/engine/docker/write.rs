@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptions, RemoveContainerOptionsBuilder,
-    RenameContainerOptionsBuilder, RestartContainerOptions, StartContainerOptions,
-    StopContainerOptions,
+    CreateContainerOptionsBuilder, KillContainerOptions, KillContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptions,
+    StartContainerOptions, StopContainerOptions,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -106,6 +106,16 @@ impl WriteEngine for Docker {
             Err(failure) if error::says_not_running(&failure) => Ok(()),
             answer => answer,
         }
+    }
+
+    async fn signal_container(&self, id: &str, signal: &str) -> Result<(), EngineError> {
+        let verb = format!("send {signal} to");
+        let (client, id) = self.reach(&verb, id).await?;
+        let options = KillContainerOptionsBuilder::default()
+            .signal(signal)
+            .build();
+        let request = client.kill_container(id, Some(options));
+        self.on_container(&verb, id, CALL_LIMIT, request).await
     }
 
     async fn exec(
@@ -282,6 +292,7 @@ mod tests {
             spec: ContainerSpec::default(),
             state: ContainerState::Running,
             health: None,
+            pid: None,
             restart_count: 0,
             started_at: String::new(),
             oom_killed: false,

@@ -127,9 +127,29 @@ fn tries(engine: &FakeEngine) -> usize {
     lines.iter().filter(|line| line.starts_with("exec")).count()
 }
 
+const HEALTHY: Await = Await::Healthy {
+    soak: Duration::ZERO,
+};
+
+/// A process that is healthy for a moment, ends, and is started again, over and over.
+#[tokio::test(start_paused = true)]
+async fn one_healthy_moment_is_not_enough() {
+    let engine = host();
+    up(&engine, "silent").await;
+    says(&engine, 0, false);
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        engine.world().find_mut("web").unwrap().restart_count = 1;
+    };
+    let until = Await::Healthy { soak: SECOND };
+    let (answer, ()) = tokio::join!(wait(&engine, until), ends);
+    let said = answer.unwrap_err().to_string();
+    assert!(said.contains("it ended and was started again"), "{said}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_try_of_our_own_is_faster_than_the_engine() {
-    for until in [Await::Healthy, Await::Ready { soak: SECOND }] {
+    for (soak, within) in [(Duration::ZERO, SECOND), (SECOND, 2 * SECOND)] {
         let engine = host();
         up(&engine, "silent").await;
         says(&engine, 1, false);
@@ -138,9 +158,10 @@ async fn a_try_of_our_own_is_faster_than_the_engine() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             says(&engine, 0, false);
         };
-        let (answer, ()) = tokio::join!(wait(&engine, until), ready);
+        let (answer, ()) = tokio::join!(wait(&engine, Await::Healthy { soak }), ready);
         answer.unwrap();
-        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+        let took = began.elapsed();
+        assert!((soak..within).contains(&took), "{took:?}");
     }
 }
 
@@ -149,7 +170,7 @@ async fn a_try_that_fails_is_no_verdict() {
     let engine = host();
     up(&engine, "silent").await;
     says(&engine, 1, false);
-    let error = wait(&engine, Await::Healthy).await.unwrap_err();
+    let error = wait(&engine, HEALTHY).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("not passed yet after 1m"), "{said}");
     // 0.1, 0.2, 0.4, 0.8, 1.6 s apart, then 2 s.
@@ -159,7 +180,7 @@ async fn a_try_that_fails_is_no_verdict() {
     let engine = host();
     up(&engine, "ill").await;
     says(&engine, 1, false);
-    let error = wait(&engine, Await::Healthy).await.unwrap_err();
+    let error = wait(&engine, HEALTHY).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("its health check fails"), "{said}");
 }
@@ -169,7 +190,7 @@ async fn a_try_that_hangs_is_the_only_one_and_stops_nothing_else() {
     let engine = host();
     up(&engine, "ill").await;
     says(&engine, 0, true);
-    let error = wait(&engine, Await::Healthy).await.unwrap_err();
+    let error = wait(&engine, HEALTHY).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("its health check fails"), "{said}");
     assert_eq!(tries(&engine), 1);
@@ -186,7 +207,7 @@ async fn where_nothing_can_be_run_the_engine_is_waited_for() {
         engine.world().find_mut("web").unwrap().fate = Fate::Runs { healthy_after: 0 };
     };
     let began = Instant::now();
-    let (answer, ()) = tokio::join!(wait(&engine, Await::Healthy), heals);
+    let (answer, ()) = tokio::join!(wait(&engine, HEALTHY), heals);
     answer.unwrap();
     assert!(began.elapsed() >= 20 * SECOND);
 }

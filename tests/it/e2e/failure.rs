@@ -85,7 +85,14 @@ fn an_image_that_is_started_again_and_again_is_taken_back() {
     let stage = Stage::new("flapping");
     let bad = stage.app_with("bad", &["ENV EXIT_AFTER_MS=50"]);
     rolled_back(&stage, |_| {
-        drop(stage.commit_web("bad", &bad, "    restart: always\n"));
+        let manifest = stage.manifest(&[("web", &bad)], "");
+        // Long enough for the process to end in it on a busy machine, too.
+        let manifest = manifest.replace("soak: 200ms", "soak: 1s");
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &stage.web("    restart: always\n")),
+        ];
+        stage.commit("bad", &files);
     });
     held_until_reverted(&stage);
 }

@@ -6,6 +6,10 @@
 
 mod stage;
 
+mod blue_green;
+mod blue_green_data;
+mod blue_green_kill;
+mod blue_green_site;
 mod command_line;
 mod controller;
 mod converge;
@@ -18,6 +22,14 @@ mod kill_deploy;
 mod maintenance;
 mod migrate;
 mod play;
+mod proxy_drift;
+mod proxy_host;
+mod proxy_refused;
+mod proxy_rules;
+mod proxy_service;
+mod proxy_stage;
+mod proxy_tls;
+mod proxy_vehicles;
 mod readiness;
 mod registry;
 mod restore;

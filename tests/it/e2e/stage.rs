@@ -408,6 +408,11 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Returns whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it has said this.
     pub(super) fn says(&self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);

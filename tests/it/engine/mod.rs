@@ -1,5 +1,6 @@
 //! [`moored::engine::docker::Docker`] against a real engine, with the CLI as the outside eye.
 
+mod files;
 mod inside;
 mod reads;
 mod registry;

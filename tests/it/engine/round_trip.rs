@@ -28,6 +28,7 @@ fn assert_reads_back(case: &str, asked: &ContainerSpec, live: &ContainerSpec) {
         expose,
         networks,
         network_mode,
+        extra_hosts,
         restart,
         resources
     );
@@ -202,6 +203,9 @@ fn places(sandbox: &Sandbox, image: &str, directory: &str) -> Vec<Case> {
         case("networks", &|spec| {
             spec.networks = networks(&[(&front, &["w"]), (&back, &["web", "web-1"])]);
             spec.network_mode.clone_from(&back);
+        }),
+        case("extra hosts", &|spec| {
+            spec.extra_hosts = map(&[("db", "10.0.0.7"), ("six.example", "fd00::1:2")]);
         }),
         case("no network", &|spec| spec.network_mode = "none".to_owned()),
         case("host network", &|spec| {

@@ -41,6 +41,9 @@ pub(crate) struct Bench {
     pub(crate) redactor: Redactor,
     /// What asks for the page at `http://SITE/` in a tree's files is answered here.
     site: std::net::TcpListener,
+    /// What asks `http://FRONT/` which configuration is loaded is answered here by the proxy of
+    /// the engine's world.
+    front: std::net::TcpListener,
     dir: tempfile::TempDir,
 }
 
@@ -107,10 +110,14 @@ impl Bench {
         }
         let engine = FakeEngine::default();
         engine.world().root = dir.path().join("project");
-        let site = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        site.set_nonblocking(true).unwrap();
+        let listener = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            listener
+        };
         Self {
-            site,
+            site: listener(),
+            front: listener(),
             engine,
             host: Hosted::default(),
             clock: Arc::new(Ticks {
@@ -215,8 +222,10 @@ impl Bench {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             events: self.events(),
             redactor: self.redactor.clone(),
+            program: PathBuf::new(),
             stop,
             open: Arc::default(),
+            host_proxy: tokio::sync::Mutex::default(),
         }
     }
 
@@ -228,7 +237,9 @@ impl Bench {
         for content in files.values_mut() {
             if let Ok(text) = std::str::from_utf8(content) {
                 let site = self.site.local_addr().unwrap().to_string();
-                let text = text.replace("/bench", &bench).replace("SITE", &site);
+                let front = self.front.local_addr().unwrap().to_string();
+                let text = text.replace("/bench", &bench);
+                let text = text.replace("SITE", &site).replace("FRONT", &front);
                 *content = text.into_bytes();
             }
         }
@@ -243,7 +254,7 @@ impl Bench {
         // at a standstill here.
         for _ in 0..100 {
             let passed = run(async {
-                self.open_site();
+                self.open();
                 reconcile::pass(&view, &hands, desired.clone()).await
             });
             match passed {
@@ -260,7 +271,7 @@ impl Bench {
         let (view, hands) = (self.view(), self.hands(stop));
         let pass = AssertUnwindSafe(reconcile::pass(&view, &hands, desired.clone()));
         let passed = run(async {
-            self.open_site();
+            self.open();
             pass.catch_unwind().await
         });
         match passed {
@@ -270,27 +281,31 @@ impl Bench {
         }
     }
 
-    /// Answers as the proxy does while the runtime goes on: 503 while the flag is there.
-    fn open_site(&self) {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let site = self.site.try_clone().unwrap();
-        let site = tokio::net::TcpListener::from_std(site).unwrap();
+    /// Answers as proxies do while the runtime goes on: 503 while the flag is there, and which
+    /// configuration is loaded.
+    fn open(&self) {
         let flag = self.place("site/ON");
-        tokio::spawn(async move {
-            while let Ok((mut visitor, _)) = site.accept().await {
-                let mut asked = [0; 4096];
-                drop(visitor.read(&mut asked).await);
-                let status = if flag.exists() { "503 Later" } else { "200 OK" };
-                let answer =
-                    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                drop(visitor.write_all(answer.as_bytes()).await);
-            }
+        let later = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        serve(&self.site, move || {
+            let status = if flag.exists() {
+                later.to_owned()
+            } else {
+                ok("")
+            };
+            Some(status)
         });
+        let engine = self.engine.clone();
+        serve(&self.front, move || engine.world().marker().map(ok));
     }
 
     /// Looks and changes nothing.
     pub(crate) fn look(&self, desired: &DesiredState) -> Looked {
-        run(reconcile::look_at(&self.view(), desired.clone())).unwrap()
+        let view = self.view();
+        let looked = run(async {
+            self.open();
+            reconcile::look_at(&view, desired.clone()).await
+        });
+        looked.unwrap()
     }
 
     /// Returns a text with everything taken out that differs from run to run.
@@ -298,6 +313,7 @@ impl Bench {
         let stable = text
             .replace(&self.project().display().to_string(), "/project")
             .replace(&self.site.local_addr().unwrap().to_string(), "SITE")
+            .replace(&self.front.local_addr().unwrap().to_string(), "FRONT")
             .replace(&self.place("").display().to_string(), "/bench/")
             .replace(&self.state_dir().display().to_string(), "/state")
             .replace(self.record().instance(), "INSTANCE");
@@ -306,6 +322,26 @@ impl Bench {
         }
         last_column_aligned(&stable)
     }
+}
+
+fn ok(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+}
+
+/// Answers everybody who comes while the runtime goes on; `None` = nobody is behind it.
+fn serve(listener: &std::net::TcpListener, answer: impl Fn() -> Option<String> + Send + 'static) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::from_std(listener.try_clone().unwrap()).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut visitor, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            drop(visitor.read(&mut asked).await);
+            if let Some(answer) = answer() {
+                drop(visitor.write_all(answer.as_bytes()).await);
+            }
+        }
+    });
 }
 
 /// Aligns the last column of a plan anew: paths before it had another length.

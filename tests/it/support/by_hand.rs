@@ -1,7 +1,8 @@
 //! The vocabulary of `host.yaml`: what is on a host, and what happens there by hand.
 //!
 //! On every host are the images `app:v1`, `app:v2`, `app:v3`, `db:v1`, `db:v2` (with a health
-//! check and a volume), `job:v1` and `job:v2` (which end with 0). `images:` puts others beside or
+//! check and a volume), `job:v1` and `job:v2` (which end with 0), `nginx:v1` and `nginx:v2` (proxies,
+//! see `fake_engine::front`). `images:` puts others beside or
 //! in place of them, `registry:` says what a registry has.
 
 use std::collections::BTreeMap;
@@ -9,9 +10,7 @@ use std::collections::BTreeMap;
 use moored::desired::DesiredState;
 use moored::diagnostic::Diagnostics;
 use moored::engine::ReadEngine as _;
-use moored::engine::model::{
-    ContainerSpec, ContainerState, Health, Healthcheck, Image, Network, Restart, Volume,
-};
+use moored::engine::model::{ContainerState, Health, Healthcheck, Image, Network, Restart, Volume};
 use moored::files::{Mode, digest};
 use moored::labels;
 use moored::maintenance::{self, Flag, Owner};
@@ -20,6 +19,7 @@ use serde::Deserialize;
 
 use super::bench::Bench;
 use super::fake_engine::{End, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work, World};
+use super::foreign::{foreign, foreign_proxy};
 
 /// `host.yaml`.
 #[derive(Deserialize)]
@@ -48,6 +48,9 @@ pub(crate) struct HostYaml {
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
+    /// What happens by hand before anything else, see [`apply`].
+    #[serde(default)]
+    pub(crate) before: Vec<String>,
     /// What happens by hand after `before/` was released, one line each, see [`apply`].
     #[serde(default)]
     pub(crate) by_hand: Vec<String>,
@@ -67,6 +70,7 @@ impl Default for HostYaml {
             jobs: BTreeMap::new(),
             says: BTreeMap::new(),
             fails: None,
+            before: Vec::new(),
             by_hand: Vec::new(),
         }
     }
@@ -163,6 +167,8 @@ impl HostYaml {
             ("db:v2", &db),
             ("job:v1", &job),
             ("job:v2", &job),
+            ("nginx:v1", &plain),
+            ("nginx:v2", &plain),
         ] {
             world
                 .images
@@ -225,6 +231,18 @@ fn says(world: &mut World, place: &str, code: i64) {
     world.says(image, first, said);
 }
 
+fn maintenance_on(bench: &Bench, who: &str, reason: &str) {
+    let flag = Flag {
+        owner: Owner::Person {
+            who: who.to_owned(),
+        },
+        reason: reason.to_owned(),
+        since: jiff::Timestamp::from_second(bench.clock.seconds()).ok(),
+    };
+    let instance = bench.record().instance().to_owned();
+    maintenance::switch_on(&bench.place("site/ON"), None, &flag, &instance).unwrap();
+}
+
 /// Does by hand what a line says. A container is named by its service, or by its own name after
 /// `=`; `load` loads the state of the scenario, for passes that a line asks for.
 pub(crate) fn apply(
@@ -272,17 +290,7 @@ pub(crate) fn apply(
             let place = ((*image).to_owned(), (*first).to_owned());
             world.jobs.get_mut(&place).unwrap().fate = Fate::Works { looks: 3, end };
         }
-        ["maintenance-on", who, reason] => {
-            let flag = Flag {
-                owner: Owner::Person {
-                    who: (*who).to_owned(),
-                },
-                reason: (*reason).to_owned(),
-                since: jiff::Timestamp::from_second(bench.clock.seconds()).ok(),
-            };
-            let instance = bench.record().instance().to_owned();
-            maintenance::switch_on(&bench.place("site/ON"), None, &flag, &instance).unwrap();
-        }
+        ["maintenance-on", who, reason] => maintenance_on(bench, who, reason),
         ["touch-the-flag"] => super::put(bench.place("site/ON"), "somebody\n"),
         // Files.
         ["edit", path, text] => {
@@ -297,6 +305,12 @@ pub(crate) fn apply(
                 .0
                 .insert(path.into(), format!("{text}\n").into_bytes());
         }
+        ["put", path, text] => put(bench, path, text),
+        ["take-away", path] => std::fs::remove_file(bench.place(path)).unwrap(),
+        // The proxy.
+        ["proxy", name] => foreign_proxy(bench, name, None),
+        ["proxy", name, place] => foreign_proxy(bench, name, Some(place)),
+        ["loads", marker] => bench.engine.world().load_by_hand(marker),
         // Images.
         ["untag", image] => {
             let mut world = bench.engine.world();
@@ -361,28 +375,11 @@ fn kill_after(
     bench.engine.faults(Faults::none());
 }
 
-fn foreign(bench: &Bench, name: &str, image: &str, labels: &[(&str, &str)], port: Option<&str>) {
-    use moored::engine::WriteEngine as _;
-    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    let spec = ContainerSpec {
-        image: image.to_owned(),
-        labels: labels.iter().map(own).collect(),
-        network_mode: "bridge".to_owned(),
-        ports: port
-            .map(|port| moored::engine::model::Port {
-                target: 80,
-                protocol: "tcp".to_owned(),
-                host_ip: String::new(),
-                published: port.to_owned(),
-            })
-            .into_iter()
-            .collect(),
-        ..ContainerSpec::default()
-    };
-    super::bench::run(async {
-        let id = bench.engine.create_container(name, &spec).await.unwrap();
-        bench.engine.start_container(&id).await.unwrap();
-    });
+/// Writes a file of the host.
+fn put(bench: &Bench, path: &str, text: &str) {
+    let path = bench.place(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    super::put(path, text);
 }
 
 fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
@@ -395,6 +392,14 @@ fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
         ("stop", []) => return world.stop(&name),
         ("remove", []) => return world.remove(&name),
         ("rename", [to]) => return world.rename(&name, to).unwrap(),
+        // What a container sees in the place of a file of the host.
+        ("sees", [path, text]) => {
+            let place = (name, (*path).to_owned());
+            world
+                .files_in
+                .insert(place, format!("{text}\n").into_bytes());
+            return;
+        }
         ("disconnect", [network]) => return world.disconnect(&name, network),
         ("connect", [network, aliases @ ..]) => {
             let aliases: Vec<String> = aliases.iter().map(|&alias| alias.to_owned()).collect();

@@ -12,6 +12,9 @@
 //! | [`docker_cli::eventually`] | waits for something to become true, instead of sleeping |
 //! | [`registry::Registry`] | a registry of its own on a free port; push to it, stop it |
 //! | [`vehicles::Vehicle`] | an example system on a host of its own: nginx, `SQLite`, `PostgreSQL` |
+//! | [`arsvent::Arsvent`] | an example system with staging and production behind an nginx of the host |
+//! | [`load::Load`] | requests over several connections while something happens: failures, the longest gap |
+//! | [`host_proxy::HostNginx`], [`host_proxy::HostCaddy`] | a real proxy on the host, on ports and in a directory of its own |
 //! | [`http::Prober`], [`http::Writer`] | look every 50 ms, write without a gap, while something happens |
 //!
 //! **Every object of the engine belongs to a sandbox.** Make one first in a test and take every
@@ -36,13 +39,17 @@
 //! Images are one static busybox with its applets in `/bin`, so that `sh`, `sleep`, `httpd`, `nc`
 //! and `wget` are there. They come from no registry: tests work without a network.
 
+pub(crate) mod arsvent;
 pub(crate) mod bench;
 pub(crate) mod by_hand;
 pub(crate) mod cuts;
 pub(crate) mod docker_cli;
 pub(crate) mod fake_engine;
+pub(crate) mod foreign;
 pub(crate) mod git_http;
+pub(crate) mod host_proxy;
 pub(crate) mod http;
+pub(crate) mod load;
 pub(crate) mod loopback;
 pub(crate) mod origin;
 pub(crate) mod registry;

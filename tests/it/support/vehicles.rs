@@ -359,7 +359,7 @@ pub(crate) fn images(function: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{function} {arguments:?}: {error}");
 }
 
-fn read_below(dir: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
+pub(super) fn read_below(dir: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());

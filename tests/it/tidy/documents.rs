@@ -91,6 +91,14 @@ fn every_key_inside_a_key_of_the_manifest_is_documented() {
     let keys = |yaml: &str| manifest_keys(&format!("stack: a\n{yaml}\n"));
     let mut findings = Vec::new();
     for (section, yaml) in [
+        (
+            "on_file_change",
+            format!("on_file_change: {{a: {{{STRANGE}: 1}}}}"),
+        ),
+        ("files", format!("files: [{{{STRANGE}: 1}}]")),
+        ("proxy", format!("proxy: {{{STRANGE}: 1}}")),
+        ("proxy", format!("proxy: {{nginx: {{{STRANGE}: 1}}}}")),
+        ("strategy", format!("strategy: {{a: {{{STRANGE}: 1}}}}")),
         ("maintenance", format!("maintenance: {{{STRANGE}: 1}}")),
         ("backups", format!("backups: {{a: {{{STRANGE}: 1}}}}")),
         (
@@ -259,7 +267,7 @@ fn printed_plans_use_verbs_that_exist() {
         for line in lines.filter(|line| !is_code || line.starts_with("//!")) {
             let words: Vec<&str> = line.trim_start_matches("//!").split_whitespace().collect();
             let phases = [
-                "prepare", "guard", "migrate", "converge", "verify", "settle",
+                "prepare", "guard", "migrate", "converge", "verify", "switch", "settle",
             ];
             let words = match words.as_slice() {
                 [phase, rest @ ..] if phases.contains(phase) => rest,

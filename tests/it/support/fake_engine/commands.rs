@@ -1,7 +1,9 @@
 //! What commands do: those of containers that are jobs, and those inside running containers.
 
+use std::path::{Path, PathBuf};
+
 use moored::engine::EngineError;
-use moored::engine::model::{Container, ContainerState};
+use moored::engine::model::{Container, ContainerState, MountSource};
 use moored::labels;
 
 use super::fate::{Fate, Kept, exited};
@@ -78,10 +80,10 @@ impl World {
         .collect()
     }
 
-    /// Says what the command that begins with this word does inside a container of this name or
-    /// image.
-    pub(crate) fn says(&mut self, container: &str, word: &str, said: Said) {
-        let place = (container.to_owned(), word.to_owned());
+    /// Says what the command that begins with these words (`nginx`, `nginx -T`) does inside a
+    /// container of this name or image.
+    pub(crate) fn says(&mut self, container: &str, words: &str, said: Said) {
+        let place = (container.to_owned(), words.to_owned());
         self.said.insert(place, said);
     }
 
@@ -99,8 +101,11 @@ impl World {
         if !is_running(&container.state) {
             return Err(not_running("not running"));
         }
-        if let Some(said) = self.said_of(&container, &word) {
+        if let Some(said) = self.said_of(&container, command) {
             return Ok(said.clone());
+        }
+        if let Some(said) = self.exec_nginx(&container, command) {
+            return Ok(said);
         }
         let well = self
             .find(id)
@@ -111,18 +116,21 @@ impl World {
         })
     }
 
-    fn said_of(&self, container: &Container, word: &str) -> Option<&Said> {
+    fn said_of(&self, container: &Container, command: &[String]) -> Option<&Said> {
         let places = [&container.name, &container.spec.image];
-        places
-            .into_iter()
-            .find_map(|place| self.said.get(&(place.clone(), word.to_owned())))
+        let beginnings = (1..=command.len()).rev();
+        let mut beginnings = beginnings.map(|count| command[..count].join(" "));
+        beginnings.find_map(|words| {
+            let said = |place: &String| self.said.get(&(place.clone(), words.clone()));
+            places.into_iter().find_map(said)
+        })
     }
 
     /// Returns whether a command is the health check of a container, and goes by its fate.
     pub(super) fn is_check(&self, id: &str, command: &[String]) -> bool {
-        let word = command.first().map_or("", String::as_str);
-        self.find(id)
-            .is_some_and(|kept| kept.is_check(command) && self.said_of(&kept.shown, word).is_none())
+        self.find(id).is_some_and(|kept| {
+            kept.is_check(command) && self.said_of(&kept.shown, command).is_none()
+        })
     }
 
     /// Returns the end of what a container has printed.
@@ -136,6 +144,54 @@ impl World {
         Ok(whole_lines.unwrap_or(end).to_owned())
     }
 
+    /// Reads a file of a container: what was put there, or what a bind shows of the host now.
+    pub(super) fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+        at_most_bytes: usize,
+    ) -> Answer<Option<Vec<u8>>> {
+        let Some(kept) = self.find(id) else {
+            return Ok(None);
+        };
+        let name = &kept.shown.name;
+        let refused = |cause: String| EngineError::Refused {
+            doing: format!("read {path} in container {name}"),
+            cause,
+        };
+        let put = self.files_in.get(&(name.clone(), path.to_owned()));
+        let content = match (put, host_path(&kept.shown, path)) {
+            (Some(content), _) => content.clone(),
+            (None, Some(host)) if host.is_dir() => {
+                return Err(refused("it is a directory".to_owned()));
+            }
+            (None, Some(host)) => match std::fs::read(host) {
+                Ok(content) => content,
+                Err(_) => return Ok(None),
+            },
+            (None, None) => return Ok(None),
+        };
+        if content.len() > at_most_bytes {
+            return Err(refused(format!("it has more than {at_most_bytes} bytes")));
+        }
+        Ok(Some(content))
+    }
+
+    /// Sends a signal: the call log has it, and nothing else comes of it.
+    pub(super) fn signal(&mut self, id: &str, signal: &str) -> Answer {
+        let container = self.known(&format!("send {signal} to container"), id)?;
+        if is_running(&container.state) {
+            return Ok(());
+        }
+        Err(EngineError::Conflict {
+            doing: format!("send {signal} to container {}", container.name),
+            cause: format!(
+                "Cannot kill container: {id}: Container {} is not running",
+                container.id
+            ),
+        })
+    }
+
     pub(crate) fn kill(&mut self, id: &str) {
         if let Some(kept) = self.find_mut(id)
             && is_running(&kept.shown.state)
@@ -143,6 +199,23 @@ impl World {
             kept.end(exited(137));
         }
     }
+}
+
+/// Returns where a path of a container is on the host, if it is in a bind.
+fn host_path(container: &Container, path: &str) -> Option<PathBuf> {
+    let mounts = container.spec.mounts.iter();
+    let covering = mounts.filter(|(target, _)| Path::new(path).starts_with(target));
+    let (target, mount) = covering.max_by_key(|(target, _)| target.len())?;
+    let MountSource::Bind { path: source, .. } = &mount.source else {
+        return None;
+    };
+    let rest = Path::new(path).strip_prefix(target).ok()?;
+    let source = PathBuf::from(source);
+    Some(if rest == Path::new("") {
+        source
+    } else {
+        source.join(rest)
+    })
 }
 
 impl Kept {

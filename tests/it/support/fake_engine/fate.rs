@@ -51,6 +51,7 @@ impl Kept {
     /// Its process is gone.
     pub(super) fn end(&mut self, state: ContainerState) {
         self.shown.state = state;
+        self.shown.pid = None;
         self.shown.addresses.clear();
     }
 

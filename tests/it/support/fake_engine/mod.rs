@@ -8,6 +8,7 @@
 mod commands;
 mod fate;
 mod faults;
+mod front;
 mod inspect;
 mod ledger;
 mod world;
@@ -69,6 +70,7 @@ impl FakeEngine {
         self.world().calls.push(call.clone());
         let answer = effect(&mut self.world());
         self.world().serve_visitors(&call.line);
+        self.world().watch_traffic(&call.line);
         after.then(&call.line, answer)
     }
 }
@@ -101,6 +103,17 @@ impl ReadEngine for FakeEngine {
 
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
         self.read("read the log", |world| world.output(id, at_most_bytes))?
+    }
+
+    async fn read_file(
+        &self,
+        id: &str,
+        path: &str,
+        at_most_bytes: usize,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        self.read("read a file", |world| {
+            world.read_file(id, path, at_most_bytes)
+        })?
     }
 
     async fn networks(&self) -> Result<Vec<Network>, EngineError> {
@@ -152,6 +165,11 @@ impl WriteEngine for FakeEngine {
             world.kill(id);
             Ok(())
         })
+    }
+
+    async fn signal_container(&self, id: &str, signal: &str) -> Result<(), EngineError> {
+        let verb = format!("signal {signal} to");
+        self.write(&verb, id, |world| world.signal(id, signal))
     }
 
     /// A container's own health check that goes by its fate is no call with an effect: how often

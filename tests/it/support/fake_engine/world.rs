@@ -47,15 +47,22 @@ pub(crate) struct World {
     /// What becomes of containers with a command of their own, by image and first word of the
     /// command; all others have the fate of their image.
     pub(crate) jobs: BTreeMap<(String, String), Job>,
-    /// What commands inside a container do, by its name or image and the command's first word.
-    /// One that is not here ends at once, with code 0 and without a word.
+    /// What commands inside a container do, by its name or image and the command's first words,
+    /// the longest that fit. One that is not here ends at once, with code 0 and without a word.
     pub(crate) said: BTreeMap<(String, String), Said>,
+    /// Files in containers, by the container's name and the path. What is not here is looked for
+    /// in its binds.
+    pub(crate) files_in: BTreeMap<(String, String), Vec<u8>>,
     /// What was sent to commands inside containers: name and first word, and the input.
     pub(crate) fed: Vec<((String, String), Vec<u8>)>,
     /// Below it, bind sources are made and looked for; all others are taken as given.
     pub(crate) root: PathBuf,
     /// The service `app` keeps rows here, if it keeps any.
     pub(crate) ledger: Option<super::ledger::Ledger>,
+    /// What each proxy has loaded, by the id of its container.
+    pub(super) loaded: BTreeMap<String, super::front::Loaded>,
+    /// Every call after which visitors of a proxy met nobody.
+    pub(crate) gaps: Vec<String>,
     made: usize,
 }
 
@@ -241,6 +248,7 @@ impl World {
             spec,
             state: ContainerState::Created,
             health: None,
+            pid: None,
             restart_count: 0,
             started_at: String::new(),
             oom_killed: false,
@@ -332,6 +340,7 @@ impl World {
             }
         }
         self.made += 1;
+        let pid = i64::try_from(1000 + self.made).unwrap();
         let addresses = self.addresses(&container);
         let started_at = format!("2026-01-01T00:00:00.{:09}Z", self.made);
         let kept = self.containers.get_mut(&container.id).unwrap();
@@ -340,9 +349,11 @@ impl World {
         kept.shown.oom_killed = false;
         kept.shown.restart_count = 0;
         kept.shown.started_at = started_at;
+        kept.shown.pid = Some(pid);
         kept.shown.addresses = addresses;
         kept.shown.state = ContainerState::Running;
         kept.shown.health = kept.has_check().then_some(Health::Starting);
+        self.start_proxy(&container.id);
         Ok(())
     }
 
@@ -388,6 +399,7 @@ impl World {
     pub(crate) fn remove(&mut self, id: &str) {
         if let Some(id) = self.find(id).map(|kept| kept.shown.id.clone()) {
             self.containers.remove(&id);
+            self.loaded.remove(&id);
         }
     }
 

@@ -1,0 +1,88 @@
+//! Collects what is wrong with a manifest once the rest of its stack is known.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::manifest::Manifest;
+use super::{PlacedFile, Service, ServiceName};
+use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
+use crate::secret::escape_control;
+use crate::source::{RepoPath, Tree};
+use crate::yaml::Node;
+
+/// What the parts of a manifest are read and checked against.
+pub(super) struct Surroundings<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) tree: &'a Tree,
+    /// Directory of the manifest.
+    pub(super) dir: &'a RepoPath,
+    /// Directory of the first Compose file.
+    pub(super) compose_dir: &'a RepoPath,
+    /// Where relative paths of the Compose files resolve on the host.
+    pub(super) project_directory: &'a Path,
+    /// Where they would, had the manifest not said so.
+    pub(super) own_directory: &'a Path,
+    pub(super) services: &'a BTreeMap<ServiceName, Service>,
+    /// Repository files that services mount, by their path below the project directory.
+    pub(super) files: &'a BTreeMap<RepoPath, PlacedFile>,
+}
+
+/// What is wrong, with places in the manifest.
+pub(super) struct Findings<'a> {
+    file: &'a str,
+    node: Option<&'a Node>,
+    found: Vec<Diagnostic>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(file: &'a str, node: Option<&'a Node>) -> Self {
+        Self {
+            file,
+            node,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes what is wrong at a path of keys, or as near to it as the manifest goes; an empty
+    /// hint is none.
+    pub(super) fn refuse(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
+        // Paths of the host may have in them what would turn a terminal's text around.
+        let (message, hint) = (escape_control(&message.into()), escape_control(hint));
+        let at = (0..=path.len())
+            .rev()
+            .find_map(|len| self.node?.at(path.get(..len)?));
+        let found = match at {
+            Some(at) => Diagnostic::new(at.location(), message),
+            None => Diagnostic::file(self.file, message),
+        };
+        self.add(if hint.is_empty() {
+            found
+        } else {
+            found.hint(hint)
+        });
+    }
+
+    /// Notes what is wrong elsewhere.
+    pub(super) fn add(&mut self, found: Diagnostic) {
+        self.found.push(found);
+    }
+
+    /// Ends with everything that is wrong, if anything is.
+    pub(super) fn into_result(self) -> Result<(), Diagnostics> {
+        if self.found.is_empty() {
+            Ok(())
+        } else {
+            Err(Diagnostics(self.found))
+        }
+    }
+}
+
+/// Returns what to do about a service that is not there.
+pub(super) fn known_services(
+    written: &ServiceName,
+    services: &BTreeMap<ServiceName, Service>,
+) -> String {
+    let known: Vec<&str> = services.keys().map(ServiceName::as_str).collect();
+    suggestion(written.as_str(), known.iter().copied())
+        .unwrap_or_else(|| format!("the Compose files have: {}", known.join(", ")))
+}

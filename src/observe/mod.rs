@@ -1,0 +1,268 @@
+//! Looks at the host: one snapshot of everything that planning needs, always possibly stale.
+
+mod front;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use futures_util::stream::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+
+use crate::backup;
+use crate::desired::backups::{Backup, BackupName};
+use crate::desired::{DesiredState, StackName};
+use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
+use crate::engine::{EngineError, ReadEngine};
+use crate::files::{self, Mode};
+use crate::labels;
+use crate::maintenance::{self, Flag, MaintenanceError};
+use crate::source::RepoPath;
+
+pub use front::{Loaded, ObservedProxy, certificate};
+
+/// What was found on the host, as far as one stack is concerned.
+#[derive(Clone, Default)]
+pub struct ObservedState {
+    /// Containers with the stack's label, ours or of another installation.
+    pub containers: Vec<Container>,
+    /// All other containers of the host.
+    pub others: Vec<ContainerSummary>,
+    /// Images by the reference that Git names.
+    pub images: BTreeMap<String, ImageState>,
+    /// All networks of the host by name.
+    pub networks: BTreeMap<String, Network>,
+    /// All volumes of the host by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Files below the project directory that Git or the last release names, with the SHA-256 of
+    /// their content; a file that is not there is left out.
+    pub files: BTreeMap<RepoPath, String>,
+    /// Files at fixed places of the host that Git or the last release names, with the SHA-256 of
+    /// their content; a file that is not there is left out.
+    pub host_placed: BTreeMap<PathBuf, String>,
+    /// The proxy in front of the stack, if Git names one.
+    pub proxy: Option<ObservedProxy>,
+    /// The maintenance page's flag, if it is there.
+    pub maintenance: Option<Flag>,
+    /// Backups whose data is there, as far as that can be seen in the file system.
+    pub sources: BTreeSet<BackupName>,
+    /// When the newest of each backup with a schedule was taken; one that was never is left out.
+    pub taken: BTreeMap<BackupName, Timestamp>,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    /// On the host.
+    Here(Box<Image>),
+    /// At the registry, under this digest.
+    Remote {
+        /// `sha256:…`.
+        digest: String,
+    },
+    /// The registry has none of this name.
+    Missing {
+        /// What it says.
+        cause: String,
+    },
+    /// Nobody can say for now.
+    Unknown {
+        /// What stands in the way.
+        cause: String,
+    },
+}
+
+/// Why the host could not be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The engine can't be asked.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The maintenance flag can't be looked at.
+    #[error("{0}")]
+    Maintenance(#[from] MaintenanceError),
+}
+
+/// Files that the last release had placed, with their digests; `None` = there is no release.
+#[derive(Clone, Copy, Default)]
+pub struct Released<'a> {
+    /// Below the project directory.
+    pub files: Option<&'a BTreeMap<RepoPath, String>>,
+    /// At fixed places of the host.
+    pub host_placed: Option<&'a BTreeMap<PathBuf, String>>,
+}
+
+/// How many questions are put to the engine at once: more than a few gain nothing on a small
+/// host, see `docs/performance.md`.
+const AT_ONCE: usize = 8;
+
+/// Observes the host for `desired`.
+///
+/// `released` are files that the last release had placed, `instance` is this installation.
+///
+/// # Errors
+/// The engine can't be asked, or the maintenance flag can't be looked at.
+pub async fn observe<'a>(
+    engine: &dyn ReadEngine,
+    desired: &'a DesiredState,
+    released: Released<'a>,
+    instance: &str,
+) -> Result<ObservedState, ObserveError> {
+    let (containers, networks, volumes) = tokio::try_join!(
+        containers(engine, &desired.stack),
+        engine.networks(),
+        engine.volumes()
+    )?;
+    let (containers, others) = containers;
+    let images = images(engine, desired).await?;
+    let proxy = front::look(engine, desired, &containers).await?;
+    Ok(ObservedState {
+        containers,
+        others,
+        images,
+        networks: networks
+            .into_iter()
+            .map(|network| (network.name.clone(), network))
+            .collect(),
+        volumes: volumes
+            .into_iter()
+            .map(|volume| (volume.name.clone(), volume))
+            .collect(),
+        files: placed(desired, released.files),
+        host_placed: host_placed(desired, released.host_placed, proxy.as_ref()),
+        proxy,
+        maintenance: flag(desired, instance)?,
+        sources: sources(desired),
+        taken: taken(desired, instance),
+    })
+}
+
+/// Returns the stack's containers in full, by name, and the others of the host in short.
+///
+/// # Errors
+/// The engine can't be asked.
+pub async fn containers(
+    engine: &dyn ReadEngine,
+    stack: &StackName,
+) -> Result<(Vec<Container>, Vec<ContainerSummary>), EngineError> {
+    let (own, others): (Vec<_>, Vec<_>) = engine.containers().await?.into_iter().partition(|one| {
+        one.labels
+            .get(labels::STACK)
+            .is_some_and(|label| label == stack.as_str())
+    });
+    let mut containers: Vec<Container> = futures_util::stream::iter(own)
+        .map(|one| async move { engine.container(&one.id).await })
+        .buffer_unordered(AT_ONCE)
+        // One that has gone since the list was made is simply not there.
+        .try_filter_map(|found| async move { Ok(found) })
+        .try_collect()
+        .await?;
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((containers, others))
+}
+
+async fn images(
+    engine: &dyn ReadEngine,
+    desired: &DesiredState,
+) -> Result<BTreeMap<String, ImageState>, EngineError> {
+    let references: BTreeSet<&str> = desired
+        .services
+        .values()
+        .map(|service| service.spec.image.as_str())
+        .collect();
+    futures_util::stream::iter(references)
+        .map(|reference| async move {
+            let state = image(engine, reference).await?;
+            Ok((reference.to_owned(), state))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+async fn image(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, EngineError> {
+    if let Some(image) = engine.image(reference).await? {
+        return Ok(ImageState::Here(Box::new(image)));
+    }
+    // An image that runs and lost its tag is not here either: no container could be made from it.
+    match engine.registry_digest(reference).await {
+        Ok(digest) => Ok(ImageState::Remote { digest }),
+        Err(EngineError::NotFound { cause, .. } | EngineError::Refused { cause, .. }) => {
+            Ok(ImageState::Missing { cause })
+        }
+        Err(EngineError::Registry { cause, .. } | EngineError::Conflict { cause, .. }) => {
+            Ok(ImageState::Unknown { cause })
+        }
+        Err(error @ EngineError::TimedOut { .. }) => Ok(ImageState::Unknown {
+            cause: error.to_string(),
+        }),
+        Err(error @ EngineError::Unavailable { .. }) => Err(error),
+    }
+}
+
+fn flag(desired: &DesiredState, instance: &str) -> Result<Option<Flag>, ObserveError> {
+    let Some(maintenance) = &desired.maintenance else {
+        return Ok(None);
+    };
+    let path = maintenance.flag.clone();
+    maintenance::observe(&maintenance.flag, instance)
+        .map_err(|source| ObserveError::Maintenance(MaintenanceError::Look { path, source }))
+}
+
+fn sources(desired: &DesiredState) -> BTreeSet<BackupName> {
+    let is_there = |backup: &Backup| backup.source.paths().iter().any(|path| path.exists());
+    let there = desired.backups.iter().filter(|(_, one)| is_there(one));
+    there.map(|(name, _)| name.clone()).collect()
+}
+
+fn taken(desired: &DesiredState, instance: &str) -> BTreeMap<BackupName, Timestamp> {
+    let scheduled = desired
+        .backups
+        .iter()
+        .filter(|(_, one)| one.schedule.is_some());
+    scheduled
+        .filter_map(|(name, one)| {
+            // A directory that can't be read is told by the next backup.
+            let found = backup::catalogue(&one.to, instance, &desired.stack, name).ok()?;
+            Some((name.clone(), found.newest()?.manifest.taken_at))
+        })
+        .collect()
+}
+
+fn placed<'a>(
+    desired: &'a DesiredState,
+    released: Option<&'a BTreeMap<RepoPath, String>>,
+) -> BTreeMap<RepoPath, String> {
+    let released = released.into_iter().flat_map(BTreeMap::keys);
+    let paths: BTreeSet<&RepoPath> = desired.files.keys().chain(released).collect();
+    let digest = |path: &RepoPath| digest_of(&desired.project_directory.join(path.as_str()));
+    paths
+        .into_iter()
+        .filter_map(|path| Some((path.clone(), digest(path)?)))
+        .collect()
+}
+
+fn host_placed<'a>(
+    desired: &'a DesiredState,
+    released: Option<&'a BTreeMap<PathBuf, String>>,
+    proxy: Option<&ObservedProxy>,
+) -> BTreeMap<PathBuf, String> {
+    let released = released.into_iter().flat_map(BTreeMap::keys);
+    let configs = proxy.into_iter().flat_map(|proxy| proxy.places.values());
+    let paths = desired.host_placed.keys().chain(released).chain(configs);
+    let paths: BTreeSet<&PathBuf> = paths.collect();
+    paths
+        .into_iter()
+        .filter_map(|path| Some((path.clone(), digest_of(path)?)))
+        .collect()
+}
+
+/// Returns the digest of a file of the host, if there is one that can be read.
+fn digest_of(path: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let mode = Mode::of(file.metadata().ok()?.permissions().mode());
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).ok()?;
+    Some(files::digest(&content, mode))
+}
