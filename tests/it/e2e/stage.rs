@@ -325,6 +325,10 @@ impl Stage {
                 if kind == "container" {
                     value[0]["State"]["Health"] = Value::Null;
                     value[0]["ExecIDs"] = Value::Null;
+                    if let Some(mounts) = value[0]["Mounts"].as_array_mut() {
+                        // The engine has no order for them.
+                        mounts.sort_by_key(ToString::to_string);
+                    }
                 }
                 flatten(&format!("{kind} {id}"), &value[0], &mut all);
             }
