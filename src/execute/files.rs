@@ -3,6 +3,7 @@
 //! Everything goes through a directory handle (`cap-std`): a link that a container has planted
 //! there can't lead a write out of it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 
 use super::StepError;
+use crate::desired::PlacedFile;
 use crate::files::{Mode, digest, mode_of_digest};
 use crate::plan::Placement;
 
@@ -73,6 +75,27 @@ pub(super) fn keep_all(root: &Path, files: &[Placement], store: &Path) -> Result
         })?;
     }
     Ok(())
+}
+
+/// Takes away from `store` what none of these placements puts in place or back. What can't be
+/// taken away is another time.
+pub(super) fn forget_others<'p>(files: impl Iterator<Item = &'p Placement>, store: &Path) {
+    let known: BTreeSet<String> = files
+        .flat_map(|one| {
+            [
+                one.before.clone(),
+                one.file.as_ref().map(PlacedFile::digest),
+            ]
+        })
+        .flatten()
+        .collect();
+    let kept = std::fs::read_dir(store).into_iter().flatten().flatten();
+    for entry in kept {
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|name| known.contains(name)) {
+            std::fs::remove_file(entry.path()).unwrap_or_default();
+        }
+    }
 }
 
 /// Returns the placements with those first that take a file away: a directory may come where one
@@ -208,5 +231,36 @@ fn remove(dir: &Dir, path: &Path) -> io::Result<()> {
     match dir.remove_file(path) {
         Err(error) if is_nothing_there(&error) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_put_in_place_or_back_is_kept() {
+        let store = tempfile::tempdir().unwrap();
+        let file = PlacedFile {
+            content: b"new".to_vec(),
+            mode: Mode::Plain,
+            mounted_singly: false,
+        };
+        let placed = file.digest();
+        for name in ["before", "long-ago", placed.as_str()] {
+            std::fs::write(store.path().join(name), name).unwrap();
+        }
+        let placement = Placement {
+            path: crate::source::RepoPath::new("site.conf").unwrap(),
+            file: Some(file),
+            before: Some("before".to_owned()),
+        };
+        forget_others(std::iter::once(&placement), store.path());
+        let left = std::fs::read_dir(store.path()).unwrap();
+        let left: BTreeSet<String> = left
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(left, ["before".to_owned(), placed].into());
+        forget_others(std::iter::empty(), &store.path().join("nowhere"));
     }
 }

@@ -311,6 +311,7 @@ pub(super) async fn switch(
         // What is proved now is what is gone back to some day.
         files::keep_all(root, placements, &store)?;
     }
+    files::forget_others(draft.files.values().flatten(), &store);
     if afresh::show_what_is_placed(draft, scene, tell).await? {
         // It has read them.
         let url = address(draft, scene).await?;
