@@ -120,13 +120,13 @@ fn is_in(process: &Process, container: &str) -> Option<bool> {
     )
 }
 
-/// Returns whether a process sees the same files as this one.
+/// Returns whether a process counts the same processes as this one: those of containers do not.
 fn is_of_the_host(process: &Process) -> Option<bool> {
-    let files = |process: &Process| {
+    let counts = |process: &Process| {
         let namespaces = process.namespaces().ok()?;
-        Some(namespaces.0.get(OsStr::new("mnt"))?.identifier)
+        Some(namespaces.0.get(OsStr::new("pid"))?.identifier)
     };
-    Some(files(process)? == files(&Process::myself().ok()?)?)
+    Some(counts(process)? == counts(&Process::myself().ok()?)?)
 }
 
 /// Returns how many connections a container's process has on these ports; `None` = that can't be

@@ -248,7 +248,7 @@ mod tests {
         };
         let placed = file.digest();
         for name in ["before", "long-ago", placed.as_str()] {
-            std::fs::write(store.path().join(name), name).unwrap();
+            std::fs::File::create(store.path().join(name)).unwrap();
         }
         let placement = Placement {
             path: crate::source::RepoPath::new("site.conf").unwrap(),

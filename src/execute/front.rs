@@ -7,25 +7,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::{MutexGuard, watch};
-use tokio::time::timeout;
 use url::Url;
 
+use super::inside::exec;
 use super::one_off::{self, OneOff, OneOffError};
 use super::scene::Scene;
 use super::{StepError, afresh, files};
-use crate::desired::manifest::Reload;
 use crate::desired::proxy::{MarkerAt, ProxyKind};
-use crate::engine::model::{ContainerSpec, Exec, MountSource};
-use crate::engine::{EngineError, WriteEngine};
+use crate::engine::WriteEngine;
+use crate::engine::model::{ContainerSpec, MountSource};
 use crate::files::Mode;
-use crate::plan::{self, ContainerRef, Placement, ProxyTest, Switch, TestPlace};
+use crate::plan::{self, Placement, ProxyTest, Switch, TestPlace};
 use crate::proxy::{self, HostProxy, ProxyError, Shape};
 
 /// Bytes of a test's output that are read: the whole configuration stands there.
 const LARGEST_DUMP: usize = 4 * 1024 * 1024;
-
-/// Time for a command inside the proxy's container.
-const COMMAND_WITHIN: Duration = Duration::from_secs(30);
 
 /// Time for the proxy to answer with its new marker.
 const PROVED_WITHIN: Duration = Duration::from_secs(15);
@@ -168,7 +164,11 @@ async fn test_on_host(
         let to = staging.join(index.to_string());
         // Nothing can be put over a directory that is not there; an empty one harms nobody.
         make(root)?;
-        proxy::stage(root, &changes(placements, Path::new("")), &to)?;
+        match proxy::stage(root, &changes(placements, Path::new("")), &to) {
+            // It is tested without what it hardly reads, as long as that is no part of it.
+            Err(ProxyError::StageTooLarge { .. }) if !holds_configs(draft, root) => continue,
+            staged => staged?,
+        }
         staged.insert(root.clone(), to);
     }
     let after = proxy.test(&scene.hands.program, &staged).await?;
@@ -192,6 +192,11 @@ fn changes(placements: &[Placement], beneath: &Path) -> Changes {
         (path, file.map(|file| (file.content.clone(), file.mode)))
     };
     placements.iter().map(change).collect()
+}
+
+/// Returns whether a part of the proxy's configuration lies in or at a path of the host.
+fn holds_configs(draft: &ProxyTest, path: &Path) -> bool {
+    draft.configs.iter().any(|config| config.starts_with(path))
 }
 
 /// Puts copies in the place of everything that a container mounts and that is about to change.
@@ -219,7 +224,12 @@ fn stage_mounts(
             continue;
         }
         let to = staging.join(index.to_string());
-        proxy::stage(Path::new(path), &below, &to)?;
+        match proxy::stage(Path::new(path), &below, &to) {
+            Err(ProxyError::StageTooLarge { .. }) if !holds_configs(draft, Path::new(path)) => {
+                continue;
+            }
+            staged => staged?,
+        }
         (*path, *create) = (to.display().to_string(), false);
     }
     Ok(())
@@ -272,29 +282,6 @@ async fn shape_of(
         Ok((0, _)) => Ok(Shape::read(draft.kind, &dump).ok()),
         Err(error) if error.is_loss_of_engine() => Err(error),
         Ok(_) | Err(_) => Ok(None),
-    }
-}
-
-/// Runs a command in a container; returns its exit code and the end of what it complained of.
-async fn exec(
-    engine: &dyn WriteEngine,
-    container: &str,
-    command: &[String],
-    output: &mut Vec<u8>,
-) -> Result<(i64, String), StepError> {
-    let exec = Exec {
-        command,
-        env: &BTreeMap::new(),
-        user: None,
-    };
-    match timeout(COMMAND_WITHIN, engine.exec(container, &exec, None, output)).await {
-        Ok(ended) => ended
-            .map(|ended| (ended.code, ended.errors))
-            .map_err(StepError::from),
-        Err(_) => Err(StepError::Engine(EngineError::TimedOut {
-            doing: format!("run {} in {container}", command.join(" ")),
-            limit: COMMAND_WITHIN,
-        })),
     }
 }
 
@@ -358,7 +345,11 @@ pub(super) async fn look_up(draft: &Switch, scene: &Scene<'_>) -> Result<(), Ste
     if !runs(draft, scene).await? {
         return Ok(());
     }
-    reload(draft, scene).await
+    match reload(draft, scene).await {
+        // It looks them up when it starts.
+        Err(StepError::Proxy(ProxyError::NotRunning { .. })) => Ok(()),
+        other => other,
+    }
 }
 
 /// Returns whether the container of a proxy runs, if it has one.
@@ -461,27 +452,5 @@ fn clear(staging: &Path) -> Result<(), StepError> {
             source,
         }),
         Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Tells the process in a container to read its files again.
-pub(super) async fn tell_to_reload(
-    engine: &dyn WriteEngine,
-    container: &ContainerRef,
-    how: &Reload,
-) -> Result<(), StepError> {
-    let run = match how {
-        Reload::Signal(signal) => {
-            return Ok(engine.signal_container(&container.id, signal).await?);
-        }
-        Reload::Run(run) => run,
-    };
-    match exec(engine, &container.id, run, &mut Vec::new()).await? {
-        (0, _) => Ok(()),
-        (code, output) => Err(StepError::Command {
-            what: run.join(" "),
-            how: format!("ended with exit code {code}"),
-            output,
-        }),
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod front;
 mod hands;
+mod inside;
 mod latency;
 mod leftovers;
 mod maintain;

@@ -5,7 +5,8 @@ use tokio::sync::watch;
 use super::checks::Checks;
 use super::scene::Scene;
 use super::{
-    StepError, await_service, beside, containers, data, files, front, maintain, migrate, one_off,
+    StepError, await_service, beside, containers, data, files, front, inside, maintain, migrate,
+    one_off,
 };
 use super::{latency, release, soak};
 use crate::engine::EngineError;
@@ -64,7 +65,7 @@ pub(super) async fn run(
             old, name, beside, ..
         } => beside::hand_over(engine, old, name, beside).await?,
         Action::Reload { container, how, .. } => {
-            front::tell_to_reload(engine, container, how).await?;
+            inside::tell_to_reload(engine, container, how).await?;
         }
         Action::Restart { container, .. } => engine.restart_container(&container.id).await?,
         Action::Connect {

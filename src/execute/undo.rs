@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::walk::Walk;
-use super::{StepError, beside, containers, data, files, front, maintain, way_back};
+use super::{StepError, beside, containers, data, files, front, inside, maintain, way_back};
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
 use crate::engine::model::ContainerSpec;
@@ -194,15 +194,27 @@ impl<'a> Walk<'a> {
                 .filter_map(|step| Some((*step, run_again(step)?))),
         );
         if let Some(look_up) = self.look_up() {
-            // A proxy that sends visitors to a container that goes leaves it first.
-            let beside = |step: &&&Step| matches!(step.action, Action::StartBeside { .. });
-            if !self.begun.iter().any(|step| beside(&step)) {
+            if !self.leaves_first() {
                 steps.retain(|(_, undo)| !matches!(undo, Undo::SwitchBack(_)));
             }
             steps.push(look_up);
         }
         steps.sort_by_key(|(_, undo)| undo.order());
         steps
+    }
+
+    /// Returns whether the proxy leaves a container beside the old one before that goes: where the
+    /// old one was stopped for its data, there is nobody yet to send visitors to, nor a name.
+    fn leaves_first(&self) -> bool {
+        let beside = self.begun.iter().filter_map(|step| {
+            let Action::StartBeside { service, .. } = &step.action else {
+                return None;
+            };
+            Some(service)
+        });
+        let beside: BTreeSet<&ServiceName> = beside.collect();
+        let gone = |step: &&'a Step| matches!(&step.action, Action::Stop { service, .. } if beside.contains(service));
+        !beside.is_empty() && !self.begun.iter().any(gone)
     }
 
     /// Returns how the proxy finds again what it sends requests to, if a step that is taken back
@@ -392,7 +404,7 @@ impl<'a> Walk<'a> {
                 engine.disconnect(&container.id, network).await?;
             }
             Undo::Reload(container, how) => {
-                let told = front::tell_to_reload(engine, container, how).await;
+                let told = inside::tell_to_reload(engine, container, how).await;
                 // One that would not read the new files may not read the old ones either.
                 let was_told = self.done.contains(&step.number);
                 let lost = told.as_ref().is_err_and(StepError::is_loss_of_engine);

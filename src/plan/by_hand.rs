@@ -163,6 +163,7 @@ impl<'a> Planner<'a> {
         for one in all.values() {
             self.verify(one);
         }
+        self.look_up_again(all);
         self.check_release(all);
         if let Some(lower) = self.lower() {
             let after = self.ends();

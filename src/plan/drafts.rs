@@ -182,9 +182,12 @@ pub struct ProxyTest {
     pub main: Option<PathBuf>,
     /// Files as they will be, by the directory of the host that they are in.
     pub files: BTreeMap<PathBuf, Vec<Placement>>,
+    /// Those of them that are its configuration: they can't be left out of a test.
+    pub configs: BTreeSet<PathBuf>,
     /// Where it is tested.
     pub place: TestPlace,
-    /// Whether it may have fewer listeners and names than the one before.
+    /// Whether it may have fewer listeners and names than the one before: Git says so, or goes
+    /// back to what was released.
     pub allow_shrink: bool,
     /// Whether Git wants it to change: what cannot pass then is held.
     pub pending: bool,

@@ -426,6 +426,24 @@ impl Front<'_> {
         .to_string()
     }
 
+    /// Returns whether its configuration names a service, by a placeholder or by its plain name.
+    /// Where a text only looks so, it is reloaded once too often, which harms nobody.
+    pub(super) fn names(&self, service: &ServiceName) -> bool {
+        let mut configs = self.desired.configs.values();
+        configs
+            .any(|config| String::from_utf8_lossy(&config.template.text).contains(service.as_str()))
+            && self.desired.proxy.place != ProxyPlace::Service(service.clone())
+    }
+
+    /// Returns whether its own container is made or replaced.
+    pub(super) fn is_made(&self, all: &All<'_>) -> bool {
+        let ProxyPlace::Service(service) = &self.desired.proxy.place else {
+            return false;
+        };
+        let one = all.get(service);
+        one.is_some_and(|one| matches!(one.remedy, Some(Remedy::Create | Remedy::Replace)))
+    }
+
     /// Returns the services that it sends requests to and that are started anew: their addresses
     /// in the engine's networks may be others then.
     pub(super) fn started_anew<'e>(
@@ -436,18 +454,12 @@ impl Front<'_> {
         if self.desired.proxy.place == ProxyPlace::Host {
             return Vec::new();
         }
-        let configs = self.desired.configs.values();
-        let texts: Vec<String> = configs
-            .map(|config| String::from_utf8_lossy(&config.template.text).into_owned())
-            .collect();
-        // By a placeholder or by its plain name; one reload too many harms nobody.
-        let named = |name: &ServiceName| texts.iter().any(|text| text.contains(name.as_str()));
         let anew = all.values().filter(|one| {
             let anew = one.remedy >= Some(Remedy::Reconnect) || stopped.contains(one.name);
             anew && self.desired.proxy.place != ProxyPlace::Service(one.name.clone())
         });
         anew.map(|one| one.name)
-            .filter(|name| named(name))
+            .filter(|name| self.names(name))
             .collect()
     }
 }

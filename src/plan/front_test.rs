@@ -22,7 +22,8 @@ impl<'a> Planner<'a> {
     /// Plans the test of a configuration: after pulls, before everything else.
     pub(super) fn test_front(&mut self, all: &All<'a>) {
         let Some(front) = &self.front else { return };
-        if !front.is_tested() || front.is_only_told(self.input.desired.drift) {
+        let told = front.is_only_told(self.input.desired.drift);
+        if !(front.is_tested() && !told || front.is_made(all)) {
             return;
         }
         let marker = Front::new_marker(self.input);
@@ -53,7 +54,8 @@ impl<'a> Planner<'a> {
             main: proxy.main.clone(),
             files,
             place,
-            allow_shrink: proxy.allow_shrink,
+            configs: front.observed.places.values().cloned().collect(),
+            allow_shrink: proxy.allow_shrink || self.was_released(front),
             pending: front.is_pending() || front.released.is_none(),
         };
         let reasons = front.reasons.iter().filter(|reason| is_tested(reason));
@@ -62,6 +64,16 @@ impl<'a> Planner<'a> {
         let action = Action::TestProxy(Box::new(draft));
         let step = self.push(Phase::Prepare, action, &reasons, after);
         self.ground = vec![step];
+    }
+
+    /// Returns whether an earlier release had this configuration: going back to it was never to
+    /// lose anything.
+    fn was_released(&self, front: &Front<'a>) -> bool {
+        let configs = front.desired.configs.iter();
+        let wanted = configs
+            .map(|(path, config)| (path.clone(), config.digest()))
+            .collect();
+        self.input.history.past_configs.contains(&wanted)
     }
 
     /// Returns whether a proxy may read what is in a directory of the host: on the host, what its

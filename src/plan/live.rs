@@ -55,7 +55,8 @@ impl<'a> Planner<'a> {
                 };
                 last = Some(self.push(Phase::Converge, action, reasons, before(last)));
             }
-            if let Some(endpoint) = one.service.spec.networks.get(network) {
+            let wanted = self.input.spec_in(one, one.slot());
+            if let Some(endpoint) = wanted.networks.get(network) {
                 let action = Action::Connect {
                     service: one.name.clone(),
                     container: container.clone(),

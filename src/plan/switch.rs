@@ -123,10 +123,11 @@ impl<'a> Planner<'a> {
         let files = front.placements(self.input, &marker);
         let configs = front.desired.configs.values();
         let upstreams = configs.flat_map(|config| &config.template.upstreams);
-        let named: BTreeSet<&ServiceName> = upstreams.map(|upstream| &upstream.service).collect();
-        // It sends visitors there as soon as it runs.
-        for other in named.into_iter().filter_map(|name| all.get(name)) {
-            if self.step_of.contains_key(other.name) {
+        let filled_in: BTreeSet<&ServiceName> = upstreams.map(|one| &one.service).collect();
+        let named: Vec<&Examined<'a>> = all.values().filter(|one| front.names(one.name)).collect();
+        // It looks their names up when it starts, and sends visitors there at once.
+        for other in named {
+            if filled_in.contains(other.name) && self.step_of.contains_key(other.name) {
                 self.verify(other);
             }
             let up = self.up.get(other.name);
@@ -167,8 +168,11 @@ impl<'a> Planner<'a> {
         let policy = self.input.desired.drift;
         let due = !front.reasons.is_empty() && !front.is_only_told(policy) && !front.is_only_away();
         let anew = front.started_anew(all, &self.stopped);
-        self.switches = due || !anew.is_empty();
-        let same_name = |name: &&ServiceName| all.get(name).is_some_and(|one| one.turn.is_none());
+        self.switches = due || !anew.is_empty() || front.is_made(all);
+        let same_name = |name: &&ServiceName| {
+            // One that is stopped for a while has another address afterwards, too.
+            all.get(name).is_some_and(|one| one.turn.is_none()) || self.stopped.contains(*name)
+        };
         self.looks_up = anew.iter().any(same_name);
         let moved = anew.into_iter().map(|service| Reason {
             field: Field::Dependency(service.to_string()),
@@ -181,6 +185,21 @@ impl<'a> Planner<'a> {
             self.switch_reasons = moved.collect();
         } else {
             self.switch_reasons.clone_from(&front.reasons);
+        }
+    }
+
+    /// Plans that the proxy looks the addresses up of what a restore has stopped and started, with
+    /// the files that it has.
+    pub(super) fn look_up_again(&mut self, all: &All<'a>) {
+        self.look_at_front(all);
+        let Some(front) = &self.front else { return };
+        let anew = front.started_anew(all, &self.stopped);
+        let Some(then) = front.released else { return };
+        if anew.iter().any(|name| self.stopped.contains(*name)) {
+            self.looks_up = true;
+            let draft = self.switch_draft(front, then.marker.clone(), BTreeMap::new());
+            let after = self.ends();
+            self.push(Phase::Switch, Action::Switch(Box::new(draft)), &[], after);
         }
     }
 
