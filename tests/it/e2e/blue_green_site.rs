@@ -408,7 +408,8 @@ impl Visitors<'_> {
                 .failed
                 .iter()
                 .all(|failed| failed.cause == "connection reset");
-        let tolerated = if by_caddy { 2 } else { 0 };
+        // One of each connection that the load keeps.
+        let tolerated = if by_caddy { 8 } else { 0 };
         assert!(report.failures <= tolerated, "{front:?}: {report:?}");
         assert!(report.long_ok, "{front:?}: {report:?}");
         // A bound for a busy machine; the measured one is in docs/performance.md.
