@@ -164,7 +164,7 @@ server {
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_buffering off;
-        proxy_connect_timeout 1s;
+        proxy_connect_timeout 100ms;
     }
 }
 NGINX
