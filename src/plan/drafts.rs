@@ -186,8 +186,7 @@ pub struct ProxyTest {
     pub configs: BTreeSet<PathBuf>,
     /// Where it is tested.
     pub place: TestPlace,
-    /// Whether it may have fewer listeners and names than the one before: Git says so, or goes
-    /// back to what was released.
+    /// Whether it may have fewer listeners and names than the one before.
     pub allow_shrink: bool,
     /// Whether Git wants it to change: what cannot pass then is held.
     pub pending: bool,

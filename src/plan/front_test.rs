@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
             files,
             place,
             configs: front.observed.places.values().cloned().collect(),
-            allow_shrink: proxy.allow_shrink || self.was_released(front),
+            allow_shrink: proxy.allow_shrink,
             pending: front.is_pending() || front.released.is_none(),
         };
         let reasons = front.reasons.iter().filter(|reason| is_tested(reason));
@@ -64,16 +64,6 @@ impl<'a> Planner<'a> {
         let action = Action::TestProxy(Box::new(draft));
         let step = self.push(Phase::Prepare, action, &reasons, after);
         self.ground = vec![step];
-    }
-
-    /// Returns whether an earlier release had this configuration: going back to it was never to
-    /// lose anything.
-    fn was_released(&self, front: &Front<'a>) -> bool {
-        let configs = front.desired.configs.iter();
-        let wanted = configs
-            .map(|(path, config)| (path.clone(), config.digest()))
-            .collect();
-        self.input.history.past_configs.contains(&wanted)
     }
 
     /// Returns whether a proxy may read what is in a directory of the host: on the host, what its

@@ -31,8 +31,6 @@ pub struct History {
     pub schema: Schema,
     /// Forms that the data had at releases, newest release first.
     pub past_schemas: Vec<Schema>,
-    /// The proxy's configuration at the last releases, as [`Release::configs`].
-    pub past_configs: BTreeSet<BTreeMap<PathBuf, String>>,
     /// A migration that a killed attempt left behind, of which nobody knows whether it is done.
     pub doubt: Option<Doubt>,
     /// Backups, by name, from before the data left the form that it has at the last release.

@@ -1,7 +1,6 @@
 //! Reads the past back: as the history that planning wants, and as the list that people want.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -166,7 +165,6 @@ impl Record {
             owed_restarts: attempts.first().map(owed_restarts).unwrap_or_default(),
             owed_starts: owed_starts(&attempts),
             past_schemas: self.schemas(stack, LOOK_BACK)?,
-            past_configs: self.configs(stack)?,
             schema: since.schema,
             doubt: since.doubt,
             guards: since.guards,
@@ -174,18 +172,6 @@ impl Record {
             release,
             pin: self.pin(stack)?,
         })
-    }
-
-    /// Returns the configurations of the proxy at the last releases.
-    fn configs(
-        &self,
-        stack: &StackName,
-    ) -> Result<BTreeSet<BTreeMap<PathBuf, String>>, RecordError> {
-        /// A person rarely goes back further, and every pass reads them.
-        const RELEASES: usize = 8;
-        let releases = self.releases(stack, RELEASES)?;
-        let configs = releases.iter().filter_map(|one| one.release.configs());
-        Ok(configs.cloned().collect())
     }
 
     /// Returns how many attempts there were since a release.
