@@ -122,6 +122,41 @@ pub struct Service {
     pub strategy: Strategy,
     /// Repository files that it mounts.
     pub mounted_files: BTreeSet<RepoPath>,
+    /// When its image is pulled.
+    pub pull: Pull,
+    /// What runs inside after each start.
+    pub post_start: Vec<Hook>,
+    /// What runs inside before it is stopped for good.
+    pub pre_stop: Vec<Hook>,
+}
+
+/// When an image is pulled (`pull_policy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pull {
+    /// When it is not on the host.
+    #[default]
+    Missing,
+    /// Whenever the registry has another one for its tag.
+    Always,
+    /// Never: it must be on the host.
+    Never,
+    /// Like [`Pull::Always`], when the last look at the registry is longer ago than this.
+    Every(Duration),
+}
+
+/// A command that runs inside a service's container at a turn of its life.
+#[derive(Clone)]
+pub struct Hook {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// User and group; `None` = the container's own.
+    pub user: Option<String>,
+    /// Whether it has all privileges.
+    pub privileged: bool,
+    /// Directory that it runs in; `None` = the container's own.
+    pub working_dir: Option<String>,
+    /// Environment beyond the container's own.
+    pub env: BTreeMap<String, Sensitive>,
 }
 
 /// A network or volume, and whose it is.

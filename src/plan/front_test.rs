@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
             .into_iter()
             .filter(|_| !spec.network_mode.starts_with("container:"))
         {
-            spec.extra_hosts.insert(name, "127.0.0.1".to_owned());
+            spec.extra_hosts.push((name, "127.0.0.1".to_owned()));
         }
         spec.labels
             .insert(labels::ONEOFF.to_owned(), "True".to_owned());

@@ -67,6 +67,7 @@ fn network(common: Common, internal: bool) -> Wanted<Network> {
         options: common.options,
         internal,
         labels: common.labels,
+        ..Network::default()
     };
     if external {
         Wanted::External(network)

@@ -8,7 +8,7 @@ use super::keys;
 use super::mounts;
 use super::project::Project;
 use super::short;
-use crate::desired::{Condition, Dependency, Service, ServiceName, default_container_name};
+use crate::desired::{Condition, Dependency, Pull, Service, ServiceName, default_container_name};
 use crate::diagnostic::suggestion;
 use crate::engine::model::{ContainerSpec, Endpoint, Healthcheck, Port, Restart};
 use crate::engine::reference::Reference;
@@ -98,6 +98,9 @@ pub(super) fn read(
         on_file_change: project.manifest.on_file_change(name),
         strategy: project.manifest.strategy(name),
         mounted_files,
+        pull: Pull::Missing,
+        post_start: Vec::new(),
+        pre_stop: Vec::new(),
     })
 }
 
@@ -251,6 +254,7 @@ fn healthcheck(node: &Node, fields: &mut Fields<'_>) -> Option<Healthcheck> {
         timeout,
         start_period,
         retries: retries.unwrap_or(0),
+        ..Healthcheck::default()
     })
 }
 
@@ -348,7 +352,10 @@ fn networks(
     let answers = |more: Vec<String>| {
         let mut aliases: BTreeSet<String> = more.into_iter().collect();
         aliases.extend([container.to_owned(), name.to_string()]);
-        Endpoint { aliases }
+        Endpoint {
+            aliases,
+            ..Endpoint::default()
+        }
     };
     let wanted = map
         .get("networks")

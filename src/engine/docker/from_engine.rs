@@ -147,6 +147,7 @@ pub(super) fn network(answer: EngineNetwork) -> Network {
         options: sorted(answer.options),
         internal: answer.internal.unwrap_or_default(),
         labels: sorted(answer.labels),
+        ..Network::default()
     }
 }
 
@@ -205,6 +206,7 @@ fn spec(config: ContainerConfig, host: &HostConfig) -> ContainerSpec {
         read_only: host.readonly_rootfs.unwrap_or_default(),
         cap_add: capabilities(host.cap_add.as_deref()),
         cap_drop: capabilities(host.cap_drop.as_deref()),
+        ..ContainerSpec::default()
     }
 }
 
@@ -222,6 +224,7 @@ fn healthcheck(check: HealthConfig) -> Healthcheck {
         timeout: check.timeout.unwrap_or_default(),
         start_period: check.start_period.unwrap_or_default(),
         retries: check.retries.unwrap_or_default(),
+        ..Healthcheck::default()
     }
 }
 
@@ -266,7 +269,11 @@ fn endpoints(
             let mut aliases: BTreeSet<String> =
                 settings.aliases.unwrap_or_default().into_iter().collect();
             aliases.remove(short_id);
-            (name, Endpoint { aliases })
+            let endpoint = Endpoint {
+                aliases,
+                ..Endpoint::default()
+            };
+            (name, endpoint)
         })
         .collect()
 }
@@ -282,7 +289,7 @@ fn addresses(networks: &HashMap<String, EndpointSettings>) -> BTreeMap<String, S
 }
 
 /// The address may have colons itself.
-fn extra_hosts(lines: Option<&[String]>) -> BTreeMap<String, String> {
+fn extra_hosts(lines: Option<&[String]>) -> Vec<(String, String)> {
     let lines = lines.unwrap_or_default().iter();
     lines
         .filter_map(|line| line.split_once(':'))
@@ -355,6 +362,7 @@ mod tests {
     fn aliases(names: &[&str]) -> Endpoint {
         Endpoint {
             aliases: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Endpoint::default()
         }
     }
 

@@ -134,7 +134,7 @@ fn variable((name, value): (&String, &Option<crate::secret::Sensitive>)) -> Stri
     }
 }
 
-fn extra_host((name, address): (&String, &String)) -> String {
+fn extra_host((name, address): &(String, String)) -> String {
     format!("{name}:{address}")
 }
 
@@ -213,6 +213,7 @@ mod tests {
     fn place(aliases: &[&str]) -> Endpoint {
         Endpoint {
             aliases: names(aliases),
+            ..Endpoint::default()
         }
     }
 

@@ -90,6 +90,7 @@ fn env(pairs: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<Sensitive>> {
 fn networks(places: &[(&str, &[&str])]) -> BTreeMap<String, Endpoint> {
     let endpoint = |aliases: &[&str]| Endpoint {
         aliases: set(aliases),
+        ..Endpoint::default()
     };
     places
         .iter()

@@ -98,6 +98,7 @@ fn processes(image: &str) -> Vec<Case> {
             timeout: 1_000_000_000,
             start_period: 2_000_000_000,
             retries: 4,
+            ..Healthcheck::default()
         })
     };
     let variables = [
@@ -205,7 +206,9 @@ fn places(sandbox: &Sandbox, image: &str, directory: &str) -> Vec<Case> {
             spec.network_mode.clone_from(&back);
         }),
         case("extra hosts", &|spec| {
-            spec.extra_hosts = map(&[("db", "10.0.0.7"), ("six.example", "fd00::1:2")]);
+            spec.extra_hosts = [("db", "10.0.0.7"), ("six.example", "fd00::1:2")]
+                .map(|(name, address)| (name.to_owned(), address.to_owned()))
+                .into();
         }),
         case("no network", &|spec| spec.network_mode = "none".to_owned()),
         case("host network", &|spec| {

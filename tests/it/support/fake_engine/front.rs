@@ -211,7 +211,8 @@ impl World {
 
     /// Looks a name up as a container does; `None` = nobody has it.
     fn resolve(&self, asking: &Container, host: &str) -> Option<BTreeSet<String>> {
-        if asking.spec.extra_hosts.contains_key(host) {
+        let named = |(name, _): &(String, String)| name == host;
+        if asking.spec.extra_hosts.iter().any(named) {
             return Some(BTreeSet::new());
         }
         let has_name = |one: &Container| {

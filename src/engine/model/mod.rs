@@ -1,0 +1,17 @@
+//! What the engine runs, in our words: one vocabulary for what we ask for and what it shows.
+
+mod container;
+mod host;
+mod limits;
+mod mount;
+mod spec;
+
+pub use container::{
+    Container, ContainerState, ContainerSummary, EngineInfo, Exec, Executed, Health, PullProgress,
+};
+pub use host::{Image, Ipam, IpamPool, Network, Volume};
+pub use limits::{
+    Blkio, Device, DeviceRequest, Limits, Logging, Namespaces, Resources, Restart, Ulimit,
+};
+pub use mount::{CopiedFile, Mount, MountSource};
+pub use spec::{ContainerSpec, Endpoint, Healthcheck, Port};
