@@ -130,6 +130,7 @@ mod tests {
                 },
                 read_only: false,
                 options: Vec::new(),
+                long: crate::engine::model::LongMount::default(),
             };
             spec.mounts.insert((*target).to_owned(), mount);
         }

@@ -140,6 +140,8 @@ impl<'a> Planner<'a> {
             MountSource::Anonymous(_)
             | MountSource::Bind { .. }
             | MountSource::Tmpfs
+            | MountSource::TmpfsMount
+            | MountSource::Image(_)
             | MountSource::Other(_) => true,
         });
         let names = self.names_to_come(front, all, spec.network_mode == "none");

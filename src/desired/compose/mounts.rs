@@ -9,7 +9,7 @@ use super::keys;
 use super::project::Project;
 use super::short;
 use crate::diagnostic::suggestion;
-use crate::engine::model::{Mount, MountSource};
+use crate::engine::model::{LongMount, Mount, MountSource};
 use crate::source::RepoPath;
 use crate::yaml::Node;
 
@@ -79,6 +79,7 @@ fn short_form(
             source,
             read_only,
             options,
+            long: LongMount::default(),
         },
     ))
 }
@@ -144,6 +145,7 @@ fn long(
             source,
             read_only: read_only.unwrap_or(false),
             options: Vec::new(),
+            long: LongMount::default(),
         },
     ))
 }

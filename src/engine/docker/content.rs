@@ -94,7 +94,11 @@ fn is_mounted(container: &Container, path: &str) -> bool {
 /// The directory of a volume stays where it is.
 fn is_view(source: &MountSource) -> bool {
     match source {
-        MountSource::Bind { .. } | MountSource::Tmpfs | MountSource::Other(_) => true,
+        MountSource::Bind { .. }
+        | MountSource::Tmpfs
+        | MountSource::TmpfsMount
+        | MountSource::Image(_)
+        | MountSource::Other(_) => true,
         MountSource::Volume(_) | MountSource::Anonymous(_) => false,
     }
 }

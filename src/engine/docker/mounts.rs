@@ -13,7 +13,7 @@ use bollard::models::{
     MountPoint, MountType, MountVolumeOptions,
 };
 
-use crate::engine::model::{Mount, MountSource};
+use crate::engine::model::{LongMount, Mount, MountSource};
 
 /// What a request says of its mounts.
 #[derive(Debug, Default, PartialEq)]
@@ -52,9 +52,10 @@ pub(super) fn write(mounts: &BTreeMap<String, Mount>) -> Result<Written, String>
                 }
                 written.tmpfs.insert(target.clone(), options.join(","));
             }
-            MountSource::Other(kind) => {
+            MountSource::TmpfsMount | MountSource::Image(_) | MountSource::Other(_) => {
                 return Err(format!(
-                    "the mount at {target} is of the kind {kind}, which this version can't make"
+                    "the mount at {target} is of a kind that this version can't make: {}",
+                    mount.source
                 ));
             }
         }
@@ -81,6 +82,7 @@ pub(super) fn read(live: &[MountPoint], host: &HostConfig) -> BTreeMap<String, M
                 source: MountSource::Tmpfs,
                 read_only: words().any(|word| word == "ro"),
                 options: further(words()),
+                long: LongMount::default(),
             });
     }
     mounts
@@ -138,6 +140,7 @@ fn read_one(point: &MountPoint, asked: Option<&Asked>) -> Mount {
         source,
         read_only: point.rw == Some(false),
         options: asked.map(|asked| asked.options.clone()).unwrap_or_default(),
+        long: LongMount::default(),
     }
 }
 
@@ -173,6 +176,8 @@ fn check(target: &str, mount: &Mount) -> Result<(), String> {
         | MountSource::Volume(_)
         | MountSource::Anonymous(_)
         | MountSource::Tmpfs
+        | MountSource::TmpfsMount
+        | MountSource::Image(_)
         | MountSource::Other(_) => Ok(()),
     }
 }
@@ -295,6 +300,7 @@ mod tests {
             source,
             read_only,
             options: options.iter().map(|option| (*option).to_owned()).collect(),
+            long: LongMount::default(),
         }
     }
 

@@ -13,5 +13,5 @@ pub use host::{Image, Ipam, IpamPool, Network, Volume};
 pub use limits::{
     Blkio, Device, DeviceRequest, Limits, Logging, Namespaces, Resources, Restart, Ulimit,
 };
-pub use mount::{CopiedFile, Mount, MountSource};
+pub use mount::{CopiedFile, LongMount, Mount, MountSource};
 pub use spec::{ContainerSpec, Endpoint, Healthcheck, Port};

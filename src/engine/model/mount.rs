@@ -1,5 +1,6 @@
 //! What is mounted into a container, and what is copied into it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,25 @@ pub struct Mount {
     pub source: MountSource,
     /// Whether the container can't write to it.
     pub read_only: bool,
-    /// Further options of the short form (`z`, `rshared`, `nocopy`, …), sorted.
+    /// Further options of the short form (`z`, `rshared`, `nocopy`, `size=64m`, …), sorted.
     pub options: Vec<String>,
+    /// What only the long form can say.
+    pub long: LongMount,
+}
+
+/// What only the long form of a mount can say; 0 and empty = the engine's default.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LongMount {
+    /// Path within the volume or image that is mounted.
+    pub subpath: String,
+    /// Labels of the volume, if it is made for this mount.
+    pub labels: BTreeMap<String, String>,
+    /// Whether mounts below a bind are mounted too (`enabled`, `disabled`, `writable`, `readonly`).
+    pub recursive: String,
+    /// Bytes of a [`MountSource::TmpfsMount`].
+    pub size: i64,
+    /// Permissions of a [`MountSource::TmpfsMount`].
+    pub mode: u32,
 }
 
 impl Mount {
@@ -24,6 +42,7 @@ impl Mount {
             source: MountSource::Anonymous(None),
             read_only: false,
             options: Vec::new(),
+            long: LongMount::default(),
         }
     }
 }
@@ -42,9 +61,13 @@ pub enum MountSource {
         /// Whether the engine makes a directory where nothing is.
         create: bool,
     },
-    /// Memory.
+    /// Memory, as the key `tmpfs` asks for it.
     Tmpfs,
-    /// A kind that this version does not make (npipe, cluster, image), by its name.
+    /// Memory, as a volume of type `tmpfs` asks for it.
+    TmpfsMount,
+    /// The files of an image, by its reference. API 1.48 and later.
+    Image(String),
+    /// A kind that this version does not make (npipe, cluster), by its name.
     Other(String),
 }
 
@@ -54,7 +77,8 @@ impl fmt::Display for MountSource {
             Self::Volume(name) => write!(f, "volume {name}"),
             Self::Anonymous(_) => f.write_str("anonymous volume"),
             Self::Bind { path, .. } => f.write_str(path),
-            Self::Tmpfs => f.write_str("tmpfs"),
+            Self::Tmpfs | Self::TmpfsMount => f.write_str("tmpfs"),
+            Self::Image(reference) => write!(f, "image {reference}"),
             Self::Other(kind) => f.write_str(kind),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use moored::engine::ReadEngine;
-use moored::engine::model::{Image, Mount, MountSource};
+use moored::engine::model::{Image, LongMount, Mount, MountSource};
 
 use crate::support::docker_cli::{docker, eventually};
 use crate::support::fake_engine::FakeEngine;
@@ -20,6 +20,7 @@ fn bind(path: &Path) -> Mount {
         },
         read_only: true,
         options: Vec::new(),
+        long: LongMount::default(),
     }
 }
 
@@ -178,6 +179,7 @@ async fn a_file_in_memory_is_seen_while_the_container_runs() {
         source: MountSource::Tmpfs,
         read_only: false,
         options: Vec::new(),
+        long: LongMount::default(),
     };
     let id = with_mounts(&sandbox, &engine, "web", &[("/mem", memory)]).await;
     docker(&["exec", &id, "sh", "-c", "echo m > /mem/file"]);

@@ -1,7 +1,7 @@
 //! What we ask for is what we read back, and what others ask for is read the same.
 
 use super::*;
-use moored::engine::model::{Healthcheck, Mount, MountSource, Port, Resources, Restart};
+use moored::engine::model::{Healthcheck, LongMount, Mount, MountSource, Port, Resources, Restart};
 use serde_json::json;
 
 use crate::support::docker_cli::docker;
@@ -77,6 +77,7 @@ fn mount(source: MountSource, read_only: bool, options: &[&str]) -> Mount {
         source,
         read_only,
         options: words(options),
+        long: LongMount::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::*;
-use moored::engine::model::{Mount, MountSource, Network, Port, Volume};
+use moored::engine::model::{LongMount, Mount, MountSource, Network, Port, Volume};
 
 use crate::support::docker_cli::{docker, try_docker};
 
@@ -242,6 +242,7 @@ async fn a_missing_bind_source_is_made_only_where_that_is_wanted() {
                 },
                 read_only: false,
                 options: Vec::new(),
+                long: LongMount::default(),
             },
         )]
         .into(),

@@ -230,6 +230,8 @@ impl World {
                 MountSource::Anonymous(_)
                 | MountSource::Bind { .. }
                 | MountSource::Tmpfs
+                | MountSource::TmpfsMount
+                | MountSource::Image(_)
                 | MountSource::Other(_) => None,
             });
         for name in new_volumes.into_iter().chain(named) {
