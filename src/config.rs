@@ -1,6 +1,8 @@
 //! The host's settings: everything that decides whom to trust. Read from the host, never from
 //! the state repository. The only reader of the process environment.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -143,6 +145,19 @@ pub fn path(given: Option<PathBuf>) -> PathBuf {
     given
         .or_else(|| std::env::var_os("MOORED_CONFIG").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from(DEFAULT_PATH))
+}
+
+/// Returns the variables of the process whose name and value are text, with `PWD` as the shell
+/// sets it. For `${...}` in Compose files that a person renders; a pass never looks at them.
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let mut variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    if let (false, Ok(directory)) = (variables.contains_key("PWD"), std::env::current_dir()) {
+        variables.insert("PWD".to_owned(), directory.display().to_string());
+    }
+    variables
 }
 
 /// Returns whether the person asks for output without colour (`NO_COLOR`, <https://no-color.org>).

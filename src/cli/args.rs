@@ -121,12 +121,40 @@ pub(super) enum Command {
         no_push: bool,
     },
 
+    /// Print what Compose files come to: merged, filled in and checked
+    ///
+    /// Prints what `docker compose config` prints: the model that a pass works from, as YAML or
+    /// with --format json as JSON. Needs no settings, no engine and no repository. Variables come
+    /// from the environment first, then from --env-file or `.env`.
+    Render(RenderArguments),
+
     /// Print a completion script for a shell
     Completions {
         /// Which shell
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct RenderArguments {
+    /// A Compose file; later ones go over earlier ones [default: `$COMPOSE_FILE`, else compose.yaml
+    /// with its overrides, here or in a folder above]
+    #[arg(long = "file", short, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Name of the project [default: `$COMPOSE_PROJECT_NAME`, else `name` of the files, else that
+    /// of the folder]
+    #[arg(long, short, value_name = "NAME")]
+    pub(super) project_name: Option<String>,
+    /// A profile whose services are shown too; `*` is all [default: `$COMPOSE_PROFILES`]
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub(super) profiles: Vec<String>,
+    /// A file with values for variables [default: `.env` in the project directory]
+    #[arg(long = "env-file", value_name = "FILE")]
+    pub(super) env_files: Vec<PathBuf>,
+    /// Where relative paths begin [default: the folder of the first file]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) project_directory: Option<PathBuf>,
 }
 
 #[derive(Clone, Subcommand)]

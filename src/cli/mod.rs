@@ -8,6 +8,8 @@ mod context;
 mod exit;
 mod look;
 mod pass;
+mod project;
+mod render;
 mod retry;
 mod rollback;
 mod run;

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, backup, by_hand, look, pass, retry, rollback};
+use super::{Exit, backup, by_hand, look, pass, render, retry, rollback};
 use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
@@ -90,6 +90,7 @@ fn work(arguments: Arguments) -> Exit {
                 let ask = rollback::ask(stack.as_deref(), to.as_deref(), hold, !no_push);
                 rollback::rollback(&cli, &ask).await
             }
+            Command::Render(arguments) => render::render(&cli, &arguments),
             Command::Completions { shell } => Ok(completions(shell)),
         }
     });

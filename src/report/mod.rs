@@ -26,6 +26,8 @@ pub enum Format {
     Text,
     /// JSON for programs.
     Json,
+    /// YAML for both.
+    Yaml,
 }
 
 /// Something that is told to people and programs.
@@ -42,6 +44,7 @@ pub fn render(report: &impl Report, format: Format, redactor: &Redactor) -> Stri
             let json = serde_json::to_string_pretty(report).unwrap_or_default();
             format!("{json}\n")
         }
+        Format::Yaml => serde_yaml::to_string(report).unwrap_or_default(),
     };
     redactor.clean(&text)
 }

@@ -1,5 +1,6 @@
 //! Holds a Compose file as a tree of values, each with its place in the file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Location, Position};
@@ -289,6 +290,25 @@ impl Map {
 
     fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+impl FromIterator<Entry> for Map {
+    /// Makes a mapping of entries; of two with one key the later one stays, in the place of the
+    /// earlier.
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut kept: Vec<Entry> = Vec::new();
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        for entry in entries {
+            match known.get(&entry.key).and_then(|index| kept.get_mut(*index)) {
+                Some(earlier) => *earlier = entry,
+                None => {
+                    known.insert(entry.key.clone(), kept.len());
+                    kept.push(entry);
+                }
+            }
+        }
+        Self { entries: kept }
     }
 }
 

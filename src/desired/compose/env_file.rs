@@ -27,12 +27,24 @@ pub fn parse(
     text: &[u8],
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Entries, Diagnostics> {
+    parse_after(file, text, lookup, &BTreeMap::new())
+}
+
+/// Reads a file like [`parse`], after others whose values stand in for variables that neither
+/// `lookup` nor the file itself has.
+pub(super) fn parse_after(
+    file: &str,
+    text: &[u8],
+    lookup: &dyn Fn(&str) -> Option<String>,
+    before: &BTreeMap<String, String>,
+) -> Result<Entries, Diagnostics> {
     let text = decode(file, text)?;
     let mut reader = Reader {
         file,
         text,
         at: 0,
         entries: Vec::new(),
+        before,
         values: BTreeMap::new(),
         budget: MAX_BYTES,
         lookup,
@@ -96,6 +108,8 @@ struct Reader<'a> {
     /// Byte offset of what comes next.
     at: usize,
     entries: Entries,
+    /// The values of earlier files.
+    before: &'a BTreeMap<String, String>,
     /// The entries so far by name, for variables in later values.
     values: BTreeMap<String, String>,
     budget: usize,
@@ -234,7 +248,8 @@ impl<'a> Reader<'a> {
     }
 
     fn expand(&self, start: usize, template: &str) -> Result<String, Diagnostic> {
-        let lookup = |name: &str| (self.lookup)(name).or_else(|| self.values.get(name).cloned());
+        let above = |name: &str| self.values.get(name).or_else(|| self.before.get(name));
+        let lookup = |name: &str| (self.lookup)(name).or_else(|| above(name).cloned());
         let Substituted { text, .. } = substitute(template, &lookup, self.budget);
         text.map_err(|errors| {
             let error = errors.into_iter().next().unwrap_or(TemplateError::Invalid);

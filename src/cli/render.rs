@@ -1,0 +1,45 @@
+//! The subcommand `render`: prints what Compose files come to.
+
+use std::io::Write;
+
+use super::Exit;
+use super::args::RenderArguments;
+use super::context::{Cli, Failure};
+use super::project::Project;
+use crate::config;
+use crate::desired::compose::load::{Model, load};
+use crate::desired::compose::print;
+use crate::report::Format;
+
+pub(super) fn render(cli: &Cli, arguments: &RenderArguments) -> Result<Exit, Failure> {
+    let project = Project::find(arguments, config::environment())?;
+    let lookup = |name: &str| project.variables.get(name).cloned();
+    let model = load(&project.request, &lookup, &project.files);
+    let model = model.map_err(|found| (Exit::BadState, found.to_string()))?;
+    warn(&project, &model);
+    let text = match cli.arguments.format {
+        Format::Json => print::json(&model.tree),
+        Format::Text | Format::Yaml => print::yaml(&model.tree),
+    };
+    let text = text.map_err(|why| (Exit::BadState, why))?;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err((Exit::Failed, format!("failed to print the model: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(Exit::Done),
+    }
+}
+
+fn warn(project: &Project, model: &Model) {
+    let mut text = String::new();
+    for warning in &project.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    for warning in &model.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
+    // Who can't be told goes without: the model is what counts.
+    std::io::stderr()
+        .write_all(text.as_bytes())
+        .unwrap_or_default();
+}

@@ -1,0 +1,92 @@
+//! Prints a model as `docker compose config` does, with every `$` doubled.
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::yaml::{Kind, Node};
+
+/// Returns a model as JSON.
+///
+/// # Errors
+/// A number in it is none.
+pub fn json(model: &Node) -> Result<String, String> {
+    let text = serde_json::to_string_pretty(&Printed(model)).map_err(|error| error.to_string())?;
+    Ok(escaped(&text))
+}
+
+/// Returns a model as YAML.
+///
+/// # Errors
+/// A number in it is none.
+pub fn yaml(model: &Node) -> Result<String, String> {
+    let text = serde_yaml::to_string(&Printed(model)).map_err(|error| error.to_string())?;
+    Ok(escaped(&text))
+}
+
+fn escaped(text: &str) -> String {
+    let mut text = text.replace('$', "$$");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+struct Printed<'a>(&'a Node);
+
+impl Serialize for Printed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.kind {
+            Kind::Null => serializer.serialize_unit(),
+            Kind::Bool(value) => serializer.serialize_bool(*value),
+            Kind::Int(value) => serializer.serialize_i64(*value),
+            Kind::Float(value) => number(*value, serializer),
+            Kind::Str(text) => serializer.serialize_str(text),
+            Kind::Seq(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    list.serialize_element(&Printed(item))?;
+                }
+                list.end()
+            }
+            Kind::Map(map) => {
+                let mut mapping = serializer.serialize_map(Some(map.len()))?;
+                for entry in map {
+                    mapping.serialize_entry(&entry.key, &Printed(&entry.value))?;
+                }
+                mapping.end()
+            }
+        }
+    }
+}
+
+/// Prints a whole number without a fraction, as Go does.
+fn number<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if !value.is_finite() {
+        return Err(serde::ser::Error::custom(
+            "a number of the model is infinite or none",
+        ));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and small enough to be exact"
+    )]
+    if value.fract().abs() < f64::EPSILON && value.abs() < EXACT {
+        return serializer.serialize_i64(value as i64);
+    }
+    serializer.serialize_f64(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::parse;
+
+    #[test]
+    fn prints_both_forms() {
+        let node = parse("c.yaml", b"a: {c: $x, b: [1, 1.5, 2.0, true, ~]}").unwrap();
+        insta::assert_snapshot!(json(&node).unwrap(), @"");
+        insta::assert_snapshot!(yaml(&node).unwrap(), @"");
+        let node = parse("c.yaml", b"a: .inf").unwrap();
+        assert!(json(&node).is_err());
+    }
+}
