@@ -80,6 +80,8 @@ impl<'a> Programs<'a> {
             command: call.command,
             env: call.env,
             user: None,
+            working_dir: None,
+            privileged: false,
         };
         let running = self.work.engine.exec(self.container, &exec, input, output);
         let ended = self

@@ -5,16 +5,18 @@
 //! [`docker::Docker`] is the one implementation that ships, and the only place that knows the
 //! client library.
 
+pub mod api;
 pub mod docker;
 pub mod model;
 pub mod reference;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Container, ContainerSpec, ContainerSummary, EngineInfo, Exec, Executed, Image, Network,
-    PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
+    Image, Network, PullProgress, Volume,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -177,6 +179,17 @@ pub trait WriteEngine: ReadEngine {
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Executed, EngineError>;
 
+    /// Writes files into a container, running or not, by their path in it; directories that are
+    /// missing on the way are made. Repeatable: what is there is overwritten.
+    ///
+    /// A container with a read-only root file system is [`EngineError::Refused`], also where a
+    /// volume is mounted at the place.
+    async fn copy_into(
+        &self,
+        id: &str,
+        files: &BTreeMap<String, CopiedFile>,
+    ) -> Result<(), EngineError>;
+
     /// Restarts a container, with its own stop timeout.
     async fn restart_container(&self, id: &str) -> Result<(), EngineError>;
 
@@ -187,12 +200,13 @@ pub trait WriteEngine: ReadEngine {
     /// missing one is success, and one that is being removed is waited for.
     async fn remove_container(&self, id: &str) -> Result<(), EngineError>;
 
-    /// Connects a container to a network under these aliases. Repeatable.
+    /// Connects a container to a network, where it gets this place. Repeatable: being there
+    /// already under these aliases is success.
     async fn connect(
         &self,
         container: &str,
         network: &str,
-        aliases: &[String],
+        place: &Endpoint,
     ) -> Result<(), EngineError>;
 
     /// Disconnects a container from a network. Repeatable.

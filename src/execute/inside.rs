@@ -25,6 +25,8 @@ pub(super) async fn exec(
         command,
         env: &BTreeMap::new(),
         user: None,
+        working_dir: None,
+        privileged: false,
     };
     match timeout(COMMAND_WITHIN, engine.exec(container, &exec, None, output)).await {
         Ok(ended) => ended

@@ -71,9 +71,9 @@ pub(super) async fn run(
         Action::Connect {
             container,
             network,
-            aliases,
+            place,
             ..
-        } => engine.connect(&container.id, network, aliases).await?,
+        } => engine.connect(&container.id, network, place).await?,
         Action::Disconnect {
             container, network, ..
         } => engine.disconnect(&container.id, network).await?,

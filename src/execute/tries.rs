@@ -129,6 +129,8 @@ async fn attempt(
         command: &command,
         env: &env,
         user: None,
+        working_dir: None,
+        privileged: false,
     };
     let mut nowhere = tokio::io::sink();
     let run = engine.exec(&id, &exec, None, &mut nowhere);

@@ -9,7 +9,7 @@ use super::walk::Walk;
 use super::{StepError, beside, containers, data, files, front, inside, maintain, way_back};
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
-use crate::engine::model::ContainerSpec;
+use crate::engine::model::{ContainerSpec, Endpoint};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
@@ -42,7 +42,7 @@ pub(super) enum Undo<'a> {
     /// A container that was started is stopped, because its data is about to be moved.
     Stop(&'a ContainerRef),
     /// A container is connected to a network.
-    Connect(&'a ContainerRef, &'a str, &'a [String]),
+    Connect(&'a ContainerRef, &'a str, &'a Endpoint),
     /// A container is disconnected from a network.
     Disconnect(&'a ContainerRef, &'a str),
     /// A container is restarted, because it is to see the old files.
@@ -324,9 +324,9 @@ impl<'a> Walk<'a> {
             Action::Disconnect {
                 container,
                 network,
-                aliases,
+                place,
                 ..
-            } => Some(Undo::Connect(container, network, aliases)),
+            } => Some(Undo::Connect(container, network, place)),
             Action::MaintainOn(raise) => Some(Undo::Lower(raise)),
             Action::Pull { .. }
             | Action::CreateNetwork(_)
@@ -397,8 +397,8 @@ impl<'a> Walk<'a> {
             Undo::Start(container) => containers::run_again(engine, container).await?,
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Restart(container) => engine.restart_container(&container.id).await?,
-            Undo::Connect(container, network, aliases) => {
-                engine.connect(&container.id, network, aliases).await?;
+            Undo::Connect(container, network, place) => {
+                engine.connect(&container.id, network, place).await?;
             }
             Undo::Disconnect(container, network) => {
                 engine.disconnect(&container.id, network).await?;

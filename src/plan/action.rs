@@ -14,7 +14,7 @@ use super::drafts::{
 };
 use crate::desired::manifest::Reload;
 use crate::desired::{PlacedFile, ServiceName};
-use crate::engine::model::{ContainerSpec, Network, Volume};
+use crate::engine::model::{ContainerSpec, Endpoint, Network, Volume};
 use crate::source::RepoPath;
 
 /// Where in the deploy transaction a step belongs.
@@ -206,8 +206,8 @@ pub enum Action {
         container: ContainerRef,
         /// Name of the network.
         network: String,
-        /// What it is called there.
-        aliases: Vec<String>,
+        /// What it is there.
+        place: Endpoint,
     },
     /// Disconnects a container of ours from a network.
     Disconnect {
@@ -217,8 +217,8 @@ pub enum Action {
         container: ContainerRef,
         /// Name of the network.
         network: String,
-        /// What it is called there, to connect it again.
-        aliases: Vec<String>,
+        /// What it is there, to connect it again.
+        place: Endpoint,
     },
     /// Waits for a service.
     Await {

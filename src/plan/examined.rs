@@ -5,7 +5,7 @@ use super::diff::{Reason, Remedy};
 use super::slot::Slot;
 use super::{History, Hold};
 use crate::desired::{Service, ServiceName};
-use crate::engine::model::{Container, ContainerState};
+use crate::engine::model::{Container, ContainerState, Endpoint};
 use crate::labels;
 
 /// What was found out about one service.
@@ -97,13 +97,12 @@ impl Examined<'_> {
         }
     }
 
-    /// Returns what the serving container is called in a network.
-    pub(super) fn aliases_in(&self, network: &str) -> Vec<String> {
-        let endpoint = self
+    /// Returns the place that the serving container has in a network.
+    pub(super) fn place_in(&self, network: &str) -> Endpoint {
+        let place = self
             .holder
             .and_then(|holder| holder.spec.networks.get(network));
-        let aliases = endpoint.map(|endpoint| &endpoint.aliases);
-        aliases.into_iter().flatten().cloned().collect()
+        place.cloned().unwrap_or_default()
     }
 
     /// Returns whether the serving container is of an attempt that no release came of: nobody has

@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
                     service: one.name.clone(),
                     container: container.clone(),
                     network: network.clone(),
-                    aliases: one.aliases_in(network),
+                    place: one.place_in(network),
                 };
                 last = Some(self.push(Phase::Converge, action, reasons, before(last)));
             }
@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
                     service: one.name.clone(),
                     container: container.clone(),
                     network: network.clone(),
-                    aliases: endpoint.aliases.iter().cloned().collect(),
+                    place: endpoint.clone(),
                 };
                 last = Some(self.push(Phase::Converge, action, reasons, before(last)));
             }

@@ -11,8 +11,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::error;
-use super::from_engine::SwapLimit;
+use super::from_engine::{EngineDefaults, SwapLimit};
 use crate::engine::EngineError;
+use crate::engine::api::ApiVersion;
 
 /// Time for one question or one small change. The slowest of them, a create, takes 7 ms on an
 /// idle engine; an engine that is busy starting fifty containers has answered after seconds.
@@ -28,14 +29,11 @@ pub(super) const LIBRARY_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Header bytes of an answer that we are willing to read.
 const MAX_HEADER: usize = 8 * 1024;
 
-/// The oldest minor version (of 1.x) in which one create call connects to several networks.
-const MANY_NETWORKS_SINCE: usize = 44;
-
 /// A Docker engine. Cheap to make: nothing is opened before the first call.
 pub struct Docker {
     endpoint: Endpoint,
     client: OnceCell<bollard::Docker>,
-    swap_limit: OnceCell<SwapLimit>,
+    defaults: OnceCell<EngineDefaults>,
     /// Held while a network is made: the engine does not keep names apart.
     pub(super) making_network: Mutex<()>,
 }
@@ -52,7 +50,7 @@ impl Docker {
         Ok(Self {
             endpoint,
             client: OnceCell::new(),
-            swap_limit: OnceCell::new(),
+            defaults: OnceCell::new(),
             making_network: Mutex::new(()),
         })
     }
@@ -80,18 +78,23 @@ impl Docker {
         }
     }
 
-    /// Returns what the kernel can do about swap. Asked once, and only when an answer can't be
-    /// read without: `/info` takes the engine 6 ms.
-    pub(super) async fn swap_limit(&self, doing: &str) -> Result<SwapLimit, EngineError> {
+    /// Returns how the engine is configured. Asked once, and only when an answer can't be read
+    /// without: `/info` takes the engine 6 ms.
+    pub(super) async fn defaults(&self, doing: &str) -> Result<&EngineDefaults, EngineError> {
         let ask = async || {
             let client = self.client(doing).await?;
             let info = self.call(doing, CALL_LIMIT, client.info()).await?;
-            Ok(match info.swap_limit {
-                Some(false) => SwapLimit::Unsupported,
-                Some(true) | None => SwapLimit::Supported,
+            let usual = EngineDefaults::default();
+            Ok(EngineDefaults {
+                swap: match info.swap_limit {
+                    Some(false) => SwapLimit::Unsupported,
+                    Some(true) | None => SwapLimit::Supported,
+                },
+                logging_driver: info.logging_driver.unwrap_or(usual.logging_driver),
+                runtime: info.default_runtime.unwrap_or(usual.runtime),
             })
         };
-        self.swap_limit.get_or_try_init(ask).await.copied()
+        self.defaults.get_or_try_init(ask).await
     }
 
     /// Returns where the engine listens, for messages.
@@ -151,15 +154,20 @@ pub(super) fn in_path<'a>(doing: &str, name: &'a str) -> Result<&'a str, EngineE
     }
 }
 
-/// Returns whether one create call of this client may name several networks.
-pub(super) fn creates_with_many_networks(client: &bollard::Docker) -> bool {
-    version_of(&client.client_version()) >= (1, MANY_NETWORKS_SINCE)
+/// Returns the version of the API that both sides speak.
+pub(super) fn api_version(client: &bollard::Docker) -> ApiVersion {
+    let (major, minor) = version_of(&client.client_version());
+    ApiVersion { major, minor }
 }
 
-/// Names the version of the API that both sides speak.
-pub(super) fn version_name(client: &bollard::Docker) -> String {
-    let (major, minor) = version_of(&client.client_version());
-    format!("{major}.{minor}")
+/// Returns a client that sends this body in the place of any other: for a key that an engine knows
+/// and the library does not.
+pub(super) fn with_body(client: &bollard::Docker, body: Vec<u8>) -> bollard::Docker {
+    let version = version_of(&client.client_version());
+    client.clone().with_request_modifier(move |mut request| {
+        *request.body_mut() = bollard::body_full(body.clone().into());
+        with_version(request, version)
+    })
 }
 
 fn version_of(version: &ClientVersion) -> (usize, usize) {
@@ -371,18 +379,13 @@ mod tests {
 
     #[tokio::test]
     async fn requests_carry_the_negotiated_version() {
-        for (offered, spoken, many) in [
-            ("1.41", "1.41", false),
-            ("1.45", "1.45", true),
-            ("1.99", "1.53", true),
-        ] {
+        for (offered, spoken) in [("1.41", "1.41"), ("1.45", "1.45"), ("1.99", "1.53")] {
             let answers = vec![scripted::GREETING, (Some("200 OK"), "[]")];
             let (endpoint, server) = scripted::serve(offered, answers).await;
             let docker = Docker::connect(&endpoint).unwrap();
             assert_eq!(docker.networks().await, Ok(Vec::new()));
             let client = docker.client("look").await.unwrap();
-            assert_eq!(version_name(client), spoken);
-            assert_eq!(creates_with_many_networks(client), many, "{offered}");
+            assert_eq!(api_version(client).to_string(), spoken);
             let lines = server.await.unwrap();
             assert_eq!(lines, ["GET /_ping", &format!("GET /v{spoken}/networks")]);
         }

@@ -121,6 +121,8 @@ impl Wanted<'_> {
             command: &command,
             env: &BTreeMap::from([("LC_ALL".to_owned(), Sensitive::new("C"))]),
             user: Some("0"),
+            working_dir: None,
+            privileged: false,
         };
         let mut output = AtMost {
             room: enough,

@@ -138,6 +138,8 @@ fn options(exec: &Exec<'_>, with_input: bool) -> CreateExecOptions<String> {
         env: Some(lines(exec.env)),
         cmd: Some(exec.command.to_vec()),
         user: exec.user.map(str::to_owned),
+        working_dir: exec.working_dir.map(str::to_owned),
+        privileged: exec.privileged.then_some(true),
         ..CreateExecOptions::default()
     }
 }

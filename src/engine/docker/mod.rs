@@ -7,10 +7,12 @@
 
 mod connection;
 mod content;
+mod copy;
 mod error;
 mod exec;
 mod from_engine;
 mod mounts;
+mod neighbours;
 mod networks;
 mod pull;
 mod read;

@@ -1,15 +1,17 @@
 //! Makes networks and moves containers in and out of them, where the engine's answers need
 //! reading: it allows two networks of one name, and says "already so" in several ways.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use bollard::models::{NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::read::short;
+use super::write::refuse_too_old;
 use super::{error, from_engine, to_engine};
-use crate::engine::model::Network;
+use crate::engine::api;
+use crate::engine::model::{Endpoint, Network};
 use crate::engine::{EngineError, ReadEngine as _};
 
 impl Docker {
@@ -20,14 +22,14 @@ impl Docker {
         container: &str,
         name: &str,
         network: &str,
-        aliases: &BTreeSet<String>,
+        place: &Endpoint,
     ) -> Result<(), EngineError> {
         let doing = format!("connect container {name} to network {network}");
         let client = self.client(&doing).await?;
         let path = connection::in_path(&doing, network)?;
         let body = NetworkConnectRequest {
             container: container.to_owned(),
-            endpoint_config: Some(to_engine::endpoint(aliases)),
+            endpoint_config: Some(to_engine::endpoint(place, connection::api_version(client))),
         };
         let answer = self
             .call(&doing, CALL_LIMIT, client.connect_network(path, body))
@@ -41,7 +43,7 @@ impl Docker {
                 // Without its place in our view it is in a built-in network, where nobody has
                 // aliases.
                 let known = endpoint.map(|endpoint| &endpoint.aliases);
-                if known.is_none_or(|known| aliases.is_subset(known)) {
+                if known.is_none_or(|known| place.aliases.is_subset(known)) {
                     Ok(())
                 } else {
                     Err(EngineError::Conflict {
@@ -94,7 +96,9 @@ impl Docker {
             return same_owner(doing, network, &before);
         }
         let client = self.client(&doing).await?;
-        let request = client.create_network(to_engine::network(network));
+        let spoken = connection::api_version(client);
+        refuse_too_old(&doing, &api::too_old_for_network(network, spoken))?;
+        let request = client.create_network(to_engine::network(network, spoken));
         let made = match self.call(&doing, CALL_LIMIT, request).await {
             Ok(answer) => Some(answer.id),
             Err(EngineError::Conflict { .. }) => None,

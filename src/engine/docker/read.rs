@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 
 use super::connection::{self, CALL_LIMIT, Docker};
-use super::from_engine::{self, SwapLimit};
+use super::from_engine::{self, EngineDefaults};
 use super::pull::credentials;
 use super::tail::Tail;
 use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
@@ -43,7 +43,7 @@ impl ReadEngine for Docker {
         Ok(EngineInfo {
             id: info.id.unwrap_or_default(),
             version: info.server_version.unwrap_or_default(),
-            api_version: connection::version_name(client),
+            api_version: connection::api_version(client).to_string(),
         })
     }
 
@@ -64,12 +64,13 @@ impl ReadEngine for Docker {
         let Some(found) = present(self.call(&doing, CALL_LIMIT, request).await)? else {
             return Ok(None);
         };
-        let swap = if from_engine::depends_on_swap_limit(&found) {
-            self.swap_limit(&doing).await?
+        let mut container = if from_engine::depends_on_defaults(&found) {
+            from_engine::container(found, self.defaults(&doing).await?)
         } else {
-            SwapLimit::Supported
+            from_engine::container(found, &EngineDefaults::default())
         };
-        Ok(Some(from_engine::container(found, swap)))
+        self.name_neighbours(&doing, &mut container.spec).await?;
+        Ok(Some(container))
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {

@@ -1,10 +1,13 @@
 //! Asks the engine to do something: the half with effects. What can be repeated is told in
 //! [`WriteEngine`]; here is how "it already is so" is recognised.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptions, KillContainerOptionsBuilder,
     RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptions,
@@ -16,8 +19,9 @@ use tokio::time::Instant;
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::read::short;
 use super::{error, to_engine};
+use crate::engine::api::{self, TooOld};
 use crate::engine::model::{
-    Container, ContainerSpec, Exec, Executed, Network, PullProgress, Volume,
+    Container, ContainerSpec, CopiedFile, Endpoint, Exec, Executed, Network, PullProgress, Volume,
 };
 use crate::engine::{EngineError, ReadEngine, WriteEngine};
 
@@ -56,21 +60,33 @@ impl WriteEngine for Docker {
     ) -> Result<String, EngineError> {
         let doing = format!("create container {name}");
         let client = self.client(&doing).await?;
-        let networks = if connection::creates_with_many_networks(client) {
-            to_engine::Networks::All
-        } else {
-            to_engine::Networks::First
-        };
+        let spoken = connection::api_version(client);
+        refuse_too_old(&doing, &api::too_old_for_container(spec, spoken))?;
+        let spec = self.with_ids(&doing, spec).await?;
         let creation =
-            to_engine::creation(spec, networks).map_err(|cause| EngineError::Refused {
+            to_engine::creation(&spec, spoken).map_err(|cause| EngineError::Refused {
                 doing: doing.clone(),
                 cause,
             })?;
-        let options = CreateContainerOptionsBuilder::default().name(name).build();
-        let request = client.create_container(Some(options), creation.body);
-        let id = self.call(&doing, CALL_LIMIT, request).await?.id;
-        for (network, endpoint) in creation.then_connect {
-            let joined = self.join(&id, name, network, &endpoint.aliases).await;
+        let mut options = CreateContainerOptionsBuilder::default().name(name);
+        if let Some(platform) = &spec.platform {
+            options = options.platform(platform);
+        }
+        let client = match creation.mac_address {
+            Some(address) => {
+                let body = with_mac_address(&creation.body, address);
+                Cow::Owned(connection::with_body(client, body))
+            }
+            None => Cow::Borrowed(client),
+        };
+        let request = client.create_container(Some(options.build()), creation.body);
+        let made = self.call(&doing, CALL_LIMIT, request).await?;
+        for warning in made.warnings {
+            tracing::warn!(container = name, "the engine warns: {warning}");
+        }
+        let id = made.id;
+        for (network, place) in creation.then_connect {
+            let joined = self.join(&id, name, network, place).await;
             if let Err(failure) = joined {
                 // Best effort: what stays behind carries our labels, so the next pass finds it.
                 // The reason why the container is not whole is the error worth telling.
@@ -165,17 +181,21 @@ impl WriteEngine for Docker {
         }
     }
 
+    async fn copy_into(
+        &self,
+        id: &str,
+        files: &BTreeMap<String, CopiedFile>,
+    ) -> Result<(), EngineError> {
+        self.put(id, files).await
+    }
+
     async fn connect(
         &self,
         container: &str,
         network: &str,
-        aliases: &[String],
+        place: &Endpoint,
     ) -> Result<(), EngineError> {
-        let aliases = aliases.iter().cloned().collect();
-        match self
-            .join(container, short(container), network, &aliases)
-            .await
-        {
+        match self.join(container, short(container), network, place).await {
             Ok(()) => Ok(()),
             Err(failure) => {
                 let doing = self.doing("connect", container).await;
@@ -201,12 +221,7 @@ impl WriteEngine for Docker {
         let request = client.create_volume(to_engine::volume(volume));
         let made = self.call(&doing, CALL_LIMIT, request).await?;
         // For a name that is taken the engine answers with the volume that has it, whatever it is.
-        if made
-            .labels
-            .into_iter()
-            .collect::<std::collections::BTreeMap<_, _>>()
-            == volume.labels
-        {
+        if made.labels.into_iter().collect::<BTreeMap<_, _>>() == volume.labels {
             Ok(())
         } else {
             Err(EngineError::Conflict {
@@ -262,6 +277,27 @@ impl Docker {
     }
 }
 
+/// Refuses what the engine's API is too old for.
+pub(super) fn refuse_too_old(doing: &str, too_old: &[TooOld]) -> Result<(), EngineError> {
+    if too_old.is_empty() {
+        return Ok(());
+    }
+    let causes: Vec<String> = too_old.iter().map(ToString::to_string).collect();
+    Err(EngineError::Refused {
+        doing: doing.to_owned(),
+        cause: causes.join("; "),
+    })
+}
+
+/// Writes a body with the hardware address that engines before API 1.44 take there.
+fn with_mac_address(body: &ContainerCreateBody, address: &str) -> Vec<u8> {
+    let mut body = serde_json::to_value(body).unwrap_or_default();
+    if let Some(keys) = body.as_object_mut() {
+        keys.insert("MacAddress".to_owned(), address.into());
+    }
+    body.to_string().into_bytes()
+}
+
 fn stop_limit(container: &Container) -> Duration {
     let timeout = container.spec.stop_timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
     match u64::try_from(timeout) {
@@ -281,7 +317,7 @@ fn gone_is_success(answer: Result<(), EngineError>) -> Result<(), EngineError> {
 mod tests {
     use super::super::scripted;
     use super::*;
-    use crate::engine::model::{ContainerState, Endpoint};
+    use crate::engine::model::ContainerState;
 
     #[test]
     fn a_stop_has_its_own_timeout_and_some() {

@@ -43,7 +43,7 @@ impl Container {
     }
 }
 
-/// A command to run inside a running container, with the container's own working directory.
+/// A command to run inside a running container.
 pub struct Exec<'a> {
     /// Program and arguments.
     pub command: &'a [String],
@@ -51,6 +51,10 @@ pub struct Exec<'a> {
     pub env: &'a BTreeMap<String, Sensitive>,
     /// User and group; `None` = the container's own.
     pub user: Option<&'a str>,
+    /// Directory that it runs in; `None` = the container's own.
+    pub working_dir: Option<&'a str>,
+    /// Whether it has all privileges.
+    pub privileged: bool,
 }
 
 /// How a command ended.

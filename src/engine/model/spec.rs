@@ -49,6 +49,9 @@ pub struct ContainerSpec {
     pub networks: BTreeMap<String, Endpoint>,
     /// The network joined first (`NetworkMode`); one of `networks`, or a mode such as `none`.
     pub network_mode: String,
+    /// Other containers and what they are called here, as `NAME:ALIAS`, where no network of
+    /// `networks` says so: on the default bridge.
+    pub links: BTreeSet<String>,
     /// Names that its `/etc/hosts` has beyond its own, with their addresses; in order.
     pub extra_hosts: Vec<(String, String)>,
     /// What the engine does when the process ends.

@@ -158,6 +158,8 @@ impl<'a> Container<'a> {
             command,
             env: &env,
             user: None,
+            working_dir: None,
+            privileged: false,
         };
         let mut output = End::default();
         let ran = timeout(left, self.engine.exec(self.id, &exec, None, &mut output)).await;

@@ -27,6 +27,8 @@ async fn run(
         command: &command,
         env: &BTreeMap::new(),
         user: None,
+        working_dir: None,
+        privileged: false,
     };
     let input = input.map(|bytes| Box::new(std::io::Cursor::new(bytes)) as Input);
     let ended = engine.exec(id, &exec, input, &mut output).await;
@@ -77,6 +79,8 @@ async fn a_command_has_environment_and_user() {
         command: &command,
         env: &[("A".to_owned(), Sensitive::new("x=y"))].into(),
         user: Some("1000:1000"),
+        working_dir: None,
+        privileged: false,
     };
     let mut output = Vec::new();
     let end = engine.exec(&id, &exec, None, &mut output).await;
@@ -156,6 +160,8 @@ async fn a_slow_reader_of_the_output_gets_all_of_it() {
             command: &command,
             env: &BTreeMap::new(),
             user: None,
+            working_dir: None,
+            privileged: false,
         };
         let end = engine.exec(&id, &exec, None, &mut output).await;
         assert_eq!((end, output.1), (Ok(ended(0, "")), size));
@@ -205,6 +211,8 @@ async fn what_can_not_be_run() {
         command: &command,
         env: &BTreeMap::new(),
         user: None,
+        working_dir: None,
+        privileged: false,
     };
     let unreadable: Option<Input> = Some(Box::new(Fails));
     let said = expect_error!(

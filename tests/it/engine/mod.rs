@@ -88,14 +88,17 @@ fn env(pairs: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<Sensitive>> {
 }
 
 fn networks(places: &[(&str, &[&str])]) -> BTreeMap<String, Endpoint> {
-    let endpoint = |aliases: &[&str]| Endpoint {
-        aliases: set(aliases),
-        ..Endpoint::default()
-    };
     places
         .iter()
-        .map(|(name, aliases)| ((*name).to_owned(), endpoint(aliases)))
+        .map(|(name, aliases)| ((*name).to_owned(), place(aliases)))
         .collect()
+}
+
+fn place(aliases: &[&str]) -> Endpoint {
+    Endpoint {
+        aliases: set(aliases),
+        ..Endpoint::default()
+    }
 }
 
 /// The words of an error, after a check of its kind.

@@ -20,10 +20,10 @@ async fn calls_on_a_container_can_be_repeated() {
     engine.start_container(&id).await.expect("it runs already");
     let network = sandbox.name("net");
     docker(&["network", "create", &network]);
-    let aliases = words(&["api", "web"]);
+    let place = place(&["api", "web"]);
     for _ in 0..2 {
         engine
-            .connect(&id, &network, &aliases)
+            .connect(&id, &network, &place)
             .await
             .expect("connect");
     }
@@ -32,7 +32,9 @@ async fn calls_on_a_container_can_be_repeated() {
         networks(&[(&network, &["api", "web"])])
     );
     let said = expect_error!(
-        engine.connect(&id, &network, &words(&["other"])).await,
+        engine
+            .connect(&id, &network, &super::place(&["other"]))
+            .await,
         Conflict
     );
     assert!(
@@ -54,7 +56,7 @@ async fn calls_on_a_container_can_be_repeated() {
     // The same for a container that is stopped.
     for _ in 0..2 {
         engine
-            .connect(&id, &network, &aliases)
+            .connect(&id, &network, &place)
             .await
             .expect("connect while stopped");
     }
@@ -83,7 +85,7 @@ async fn calls_on_a_container_can_be_repeated() {
         .expect("from what is gone");
     expect_error!(engine.start_container(&id).await, NotFound);
     expect_error!(engine.restart_container(&id).await, NotFound);
-    expect_error!(engine.connect(&id, &network, &aliases).await, NotFound);
+    expect_error!(engine.connect(&id, &network, &place).await, NotFound);
 }
 
 #[tokio::test]

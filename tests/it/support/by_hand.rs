@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use moored::desired::DesiredState;
 use moored::diagnostic::Diagnostics;
 use moored::engine::ReadEngine as _;
-use moored::engine::model::{ContainerState, Health, Healthcheck, Image, Network, Restart, Volume};
+use moored::engine::model::{
+    ContainerState, Endpoint, Health, Healthcheck, Image, Network, Restart, Volume,
+};
 use moored::files::{Mode, digest};
 use moored::labels;
 use moored::maintenance::{self, Flag, Owner};
@@ -402,8 +404,11 @@ fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
         }
         ("disconnect", [network]) => return world.disconnect(&name, network),
         ("connect", [network, aliases @ ..]) => {
-            let aliases: Vec<String> = aliases.iter().map(|&alias| alias.to_owned()).collect();
-            return world.connect(&name, network, &aliases).unwrap();
+            let place = Endpoint {
+                aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+                ..Endpoint::default()
+            };
+            return world.connect(&name, network, &place).unwrap();
         }
         _ => {}
     }

@@ -1,9 +1,10 @@
 //! What commands do: those of containers that are jobs, and those inside running containers.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use moored::engine::EngineError;
-use moored::engine::model::{Container, ContainerState, MountSource};
+use moored::engine::model::{Container, ContainerState, CopiedFile, MountSource};
 use moored::labels;
 
 use super::fate::{Fate, Kept, exited};
@@ -175,6 +176,23 @@ impl World {
             return Err(refused(format!("it has more than {at_most_bytes} bytes")));
         }
         Ok(Some(content))
+    }
+
+    /// Writes files: they are what the container has at these paths.
+    pub(super) fn copy_into(&mut self, id: &str, files: &BTreeMap<String, CopiedFile>) -> Answer {
+        let container = self.known("copy files into container", id)?;
+        if container.spec.read_only {
+            return Err(EngineError::Refused {
+                doing: format!("copy files into container {}", container.name),
+                cause: "container rootfs is marked read-only".to_owned(),
+            });
+        }
+        for (path, file) in files {
+            let place = (container.name.clone(), path.clone());
+            let content = file.content.expose().as_bytes().to_vec();
+            self.files_in.insert(place, content);
+        }
+        Ok(())
     }
 
     /// Sends a signal: the call log has it, and nothing else comes of it.

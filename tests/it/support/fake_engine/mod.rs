@@ -13,12 +13,13 @@ mod inspect;
 mod ledger;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use moored::engine::model::{
-    Container, ContainerSpec, ContainerSummary, EngineInfo, Exec, Executed, Image, Network,
-    PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
+    Image, Network, PullProgress, Volume,
 };
 use moored::engine::{EngineError, ReadEngine, WriteEngine};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -224,14 +225,22 @@ impl WriteEngine for FakeEngine {
         })
     }
 
+    async fn copy_into(
+        &self,
+        id: &str,
+        files: &BTreeMap<String, CopiedFile>,
+    ) -> Result<(), EngineError> {
+        self.write("copy_into", id, |world| world.copy_into(id, files))
+    }
+
     async fn connect(
         &self,
         container: &str,
         network: &str,
-        aliases: &[String],
+        place: &Endpoint,
     ) -> Result<(), EngineError> {
         self.write("connect", container, |world| {
-            world.connect(container, network, aliases)
+            world.connect(container, network, place)
         })
     }
 

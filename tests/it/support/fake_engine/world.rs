@@ -1,12 +1,12 @@
 //! The host in memory, and what each call does to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use moored::engine::EngineError;
 use moored::engine::model::{
-    Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
-    Network, Volume,
+    Container, ContainerSpec, ContainerState, ContainerSummary, Endpoint, Health, Image,
+    MountSource, Network, Volume,
 };
 use moored::files::{Mode, digest};
 use moored::labels;
@@ -405,29 +405,23 @@ impl World {
         }
     }
 
-    pub(crate) fn connect(&mut self, id: &str, network: &str, aliases: &[String]) -> Answer {
+    pub(crate) fn connect(&mut self, id: &str, network: &str, place: &Endpoint) -> Answer {
         let container = self.known("connect container", id)?;
         let doing = format!("connect container {} to network {network}", container.name);
         if !self.networks.contains_key(network) {
             let cause = format!("network {network} not found");
             return Err(EngineError::NotFound { doing, cause });
         }
-        let wanted: BTreeSet<String> = aliases.iter().cloned().collect();
         if let Some(endpoint) = container.spec.networks.get(network) {
-            if wanted.is_subset(&endpoint.aliases) {
+            if place.aliases.is_subset(&endpoint.aliases) {
                 return Ok(());
             }
             let cause = "it is there already, under other aliases".to_owned();
             return Err(EngineError::Conflict { doing, cause });
         }
         let kept = self.find_mut(id).unwrap();
-        let endpoint = kept
-            .shown
-            .spec
-            .networks
-            .entry(network.to_owned())
-            .or_default();
-        endpoint.aliases = wanted;
+        let networks = &mut kept.shown.spec.networks;
+        networks.insert(network.to_owned(), place.clone());
         Ok(())
     }
 
