@@ -311,6 +311,18 @@ impl<'a> Stack<'a> {
         .await
     }
 
+    /// Takes the containers that Docker Compose runs in the places of services for ours from now
+    /// on; nothing is done to them.
+    ///
+    /// # Errors
+    /// It could not be begun. How it ended is the outcome; `None` where there was none to take.
+    pub async fn adopt(self) -> Result<Passed, ByHandError> {
+        self.execute(|desired, observed, history, context| {
+            Ok(plan::adopt(desired, observed, history, context))
+        })
+        .await
+    }
+
     /// Looks at the stack, plans, and executes.
     async fn execute(
         self,
@@ -332,6 +344,12 @@ impl<'a> Stack<'a> {
         let made = planned(&looked.desired, &looked.observed, &looked.history, &context);
         looked.plan = made.map_err(ByHandError::Refused)?;
         debug_assert!(looked.plan.kind == Kind::ByHand, "a deploy is a pass");
+        if looked.plan.is_empty() {
+            return Ok(Passed {
+                looked,
+                outcome: None,
+            });
+        }
         let plan = Arc::new(looked.plan.clone());
         hands.events.tell(Event::Planned { plan });
         let outcome = Some(execute::execute(&looked.plan, hands).await?);

@@ -13,9 +13,15 @@ pub const NUMBER: &str = "com.docker.compose.container-number";
 pub const ONEOFF: &str = "com.docker.compose.oneoff";
 /// Compose's own digest of the service; its presence makes `docker compose ps` list the container.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+/// Id of the image that the container was made from (`sha256:…`).
+pub const IMAGE: &str = "com.docker.compose.image";
+/// What it depends on, as `SERVICE:CONDITION:RESTART`, separated by commas.
+pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+/// Version of Docker Compose.
+pub const VERSION: &str = "com.docker.compose.version";
 /// Directory where the project's relative paths resolve.
 pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
-/// Compose files of the project.
+/// Compose files of the project by absolute path, separated by commas.
 pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
 /// Name of a network within its Compose file.
 pub const NETWORK: &str = "com.docker.compose.network";
@@ -36,6 +42,9 @@ pub const ATTEMPT: &str = "dev.moored.attempt";
 pub const JOB: &str = "dev.moored.job";
 /// Which of two places a container of a blue-green service has: `blue` or `green`.
 pub const SLOT: &str = "dev.moored.slot";
+
+/// The version of Docker Compose whose labels these are.
+pub const COMPOSE_VERSION: &str = "2.40.3";
 
 /// Returns whether a label is written by a tool and not by a person.
 pub fn is_reserved(label: &str) -> bool {

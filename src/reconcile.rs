@@ -88,9 +88,9 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         Some(record) => record.history(&desired.stack)?,
         None => History::default(),
     };
-    let released = history.placed();
+    let recorded = history.recorded();
     let observed =
-        observe::observe(view.engine.as_ref(), &desired, released, view.instance()).await?;
+        observe::observe(view.engine.as_ref(), &desired, recorded, view.instance()).await?;
     let now = view.clock.now().as_second();
     let context = Context {
         instance: view.instance(),

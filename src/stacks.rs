@@ -407,10 +407,12 @@ async fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> 
     }
     let containers = view.engine.containers().await?;
     for stack in gone {
+        let adopted = record.adopted(&stack)?;
         let is_left = containers.iter().any(|one| {
             let label = |name: &str| one.labels.get(name).map(String::as_str);
-            label(labels::INSTANCE) == Some(record.instance())
-                && label(labels::STACK) == Some(stack.as_str())
+            let made = label(labels::INSTANCE) == Some(record.instance())
+                && label(labels::STACK) == Some(stack.as_str());
+            made || adopted.contains(&one.id)
         });
         if !is_left {
             continue;

@@ -84,6 +84,15 @@ pub(super) enum Command {
         stack: Option<String>,
     },
 
+    /// Say that the containers which Docker Compose runs for a stack are Moored's from now on
+    ///
+    /// Nothing is done to them here; where they differ from Git, the next pass may replace them.
+    /// Those that are exactly as Git says are adopted by a pass itself.
+    Adopt {
+        /// Which stack, by its name or directory [default: the only one]
+        stack: Option<String>,
+    },
+
     /// Take, list, verify, restore and drill the backups of the manifest
     #[command(subcommand)]
     Backup(BackupCommand),

@@ -1,4 +1,4 @@
-//! `moored maintenance` and `moored job`.
+//! `moored maintenance`, `moored job` and `moored adopt`.
 
 use super::args::MaintenanceCommand;
 use super::context::{Cli, Failure};
@@ -55,4 +55,11 @@ pub(super) async fn job(cli: &Cli, stack: Option<&str>, name: &str) -> Result<Ex
     let stack = beside::locked(&host, stack, As::Released).await?;
     let name_of_stack = stack.desired.stack.clone();
     beside::tell(cli, &name_of_stack, stack.run_job(name).await)
+}
+
+pub(super) async fn adopt(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {
+    let host = beside::open(cli)?;
+    let stack = beside::locked(&host, stack, As::InGit).await?;
+    let name = stack.desired.stack.clone();
+    beside::tell(cli, &name, stack.adopt().await)
 }

@@ -78,6 +78,7 @@ fn work(arguments: Arguments) -> Exit {
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
             Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),
             Command::Retry { stack } => retry::retry(&cli, stack.as_deref()),
+            Command::Adopt { stack } => by_hand::adopt(&cli, stack.as_deref()).await,
             Command::Backup(command) => backup::backup(&cli, command).await,
             Command::Maintenance(command) => by_hand::maintenance(&cli, command).await,
             Command::Job { name, stack } => by_hand::job(&cli, stack.as_deref(), &name).await,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -116,6 +116,11 @@ pub fn load(
         services: &composed.services,
         files: &composed.found.files,
     };
+    let compose_files = texts.iter().map(|(path, _)| {
+        let path = Path::new(path.as_str());
+        directory.join(path.strip_prefix(compose_dir.as_str()).unwrap_or(path))
+    });
+    let compose_files = compose_files.collect();
     let findings = Findings::new(path.as_str(), manifest_node.as_ref());
     let (proxy, host_placed) = settle(&around, findings)?;
     let beside = |name: &str| read_beside(tree, place, name);
@@ -133,6 +138,7 @@ pub fn load(
         services: composed.services,
         networks: composed.networks,
         volumes: composed.volumes,
+        compose_files,
         project_directory: directory,
         files: composed.found.files,
         host_placed,

@@ -59,6 +59,9 @@ pub struct DesiredState {
     pub networks: BTreeMap<String, Wanted<Network>>,
     /// Its volumes, by their name on the engine.
     pub volumes: BTreeMap<String, Wanted<Volume>>,
+    /// Its Compose files, by where they are as seen from the project directory; they need not be
+    /// there.
+    pub compose_files: Vec<PathBuf>,
     /// Directory of the host where relative paths resolve.
     pub project_directory: PathBuf,
     /// Repository files that services mount, by their path below the project directory.

@@ -1,6 +1,8 @@
 //! Makes, replaces and puts back containers so that a kill at any instant leaves something that
 //! planning recognises by names and labels (see `plan::services`).
 
+use std::borrow::Cow;
+
 use crate::engine::model::{Container, ContainerSpec, ContainerState};
 use crate::engine::{EngineError, WriteEngine};
 use crate::labels;
@@ -45,6 +47,7 @@ async fn make(
     name: &str,
     spec: &ContainerSpec,
 ) -> Result<String, EngineError> {
+    let spec = &with_image_label(engine, spec).await?;
     match engine.create_container(name, spec).await {
         Err(conflict @ EngineError::Conflict { .. }) => match engine.container(name).await? {
             Some(there) if is_of_same_attempt(&there, spec) => Ok(there.id),
@@ -52,6 +55,21 @@ async fn make(
         },
         other => other,
     }
+}
+
+/// Returns `spec` with the label of its image, which is known once it was pulled.
+async fn with_image_label<'s>(
+    engine: &dyn WriteEngine,
+    spec: &'s ContainerSpec,
+) -> Result<Cow<'s, ContainerSpec>, EngineError> {
+    if spec.labels.contains_key(labels::IMAGE) {
+        return Ok(Cow::Borrowed(spec));
+    }
+    let mut spec = spec.clone();
+    let image = engine.image(&spec.image).await?;
+    let label = image.map(|image| (labels::IMAGE.to_owned(), image.id));
+    spec.labels.extend(label);
+    Ok(Cow::Owned(spec))
 }
 
 fn is_of_same_attempt(there: &Container, spec: &ContainerSpec) -> bool {
@@ -111,6 +129,19 @@ pub(super) async fn run_again(
     }
 }
 
+/// Gives a container the name back that it had. Repeatable.
+pub(super) async fn name_back(
+    engine: &dyn WriteEngine,
+    container: &ContainerRef,
+) -> Result<(), EngineError> {
+    match engine.container(&container.id).await? {
+        Some(there) if there.name != container.name => {
+            engine.rename_container(&there.id, &container.name).await
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Gives the container that an interrupted pass had kept aside its name back and starts it; the
 /// one that has the name, of the same service, goes. Repeatable.
 ///
@@ -136,8 +167,13 @@ pub(super) async fn bring_back(
     Ok(true)
 }
 
-fn is_of_same_service(one: &Container, other: &Container) -> bool {
-    [labels::INSTANCE, labels::STACK, labels::SERVICE]
+/// Returns whether a container of ours was made for the service of one that was kept aside. That
+/// one may be Docker Compose's, which has no label of ours.
+fn is_of_same_service(ours: &Container, kept: &Container) -> bool {
+    let label = |one: &Container, name: &str| one.spec.labels.get(name).cloned();
+    let instance = label(kept, labels::INSTANCE);
+    [labels::PROJECT, labels::SERVICE]
         .iter()
-        .all(|label| one.spec.labels.get(*label) == other.spec.labels.get(*label))
+        .all(|name| label(ours, name) == label(kept, name))
+        && label(ours, labels::INSTANCE).is_some_and(|ours| instance.is_none_or(|it| it == ours))
 }

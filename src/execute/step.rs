@@ -107,6 +107,10 @@ pub(super) async fn run(
             smoke.map_err(|error| maintain::hint(error, scene))?;
         }
         Action::Remove { container, .. } => engine.remove_container(&container.id).await?,
+        Action::Adopt { containers } => {
+            let now = hands.clock.now();
+            hands.record.adopt(stack, scene.plan.attempt, containers, now)?;
+        }
         Action::Record(draft) => release::record(draft, scene).await?,
     }
     Ok(())
@@ -165,6 +169,7 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
         | Action::Soak { .. }
         | Action::Smoke(_)
         | Action::Remove { .. }
+        | Action::Adopt { .. }
         | Action::Record(_) => Vec::new(),
     };
     for one in one_offs {

@@ -14,7 +14,7 @@ use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
     Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RestoreDraft, Retreat, Step,
-    Switch,
+    Switch, is_aside,
 };
 use crate::record::RecordError;
 
@@ -41,6 +41,8 @@ pub(super) enum Undo<'a> {
     Start(&'a ContainerRef),
     /// A container that was started is stopped, because its data is about to be moved.
     Stop(&'a ContainerRef),
+    /// A container has the name of before.
+    Rename(&'a ContainerRef),
     /// A container is connected to a network.
     Connect(&'a ContainerRef, &'a str, &'a Endpoint),
     /// A container is disconnected from a network.
@@ -98,6 +100,7 @@ impl Undo<'_> {
             | Self::SwitchBack(_)
             | Self::End { .. }
             | Self::HandBack { .. }
+            | Self::Rename(_)
             | Self::Connect(..)
             | Self::Disconnect(..) => 2,
             Self::Restart(_) | Self::Reload(..) => 3,
@@ -167,7 +170,8 @@ impl<'a> Walk<'a> {
             }
         }
         if !failures.is_empty() {
-            let (stack, label) = (&self.plan.stack, crate::labels::STACK);
+            // Of a container that was adopted this is the only one that the engine knows.
+            let (stack, label) = (&self.plan.stack, crate::labels::PROJECT);
             let error = format!(
                 "{error}\n  {}\n  hint: nothing more is done by itself; a container that was \
                  replaced is kept aside, see: docker ps -a --filter label={label}={stack}; when \
@@ -318,6 +322,9 @@ impl<'a> Walk<'a> {
                 beside,
                 serves: *old_serves,
             }),
+            Action::Rename { container, .. } if !is_aside(&container.name) => {
+                Some(Undo::Rename(container))
+            }
             Action::Connect {
                 container, network, ..
             } => Some(Undo::Disconnect(container, network)),
@@ -331,7 +338,10 @@ impl<'a> Walk<'a> {
             Action::Pull { .. }
             | Action::CreateNetwork(_)
             | Action::CreateVolume(_)
+            // What a killed pass had set aside serves: that stays.
             | Action::Rename { .. }
+            // It is as Git says, whatever becomes of the rest.
+            | Action::Adopt { .. }
             | Action::Start { .. }
             | Action::Await { instead: None, .. }
             | Action::TestProxy(_)
@@ -397,6 +407,7 @@ impl<'a> Walk<'a> {
             Undo::Start(container) => containers::run_again(engine, container).await?,
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Restart(container) => engine.restart_container(&container.id).await?,
+            Undo::Rename(container) => containers::name_back(engine, container).await?,
             Undo::Connect(container, network, place) => {
                 engine.connect(&container.id, network, place).await?;
             }

@@ -220,6 +220,7 @@ mod tests {
             from: None,
             steps: (1..).zip(steps).map(step).collect(),
             holds: Vec::new(),
+            held_back: Vec::new(),
             differences: Vec::new(),
         }
     }

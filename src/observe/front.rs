@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{AT_ONCE, digest_of};
+use super::{AT_ONCE, Found, digest_of};
 use crate::desired::DesiredState;
 use crate::desired::proxy::{DesiredProxy, MarkerAt, ProxyPlace};
 use crate::engine::model::{Container, MountSource};
@@ -55,11 +55,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Larger than any configuration or certificate.
 const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
-/// Looks at the proxy of a stack, if it has one; `containers` are the stack's own.
+/// Looks at the proxy of a stack, if it has one; `of_stack` are its containers.
 pub(super) async fn look(
     engine: &dyn ReadEngine,
     desired: &DesiredState,
-    containers: &[Container],
+    of_stack: &Found,
 ) -> Result<Option<ObservedProxy>, EngineError> {
     let Some(front) = &desired.proxy else {
         return Ok(None);
@@ -71,7 +71,8 @@ pub(super) async fn look(
             let default = crate::desired::default_container_name(&desired.stack, service);
             let own = wanted.and_then(|wanted| wanted.container_name.as_ref());
             let name = own.unwrap_or(&default);
-            containers.iter().find(|one| one.name == *name).cloned()
+            let mut theirs = of_stack.containers.iter().chain(&of_stack.candidates);
+            theirs.find(|one| one.name == *name).cloned()
         }
         ProxyPlace::Container(name) => engine.container(name).await?,
     };

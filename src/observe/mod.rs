@@ -1,6 +1,7 @@
 //! Looks at the host: one snapshot of everything that planning needs, always possibly stale.
 
 mod front;
+mod owned;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -12,21 +13,24 @@ use jiff::Timestamp;
 
 use crate::backup;
 use crate::desired::backups::{Backup, BackupName};
-use crate::desired::{DesiredState, StackName};
+use crate::desired::DesiredState;
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
-use crate::labels;
 use crate::maintenance::{self, Flag, MaintenanceError};
 use crate::source::RepoPath;
 
 pub use front::{Loaded, ObservedProxy, certificate};
+pub use owned::{Found, Ownership, containers};
 
 /// What was found on the host, as far as one stack is concerned.
 #[derive(Clone, Default)]
 pub struct ObservedState {
-    /// Containers with the stack's label, ours or of another installation.
+    /// Containers with the stack's label, ours or of another installation, and those that were
+    /// adopted: these have our labels here, whatever the engine says.
     pub containers: Vec<Container>,
+    /// Containers that Docker Compose made for a project of the stack's name, and nobody adopted.
+    pub candidates: Vec<Container>,
     /// All other containers of the host.
     pub others: Vec<ContainerSummary>,
     /// Images by the reference that Git names.
@@ -84,13 +88,16 @@ pub enum ObserveError {
     Maintenance(#[from] MaintenanceError),
 }
 
-/// Files that the last release had placed, with their digests; `None` = there is no release.
-#[derive(Clone, Copy, Default)]
-pub struct Released<'a> {
-    /// Below the project directory.
+/// What is known from before of what there is on the host.
+#[derive(Clone, Copy)]
+pub struct Recorded<'a> {
+    /// Files that the last release had placed below the project directory, with their digests;
+    /// `None` = there is no release.
     pub files: Option<&'a BTreeMap<RepoPath, String>>,
-    /// At fixed places of the host.
+    /// Those at fixed places of the host.
     pub host_placed: Option<&'a BTreeMap<PathBuf, String>>,
+    /// Ids of containers that were adopted.
+    pub adopted: &'a BTreeSet<String>,
 }
 
 /// How many questions are put to the engine at once: more than a few gain nothing on a small
@@ -99,27 +106,31 @@ const AT_ONCE: usize = 8;
 
 /// Observes the host for `desired`.
 ///
-/// `released` are files that the last release had placed, `instance` is this installation.
+/// `recorded` is what is known from before, `instance` is this installation.
 ///
 /// # Errors
 /// The engine can't be asked, or the maintenance flag can't be looked at.
 pub async fn observe<'a>(
     engine: &dyn ReadEngine,
     desired: &'a DesiredState,
-    released: Released<'a>,
+    recorded: Recorded<'a>,
     instance: &str,
 ) -> Result<ObservedState, ObserveError> {
-    let (containers, networks, volumes) = tokio::try_join!(
-        containers(engine, &desired.stack),
+    let whose = Ownership {
+        instance,
+        adopted: recorded.adopted,
+    };
+    let (found, networks, volumes) = tokio::try_join!(
+        containers(engine, &desired.stack, whose),
         engine.networks(),
         engine.volumes()
     )?;
-    let (containers, others) = containers;
     let images = images(engine, desired).await?;
-    let proxy = front::look(engine, desired, &containers).await?;
+    let proxy = front::look(engine, desired, &found).await?;
     Ok(ObservedState {
-        containers,
-        others,
+        containers: found.containers,
+        candidates: found.candidates,
+        others: found.others,
         images,
         networks: networks
             .into_iter()
@@ -129,37 +140,13 @@ pub async fn observe<'a>(
             .into_iter()
             .map(|volume| (volume.name.clone(), volume))
             .collect(),
-        files: placed(desired, released.files),
-        host_placed: host_placed(desired, released.host_placed, proxy.as_ref()),
+        files: placed(desired, recorded.files),
+        host_placed: host_placed(desired, recorded.host_placed, proxy.as_ref()),
         proxy,
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
         taken: taken(desired, instance),
     })
-}
-
-/// Returns the stack's containers in full, by name, and the others of the host in short.
-///
-/// # Errors
-/// The engine can't be asked.
-pub async fn containers(
-    engine: &dyn ReadEngine,
-    stack: &StackName,
-) -> Result<(Vec<Container>, Vec<ContainerSummary>), EngineError> {
-    let (own, others): (Vec<_>, Vec<_>) = engine.containers().await?.into_iter().partition(|one| {
-        one.labels
-            .get(labels::STACK)
-            .is_some_and(|label| label == stack.as_str())
-    });
-    let mut containers: Vec<Container> = futures_util::stream::iter(own)
-        .map(|one| async move { engine.container(&one.id).await })
-        .buffer_unordered(AT_ONCE)
-        // One that has gone since the list was made is simply not there.
-        .try_filter_map(|found| async move { Ok(found) })
-        .try_collect()
-        .await?;
-    containers.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((containers, others))
 }
 
 async fn images(

@@ -252,6 +252,11 @@ pub enum Action {
         /// Why.
         why: RemoveReason,
     },
+    /// Takes containers that Docker Compose made for ours from now on, and touches none of them.
+    Adopt {
+        /// Services with the container in their place.
+        containers: Vec<(ServiceName, ContainerRef)>,
+    },
     /// Records the release as it is observed now.
     Record(Box<ReleaseDraft>),
 }

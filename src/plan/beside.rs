@@ -31,7 +31,14 @@ impl<'a> Input<'a> {
         let gap = match one.remedy {
             Some(Remedy::Restart) => true,
             Some(Remedy::Reconnect) => one.reasons.iter().any(leaves),
-            Some(Remedy::Reload | Remedy::Start | Remedy::Replace | Remedy::Create) | None => false,
+            Some(
+                Remedy::Reload
+                | Remedy::Rename
+                | Remedy::Start
+                | Remedy::Replace
+                | Remedy::Create,
+            )
+            | None => false,
         };
         if gap {
             one.remedy = Some(Remedy::Replace);

@@ -267,7 +267,7 @@ impl<'a> Planner<'a> {
         self.step_of.insert(one.name, step);
     }
 
-    fn finish_by_hand(self, subject: String) -> Plan {
+    pub(super) fn finish_by_hand(self, subject: String) -> Plan {
         let Input {
             desired, history, ..
         } = self.input;
@@ -283,6 +283,7 @@ impl<'a> Planner<'a> {
             commit,
             steps: self.steps,
             holds: self.holds,
+            held_back: Vec::new(),
             differences: Vec::new(),
         }
     }

@@ -50,6 +50,8 @@ impl fmt::Display for Origin {
 pub(super) enum Remedy {
     /// Have files read again.
     Reload,
+    /// Give the container its name.
+    Rename,
     /// Connect networks again.
     Reconnect,
     /// Start the container.
@@ -114,13 +116,13 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
             }
             Some(Fact::Plain(_) | Fact::Hidden(_)) | None => Remedy::Start,
         },
+        Field::Name => Remedy::Rename,
         Field::Network(_) => Remedy::Reconnect,
         Field::File(_) | Field::Inside(_) | Field::Dependency(_) | Field::Owed => Remedy::Restart,
         Field::Config(_) | Field::Upstream(_) | Field::Certificate(_) | Field::Loaded => {
             Remedy::Reload
         }
-        Field::Name
-        | Field::Image
+        Field::Image
         | Field::ImageId
         | Field::Command
         | Field::Entrypoint

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
-use super::action::{Action, Await, Phase, Placement, RemoveReason, Step};
+use super::action::{Action, Await, Phase, Placement, RemoveReason, Step, is_aside};
 use super::drafts::OneOff;
 use super::drafts::TestPlace;
 use super::facts::Field;
@@ -78,6 +78,7 @@ impl Action {
             Self::Soak { .. } => "soak",
             Self::Smoke(_) => "smoke",
             Self::Remove { .. } => "remove",
+            Self::Adopt { .. } => "adopt",
             Self::Record(_) => "record",
         }
     }
@@ -85,11 +86,7 @@ impl Action {
     /// Returns what the verb is done to.
     pub fn subject(&self) -> String {
         match self {
-            Self::Pull { services, .. } => services
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
+            Self::Pull { services, .. } => names(services.iter()),
             Self::CreateNetwork(_) => "network".to_owned(),
             Self::CreateVolume(_) => "volume".to_owned(),
             Self::Place { .. } => "files".to_owned(),
@@ -119,11 +116,8 @@ impl Action {
             Self::Migrate(draft) => draft.one_off.service.to_string(),
             Self::Job(draft) => draft.one_off.service.to_string(),
             Self::Ready(draft) => draft.ready.service.to_string(),
-            Self::Soak { containers, .. } => containers
-                .iter()
-                .map(|(service, _)| service.to_string())
-                .collect::<Vec<_>>()
-                .join(", "),
+            Self::Soak { containers, .. } => names(containers.iter().map(|(one, _)| one)),
+            Self::Adopt { containers } => names(containers.iter().map(|(one, _)| one)),
             Self::Record(_) => "release".to_owned(),
         }
     }
@@ -135,7 +129,10 @@ impl Action {
             Self::CreateNetwork(network) => network.name.clone(),
             Self::CreateVolume(volume) => volume.name.clone(),
             Self::Place { files, .. } => files.iter().map(placement).collect::<Vec<_>>().join(", "),
-            Self::Rename { name, .. } => format!("back to {name}"),
+            Self::Rename { container, name } if is_aside(&container.name) => {
+                format!("back to {name}")
+            }
+            Self::Rename { name, .. } => format!("to {name}"),
             Self::Create { spec, .. } => spec.image.clone(),
             Self::Await { until, within, .. } => {
                 let soak = |soak: &Duration| {
@@ -212,6 +209,7 @@ impl Action {
                 format!("{}, ≤ {within}", container.name)
             }
             Self::HandOver { beside, name, .. } => format!("{beside} becomes {name}"),
+            Self::Adopt { containers } => names(containers.iter().map(|(_, one)| &one.name)),
             Self::Reload { how, .. } => match how {
                 Reload::Signal(signal) => signal.clone(),
                 Reload::Run(run) => shell_words::join(run),
@@ -225,6 +223,11 @@ impl Action {
             | Self::Record(_) => String::new(),
         }
     }
+}
+
+fn names(all: impl Iterator<Item = impl ToString>) -> String {
+    let all: Vec<String> = all.map(|one| one.to_string()).collect();
+    all.join(", ")
 }
 
 fn source_text(source: &Source) -> String {
@@ -315,6 +318,7 @@ impl Step {
             | Action::Soak { .. }
             | Action::Smoke(_)
             | Action::Remove { .. }
+            | Action::Adopt { .. }
             | Action::Record(_) => joined(self.reasons.iter()),
         };
         match (detail.is_empty(), reasons.is_empty()) {
@@ -343,7 +347,8 @@ impl fmt::Display for Plan {
             Some(_) | None => writeln!(f, "{}  {to}  {subject}", self.stack)?,
         }
         let mut phase = None;
-        let rows = self.steps.iter().map(|step| {
+        let shown = self.steps.iter().chain(&self.held_back);
+        let rows = shown.map(|step| {
             let label = if phase == Some(step.phase) {
                 String::new()
             } else {
@@ -410,12 +415,13 @@ impl Serialize for Step {
 
 impl Serialize for Plan {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut plan = serializer.serialize_struct("Plan", 5)?;
+        let mut plan = serializer.serialize_struct("Plan", 6)?;
         plan.serialize_field("stack", &self.stack)?;
         plan.serialize_field("commit", &self.commit)?;
         plan.serialize_field("from", &self.from)?;
         plan.serialize_field("steps", &self.steps)?;
         plan.serialize_field("holds", &self.holds)?;
+        plan.serialize_field("held_back", &self.held_back)?;
         plan.end()
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|
 /// | `Container` | the container is missing: create it |
 /// | `State` | it does not run: start it (restart it when it is paused) |
+/// | `Name` | it has another name: rename it |
 /// | `Network` | it is not connected as it should be: connect it again |
 /// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
 /// | `Owed` | an interrupted pass was to restart it: restart it |

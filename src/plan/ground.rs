@@ -78,12 +78,17 @@ impl<'a> Planner<'a> {
         }
         for one in examined.values() {
             self.holds.extend(one.holds.iter().cloned());
-            let makes = matches!(one.remedy, Some(Remedy::Create | Remedy::Replace));
+            let makes = matches!(
+                one.remedy,
+                Some(Remedy::Create | Remedy::Replace | Remedy::Rename)
+            );
             // A label alone does not make it ours: people copy them.
             let unowned = observed
                 .containers
                 .iter()
                 .filter(|container| !container.spec.labels.contains_key(labels::INSTANCE))
+                .chain(&observed.candidates)
+                .filter(|container| one.holder.is_none_or(|holder| holder.id != container.id))
                 .map(|container| (&container.name, &container.id, &container.spec.image));
             let taken = observed
                 .others
@@ -100,6 +105,7 @@ impl<'a> Planner<'a> {
                 });
             }
         }
+        self.tell_of_strangers();
         if !desired.prune {
             let orphans = self.orphans().into_iter().map(|orphan| orphan.name);
             self.holds

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use crate::desired::ServiceName;
-use crate::observe::Released;
+use crate::observe::Recorded;
 use crate::source::{RepoPath, Revision};
 
 /// What planning knows of a stack's past.
@@ -39,6 +39,8 @@ pub struct History {
     pub ran_jobs: BTreeSet<String>,
     /// The release that it is kept at, whatever Git says.
     pub pin: Option<Pin>,
+    /// Ids of containers that Docker Compose made, and that are ours by now.
+    pub adopted: BTreeSet<String>,
 }
 
 /// That a stack is kept at a release, whatever Git says.
@@ -65,12 +67,13 @@ impl History {
         }
     }
 
-    /// Returns the files that the last release had placed.
-    pub fn placed(&self) -> Released<'_> {
+    /// Returns what is known of what there is on the host.
+    pub fn recorded(&self) -> Recorded<'_> {
         let release = self.release.as_ref();
-        Released {
+        Recorded {
             files: release.map(|release| &release.files),
             host_placed: release.map(|release| &release.host_placed),
+            adopted: &self.adopted,
         }
     }
 

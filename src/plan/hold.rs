@@ -1,7 +1,5 @@
 //! Says what is not done, and why: refusals as data.
 
-use std::fmt;
-
 use serde::Serialize;
 
 use super::Subject;
@@ -180,6 +178,27 @@ pub enum Hold {
         /// Its name.
         container: String,
     },
+    /// A container that Docker Compose made stands in a service's place, and the plan would do
+    /// something to it that nobody has agreed to.
+    NotAdopted {
+        /// Of which stack.
+        stack: StackName,
+        /// In the place of which service.
+        service: ServiceName,
+        /// Its name.
+        container: String,
+        /// Its id.
+        id: String,
+        /// What would be done to it, as the plan calls it.
+        would: Vec<String>,
+        /// In what it differs from Git.
+        reasons: Vec<Reason>,
+    },
+    /// A container that Docker Compose made for the stack's project belongs to no service.
+    NotOfStack {
+        /// Its name.
+        container: String,
+    },
     /// A second container carries the labels of a service.
     Duplicate {
         /// Which service.
@@ -227,6 +246,7 @@ impl Hold {
             | Self::DoesNotSettle { .. }
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
+            | Self::NotAdopted { .. }
             | Self::ImageMissing { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
@@ -242,221 +262,11 @@ impl Hold {
             | Self::DriftReported { .. }
             | Self::ProxyAway { .. }
             | Self::Orphan { .. }
+            | Self::NotOfStack { .. }
             | Self::Duplicate { .. }
             | Self::Unhealthy { .. }
             | Self::Ended { .. }
             | Self::Restarting { .. } => Weight::Notice,
-        }
-    }
-}
-
-impl Hold {
-    /// Prints those that are about failures, data and visitors.
-    fn fmt_of_transaction(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stuck { attempt, error } => write!(
-                f,
-                "attempt {attempt} failed and could not be taken back: {}; nothing more is done by \
-                 itself: look at the host, then run: moored retry",
-                first_line(error)
-            ),
-            Self::Stays {
-                attempt,
-                error,
-                way_out,
-            } => write!(
-                f,
-                "this revision failed in attempt {attempt} and stays as it is: {}; {way_out}",
-                first_line(error)
-            ),
-            Self::SchemaDiffers {
-                live,
-                wanted,
-                restore,
-            } => write!(
-                f,
-                "the data was migrated by attempt {live}, and this code was released on the data \
-                 of {}; restore a backup from before{}, or say in moored.yaml that it works: \
-                 accept_schema: \"{live}\"",
-                if *wanted == 0 {
-                    "before any migration".to_owned()
-                } else {
-                    format!("attempt {wanted}")
-                },
-                restore
-                    .iter()
-                    .fold(String::new(), |text, command| text + ": " + command)
-            ),
-            Self::MigrationInDoubt { attempt, restore } => write!(
-                f,
-                "attempt {attempt} began to change the data, and nobody knows how far it came; {}go \
-                 back to its revision; or, if you know that the data is well, say so in \
-                 moored.yaml: accept_schema: \"{attempt}\"",
-                restore.iter().fold(String::new(), |text, command| text
-                    + "restore the backup from before: "
-                    + command
-                    + "; or ")
-            ),
-            Self::DataIsOlder { data, released } => write!(
-                f,
-                "the data has the form of attempt {data} then, and the release was made on that of \
-                 attempt {released}: its writers stay stopped and the page stays on until the next \
-                 pass puts in place what Git says"
-            ),
-            Self::MaintenanceByHand { flag, by } => write!(
-                f,
-                "the maintenance page is on, by {by} ({flag}); it stays on until: moored \
-                 maintenance off"
-            ),
-            Self::MaintenanceForgotten { flag, by, minutes } => write!(
-                f,
-                "the maintenance page has been on for {minutes} minutes, by {by} ({flag}); \
-                 forgotten?"
-            ),
-            Self::BackupLate { name, last } => write!(
-                f,
-                "backup {name} is late: {}; take one: moored backup now {name}",
-                match last {
-                    Some(last) => format!("the last good one is of {last}"),
-                    None => "there is none".to_owned(),
-                }
-            ),
-            Self::ProxyAway { proxy, cause } => write!(
-                f,
-                "{proxy} does not say which configuration it has loaded: {cause}; is it running?"
-            ),
-            Self::ProxyMissing { container } => write!(
-                f,
-                "the proxy's container {container} does not exist; start it, or name another one in \
-                 moored.yaml"
-            ),
-            Self::ProxyNotMounted { container, path } => write!(
-                f,
-                "container {container} has no directory or file of the host at {path}; mount one \
-                 there, so that the configuration can be put in place"
-            ),
-            Self::FailedRevision { .. }
-            | Self::Pinned { .. }
-            | Self::DoesNotSettle { .. }
-            | Self::OtherInstance { .. }
-            | Self::NameTaken { .. }
-            | Self::ImageMissing { .. }
-            | Self::ImageUnknown { .. }
-            | Self::ExternalMissing { .. }
-            | Self::NetworkTaken { .. }
-            | Self::Differs { .. }
-            | Self::DriftReported { .. }
-            | Self::Orphan { .. }
-            | Self::Duplicate { .. }
-            | Self::Unhealthy { .. }
-            | Self::Ended { .. }
-            | Self::Restarting { .. } => Ok(()),
-        }
-    }
-}
-
-fn first_line(error: &str) -> &str {
-    error.lines().next().unwrap_or_default()
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FailedRevision { attempt, error } => write!(
-                f,
-                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
-                 moored retry",
-                first_line(error)
-            ),
-            Self::Stuck { .. }
-            | Self::Stays { .. }
-            | Self::SchemaDiffers { .. }
-            | Self::MigrationInDoubt { .. }
-            | Self::DataIsOlder { .. }
-            | Self::MaintenanceByHand { .. }
-            | Self::MaintenanceForgotten { .. }
-            | Self::BackupLate { .. }
-            | Self::ProxyAway { .. }
-            | Self::ProxyMissing { .. }
-            | Self::ProxyNotMounted { .. } => self.fmt_of_transaction(f),
-            Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
-            Self::DoesNotSettle { times } => write!(
-                f,
-                "this revision was put in place {times} times within an hour and does not stay; \
-                 something else changes the containers; then run: moored retry"
-            ),
-            Self::OtherInstance {
-                instance,
-                container,
-            } => write!(
-                f,
-                "container {container} was made by another installation of moored (instance \
-                 {instance}); one stack has one controller"
-            ),
-            Self::NameTaken {
-                service,
-                name,
-                id,
-                image,
-            } => write!(
-                f,
-                "{service}: the name {name} is taken by a container that is not ours ({}, {image}); \
-                 remove or rename it",
-                id.get(..12).unwrap_or(id)
-            ),
-            Self::ImageMissing { image, cause } => {
-                write!(f, "image {image} does not exist: {cause}")
-            }
-            Self::ImageUnknown { image, cause } => write!(
-                f,
-                "image {image} is not on this host and can't be looked up for now: {cause}"
-            ),
-            Self::ExternalMissing { kind, name } => write!(
-                f,
-                "{kind} {name} is declared external and does not exist; create it first: docker \
-                 {kind} create {name}"
-            ),
-            Self::NetworkTaken { name } => {
-                write!(f, "network {name} exists and does not belong to this stack")
-            }
-            Self::Differs { kind, name, what } if kind == "volume" => {
-                write!(f, "volume {name}: {what} differ; data would be lost")
-            }
-            Self::Differs { kind, name, what } => {
-                write!(
-                    f,
-                    "{kind} {name}: {what} differ; it would have to be made again"
-                )
-            }
-            Self::DriftReported { service, reasons } => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "{service}: changed by hand ({}); only reported",
-                    reasons.join(", ")
-                )
-            }
-            Self::Orphan { container } => write!(
-                f,
-                "container {container} belongs to no service any more; prune: true removes it"
-            ),
-            Self::Duplicate { service, container } => write!(
-                f,
-                "container {container} carries the labels of {service} and is not the one that \
-                 serves; remove it: docker rm -f {container}"
-            ),
-            Self::Unhealthy { service } => {
-                write!(f, "{service}: runs as Git says and its health check fails")
-            }
-            Self::Ended { service } => write!(
-                f,
-                "{service}: ends with success each time that it is started, and is left so; if it \
-                 is a job, let another service depend on it with service_completed_successfully; \
-                 if not, give it a restart policy"
-            ),
-            Self::Restarting { service } => {
-                write!(f, "{service}: ends again and again; the engine restarts it")
-            }
         }
     }
 }

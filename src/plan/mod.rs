@@ -6,6 +6,7 @@
 //! documentation and tests show.
 
 mod action;
+mod adopt;
 mod beside;
 mod by_hand;
 mod checks;
@@ -21,6 +22,7 @@ mod ground;
 mod guard;
 mod history;
 mod hold;
+mod hold_words;
 mod leftovers;
 mod live;
 mod order;
@@ -40,6 +42,7 @@ pub use action::{
     Action, Await, ContainerRef, Draining, Phase, Placement, RemoveReason, Retreat, Step, Workers,
     aside, incoming, is_aside, is_incoming,
 };
+pub use adopt::adopt;
 pub use by_hand::{Restoring, restore, restore_commands, run_job, tools_of};
 pub use diff::{Origin, Reason, value};
 pub use drafts::{
@@ -82,6 +85,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is not done, and why.
     pub holds: Vec<Hold>,
+    /// Steps that would be done if containers of Docker Compose were ours, see
+    /// [`Hold::NotAdopted`].
+    pub held_back: Vec<Step>,
     /// Every difference that was found, whether or not a step takes it away.
     pub differences: Vec<Difference>,
 }

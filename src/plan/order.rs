@@ -230,6 +230,19 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Plans that a container gets its name, if it has another one and goes on.
+    fn rename(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) {
+        let goes_on = one.remedy.is_some_and(|remedy| remedy < Remedy::Replace);
+        let reason = one.reasons.iter().find(|one| one.field == Field::Name);
+        if let (Some(container), Some(reason), true) = (one.holder.map(reference), reason, goes_on)
+        {
+            let name = one.container_name.clone();
+            let action = Action::Rename { container, name };
+            let reasons = std::slice::from_ref(reason);
+            *after = vec![self.push(Phase::Converge, action, reasons, after.clone())];
+        }
+    }
+
     /// Plans what an interrupted pass left behind; returns the container that serves now.
     pub(super) fn leftovers(
         &mut self,
@@ -254,6 +267,7 @@ impl<'a> Planner<'a> {
         after.extend(removed.iter().copied());
         let container = one.holder.map(reference)?;
         if !one.rename_back {
+            self.rename(one, after);
             return Some(container);
         }
         let (id, name) = (container.id.clone(), one.container_name.clone());
@@ -281,6 +295,10 @@ impl<'a> Planner<'a> {
         let spec = || Box::new(self.input.container_spec(one));
         let (action, after) = match (remedy, holder) {
             (Remedy::Reload, Some(container)) => return self.reload(one, container, after),
+            (Remedy::Rename, Some(container)) => {
+                let renamed = after.last().copied();
+                return self.reload(one, container, after).or(renamed);
+            }
             (Remedy::Reconnect, Some(container)) => {
                 let connected = self.reconnect(one, &container, &after)?;
                 return self
@@ -316,6 +334,7 @@ impl<'a> Planner<'a> {
             (Remedy::Create, _)
             | (
                 Remedy::Reload
+                | Remedy::Rename
                 | Remedy::Reconnect
                 | Remedy::Start
                 | Remedy::Restart
@@ -394,8 +413,12 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> Plan {
+        let mut held_back = Vec::new();
         if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
-            self.steps.clear();
+            held_back = std::mem::take(&mut self.steps);
+            if !self.waits_for_adoption() {
+                held_back.clear();
+            }
         }
         let Input {
             desired, history, ..
@@ -422,6 +445,7 @@ impl<'a> Planner<'a> {
                 .map(|release| release.id.revision.clone()),
             steps: self.steps,
             holds: self.holds,
+            held_back,
             differences,
         }
     }

@@ -199,6 +199,7 @@ impl<'a> Input<'a> {
             (Some(_), Some(container)) => examined.set_aside = Some(reference(container)),
             (_, None) => {}
         }
+        self.stand_in(&mut examined);
         examined
     }
 
@@ -208,6 +209,7 @@ impl<'a> Input<'a> {
         let released = self.released(examined.name);
         let image = self.image(service);
         let spec = self.spec_in(examined, examined.slot());
+        let spec = Self::without_own_alias(examined, spec);
         let mut git = facts::desired(&spec, image, &service.committed_env, self.veil());
         git.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
         let state = match examined.holder.map(|holder| &holder.state) {

@@ -102,10 +102,14 @@ impl<'a> Planner<'a> {
     pub(super) fn settle(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
         let mut gates = self.ends();
         let lower = self.lower();
-        let work = !self.steps.is_empty() || lower.is_some();
+        let adoption = self.adoption(examined);
+        let work = !self.steps.is_empty() || lower.is_some() || adoption.is_some();
         if let Some(lower) = lower {
             let action = Action::MaintainOff(Box::new(lower));
             gates = vec![self.push(Phase::Settle, action, &[], gates)];
+        }
+        if let Some(adoption) = adoption {
+            gates = vec![self.push(Phase::Settle, adoption, &[], gates)];
         }
         if work || self.unrecorded(examined) {
             let draft = Box::new(self.release(examined));

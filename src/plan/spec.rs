@@ -2,7 +2,6 @@
 //! leaves to it, and the labels by which it is known again.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::time::Duration;
 
 use super::ReleaseId;
@@ -11,7 +10,7 @@ use super::examined::Examined;
 use super::facts::{self, Fact, Field};
 use super::services::Input;
 use super::slot::{Slot, in_slot};
-use crate::desired::Service;
+use crate::desired::{Condition, Service, ServiceName};
 use crate::engine::model::{Container, ContainerSpec, Healthcheck, Image, MountSource, Restart};
 use crate::labels;
 
@@ -27,15 +26,14 @@ impl Input<'_> {
         let digest = self.digest(service);
         let revision = self.desired.commit.revision.clone();
         let release = ReleaseId { attempt, revision }.to_string();
-        let working_dir: &Path = &self.desired.project_directory;
+        let image = self
+            .image(service)
+            .map(|image| (labels::IMAGE, image.id.clone()));
+        let image = image.map(|(label, id)| (label.to_owned(), id));
+        spec.labels.extend(image);
+        spec.labels.extend(self.compose_labels(name, service, &digest));
         spec.labels.extend(
             [
-                (labels::PROJECT, self.desired.stack.to_string()),
-                (labels::SERVICE, name.to_string()),
-                (labels::NUMBER, "1".to_owned()),
-                (labels::ONEOFF, "False".to_owned()),
-                (labels::CONFIG_HASH, digest.clone()),
-                (labels::WORKING_DIR, working_dir.display().to_string()),
                 (labels::STACK, self.desired.stack.to_string()),
                 (labels::INSTANCE, self.context.instance.to_owned()),
                 (labels::DIGEST, digest),
@@ -45,6 +43,35 @@ impl Input<'_> {
             .map(|(label, value)| (label.to_owned(), value)),
         );
         spec
+    }
+
+    /// Returns the labels by which Docker Compose knows a container as one of a service, but for
+    /// that of its image: which one that is may not be known before it is pulled.
+    fn compose_labels(
+        &self,
+        name: &ServiceName,
+        service: &Service,
+        hash: &str,
+    ) -> impl Iterator<Item = (String, String)> {
+        let desired = self.desired;
+        let files = desired.compose_files.iter();
+        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
+        [
+            (labels::PROJECT, desired.stack.to_string()),
+            (labels::SERVICE, name.to_string()),
+            (labels::NUMBER, "1".to_owned()),
+            (labels::ONEOFF, "False".to_owned()),
+            (labels::CONFIG_HASH, hash.to_owned()),
+            (labels::DEPENDS_ON, depends_on(service)),
+            (labels::CONFIG_FILES, files.join(",")),
+            (
+                labels::WORKING_DIR,
+                desired.project_directory.display().to_string(),
+            ),
+            (labels::VERSION, labels::COMPOSE_VERSION.to_owned()),
+        ]
+        .map(|(label, value)| (label.to_owned(), value))
+        .into_iter()
     }
 
     /// Returns the digest of what Git says of a service, and of nothing else: not of its image.
@@ -94,6 +121,19 @@ impl Input<'_> {
             within,
         }
     }
+}
+
+/// Returns what a service depends on as `docker compose down` and `stop` read it for their order.
+fn depends_on(service: &Service) -> String {
+    let all = service.depends_on.iter().map(|(name, dependency)| {
+        let condition = match dependency.condition {
+            Condition::Started => "service_started",
+            Condition::Healthy => "service_healthy",
+            Condition::Completed => "service_completed_successfully",
+        };
+        format!("{name}:{condition}:{}", dependency.restart)
+    });
+    all.collect::<Vec<_>>().join(",")
 }
 
 /// Takes over the nameless volumes of the container before: an image that declares a volume keeps

@@ -171,6 +171,7 @@ impl Record {
             ran_jobs: since.jobs,
             release,
             pin: self.pin(stack)?,
+            adopted: self.adopted(stack)?,
         })
     }
 
@@ -336,6 +337,7 @@ impl Touched {
                 | Action::Soak { .. }
                 | Action::Smoke(_)
                 | Action::Remove { .. }
+                | Action::Adopt { .. }
                 | Action::Record(_) => {}
             }
         }

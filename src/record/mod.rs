@@ -3,6 +3,7 @@
 //! [`Record`] is the open database of one state directory. WAL with `synchronous=FULL`: what
 //! [`Journal::append`] returned from survives a power cut. Format: `docs/decisions/0003-journal.md`.
 
+mod adopted;
 mod data;
 mod error;
 mod history;

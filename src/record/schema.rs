@@ -19,11 +19,24 @@ pub(super) const FILE_NAME: &str = "moored.db";
 
 /// Version of the format: how many of [`MIGRATIONS`] are behind it. A newer one is refused, an
 /// older one is brought forward.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What leads from each version to the next; an empty database has version 0. One that was
 /// published is never changed.
-pub(super) const MIGRATIONS: [&str; 2] = [TABLES, PINS_SCHEMAS_KINDS];
+pub(super) const MIGRATIONS: [&str; 3] = [TABLES, PINS_SCHEMAS_KINDS, ADOPTED];
+
+/// Containers of Docker Compose that are ours by now, and which attempt took them.
+const ADOPTED: &str = "
+CREATE TABLE adopted (
+    stack TEXT NOT NULL,
+    container TEXT NOT NULL,
+    name TEXT NOT NULL,
+    service TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (stack, container)
+) STRICT, WITHOUT ROWID;
+";
 
 /// Stacks that are kept at a release of theirs, whatever Git says; what an attempt was made for;
 /// the form that the data has at a release; when a backup was last proved by a drill.

@@ -13,6 +13,7 @@ use crate::engine::model::{Container, ContainerState, Health};
 use crate::host::View;
 use crate::journal::Outcome;
 use crate::pass::PassError;
+use crate::observe::Ownership;
 use crate::plan::{Pin, ReleaseId, is_aside, is_incoming};
 use crate::record::Record;
 use crate::{labels, observe, table};
@@ -82,7 +83,11 @@ async fn stack_status(
     stack: &StackName,
 ) -> Result<StackStatus, PassError> {
     let history = record.history(stack)?;
-    let (containers, _) = observe::containers(engine, stack).await?;
+    let whose = Ownership {
+        instance: record.instance(),
+        adopted: &history.adopted,
+    };
+    let containers = observe::containers(engine, stack, whose).await?.containers;
     let mut services = BTreeMap::new();
     for service in history
         .release

@@ -17,9 +17,11 @@ use moored::config::{Auth, Config, Repository};
 use moored::desired::{self, DesiredState, HostFiles, Place};
 use moored::diagnostic::Diagnostics;
 use moored::events::Events;
-use moored::execute::Hands;
+use moored::execute::{self, Hands};
 use moored::host::View;
+use moored::journal::Outcome;
 use moored::pass::{Looked, PassError, Passed};
+use moored::plan::{self, Context};
 use moored::reconcile;
 use moored::record::Record;
 use moored::secret::{DigestKey, Redactor};
@@ -296,6 +298,22 @@ impl Bench {
         });
         let engine = self.engine.clone();
         serve(&self.front, move || engine.world().marker().map(ok));
+    }
+
+    /// Takes over what Docker Compose runs, as a person asks for.
+    pub(crate) fn adopt(&self, desired: &DesiredState) {
+        let looked = self.look(desired);
+        let (_keep, stop) = watch::channel(false);
+        let hands = self.hands(stop);
+        let instance = hands.record.instance().to_owned();
+        let context = Context {
+            instance: &instance,
+            key: &hands.key,
+            now: self.clock.seconds(),
+        };
+        let plan = plan::adopt(desired, &looked.observed, &looked.history, &context);
+        let outcome = run(async { execute::execute(&plan, &hands).await });
+        assert_eq!(outcome.unwrap(), Outcome::Succeeded);
     }
 
     /// Looks and changes nothing.

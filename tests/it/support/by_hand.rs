@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use super::bench::Bench;
 use super::fake_engine::{End, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work, World};
-use super::foreign::{foreign, foreign_proxy};
+use super::foreign::{compose_up, foreign, foreign_proxy};
 
 /// `host.yaml`.
 #[derive(Deserialize)]
@@ -348,6 +348,8 @@ pub(crate) fn apply(
             let labels = [(labels::STACK, "shop"), (labels::INSTANCE, "other")];
             foreign(bench, name, image, &labels, None);
         }
+        ["compose-up", words @ ..] => compose_up(bench, &load(bench).unwrap(), words),
+        ["adopt"] => bench.adopt(&load(bench).unwrap()),
         [verb, container, rest @ ..] => on_container(bench, verb, container, rest),
         _ => panic!("what is {line:?}?"),
     }

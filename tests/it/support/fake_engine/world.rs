@@ -30,7 +30,8 @@ pub(crate) struct Registry {
 pub(crate) struct Call {
     /// `start_container shop-web-1`.
     pub(crate) line: String,
-    /// Instances whose containers it is about: none for a new one, `""` without the label.
+    /// Instances whose containers it is about: none for a new one, and the container's id in
+    /// their place where it has no such label.
     pub(crate) instances: Vec<String>,
 }
 
@@ -96,8 +97,10 @@ impl World {
         Call {
             line: format!("{verb} {name}"),
             instances: known
-                .map(|kept| kept.shown.spec.labels.get(labels::INSTANCE).cloned())
-                .map(Option::unwrap_or_default)
+                .map(|kept| {
+                    let instance = kept.shown.spec.labels.get(labels::INSTANCE);
+                    instance.unwrap_or(&kept.shown.id).clone()
+                })
                 .into_iter()
                 .collect(),
         }

@@ -1,0 +1,217 @@
+//! Takes over what Docker Compose runs: which container stands in a service's place, whether it
+//! is ours without a step on it, and what is held until a person says so.
+//!
+//! A label alone makes nothing ours, because people copy labels. What is exactly as Git says is
+//! adopted without being touched; whatever would be touched is held.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{Action, ContainerRef, Phase};
+use super::examined::Examined;
+use super::order::{Planner, examine_all};
+use super::services::{Input, reference};
+use super::{Context, History, Hold, Plan, Weight};
+use crate::desired::{DesiredState, ServiceName};
+use crate::engine::model::{Container, ContainerSpec};
+use crate::labels;
+use crate::observe::ObservedState;
+
+/// Plans that the containers of Docker Compose in the places of services are ours from now on,
+/// because a person says so.
+///
+/// Pure like [`super::plan`].
+pub fn adopt(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+    context: &Context<'_>,
+) -> Plan {
+    let input = Input {
+        desired,
+        observed,
+        history,
+        context,
+    };
+    let all = examine_all(input);
+    let containers: Vec<(ServiceName, ContainerRef)> = all
+        .values()
+        .filter_map(|one| Some((one.name.clone(), reference(input.candidate_of(one)?))))
+        .collect();
+    let mut planner = Planner::new(input);
+    let named = |(service, container): &(ServiceName, ContainerRef)| {
+        format!("{service} ({})", container.name)
+    };
+    let named: Vec<String> = containers.iter().map(named).collect();
+    if !containers.is_empty() {
+        planner.push(Phase::Settle, Action::Adopt { containers }, &[], Vec::new());
+    }
+    planner.finish_by_hand(format!("adopted {}", named.join(", ")))
+}
+
+impl<'a> Input<'a> {
+    /// Lets a container of Docker Compose stand in its service's place, if none of ours does: of
+    /// several the one with the lowest number.
+    pub(super) fn stand_in(&self, one: &mut Examined<'a>) {
+        let label = |container: &Container, name: &str| container.spec.labels.get(name).cloned();
+        let of_service = |container: &&Container| {
+            label(container, labels::SERVICE).as_deref() == Some(one.name.as_str())
+        };
+        let mut all: Vec<&'a Container> = self.observed.candidates.iter().collect();
+        all.retain(of_service);
+        let number = |container: &&Container| {
+            let number = label(container, labels::NUMBER)?;
+            number.parse::<u64>().ok()
+        };
+        all.sort_by_key(|container| (number(container).unwrap_or(u64::MAX), &container.name));
+        let mut all = all.into_iter();
+        if one.holder.is_none() {
+            one.holder = all.next();
+        }
+        one.holds.extend(all.map(|other| Hold::Duplicate {
+            service: one.name.clone(),
+            container: other.name.clone(),
+        }));
+    }
+
+    /// Returns the container in a service's place if Docker Compose made it and it is not ours.
+    pub(super) fn candidate_of(&self, one: &Examined<'a>) -> Option<&'a Container> {
+        one.holder.filter(|holder| self.is_candidate(&holder.id))
+    }
+
+    fn is_candidate(&self, id: &str) -> bool {
+        self.observed.candidates.iter().any(|one| one.id == id)
+    }
+
+    /// Leaves out the name of a container among its aliases where Docker Compose 1 has made it: it
+    /// gave none, and the engine answers for the name of a container by itself.
+    pub(super) fn without_own_alias<'s>(
+        one: &Examined<'_>,
+        mut spec: Cow<'s, ContainerSpec>,
+    ) -> Cow<'s, ContainerSpec> {
+        let theirs = |holder: &&Container| !holder.spec.labels.contains_key(labels::ATTEMPT);
+        let Some(holder) = one.holder.filter(theirs) else {
+            return spec;
+        };
+        let name = &one.container_name;
+        for (network, live) in &holder.spec.networks {
+            let wanted = spec.networks.get(network);
+            let only_wanted = wanted.is_some_and(|wanted| wanted.aliases.contains(name));
+            if only_wanted && !live.aliases.contains(name) {
+                let endpoint = spec.to_mut().networks.get_mut(network);
+                endpoint.map(|endpoint| endpoint.aliases.remove(name));
+            }
+        }
+        spec
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// Holds what the plan would do to a container of Docker Compose, and says which others are
+    /// ours from now on.
+    pub(super) fn adoption(
+        &mut self,
+        all: &BTreeMap<&ServiceName, Examined<'a>>,
+    ) -> Option<Action> {
+        let mut touched: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
+        for step in &self.steps {
+            for one in touched_by(&step.action) {
+                touched.entry(one).or_default().insert(step.action.verb());
+            }
+        }
+        let (mut holds, mut containers) = (Vec::new(), Vec::new());
+        for one in all.values() {
+            let Some(container) = self.input.candidate_of(one) else {
+                continue;
+            };
+            let by_name = touched.get(container.name.as_str());
+            match touched.get(container.id.as_str()).or(by_name) {
+                Some(verbs) => holds.push(Hold::NotAdopted {
+                    stack: self.input.desired.stack.clone(),
+                    service: one.name.clone(),
+                    container: container.name.clone(),
+                    id: container.id.clone(),
+                    would: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+                    reasons: one.reasons.clone(),
+                }),
+                None if one.reasons.is_empty() => {
+                    containers.push((one.name.clone(), reference(container)));
+                }
+                // Changed by hand, and that is only to be told.
+                None => {}
+            }
+        }
+        self.holds.extend(holds);
+        (!containers.is_empty()).then_some(Action::Adopt { containers })
+    }
+
+    /// Tells of containers that Docker Compose made for the project and that no service has.
+    pub(super) fn tell_of_strangers(&mut self) {
+        let Input {
+            desired, observed, ..
+        } = self.input;
+        let known = |container: &&Container| {
+            let service = container.spec.labels.get(labels::SERVICE);
+            let mut services = desired.services.keys();
+            services.any(|name| service.is_some_and(|service| service == name.as_str()))
+        };
+        let strangers = observed.candidates.iter().filter(|one| !known(one));
+        let strangers = strangers.map(|one| Hold::NotOfStack {
+            container: one.name.clone(),
+        });
+        self.holds.extend(strangers);
+    }
+
+    /// Returns whether nothing but the word of a person keeps the plan from being done.
+    pub(super) fn waits_for_adoption(&self) -> bool {
+        let mut holds = self.holds.iter();
+        holds.all(|hold| {
+            hold.weight() == Weight::Notice || matches!(hold, Hold::NotAdopted { .. })
+        })
+    }
+}
+
+/// Returns the containers, by id or name, that an action does something to which they or their
+/// visitors notice.
+fn touched_by(action: &Action) -> Vec<&str> {
+    match action {
+        Action::Stop { container, .. }
+        | Action::Rename { container, .. }
+        | Action::Start { container, .. }
+        | Action::Restart { container, .. }
+        | Action::Drain { container, .. }
+        | Action::Reload { container, .. }
+        | Action::Connect { container, .. }
+        | Action::Disconnect { container, .. }
+        | Action::Remove { container, .. } => vec![&container.id],
+        Action::PutBack { old, .. }
+        | Action::Replace { old, .. }
+        | Action::HandOver { old, .. } => vec![&old.id],
+        Action::StartBeside { there, retreat, .. } => {
+            let ones = there.iter().chain(&retreat.stopped);
+            ones.map(|one| one.id.as_str()).collect()
+        }
+        Action::Switch(switch) | Action::SwitchBack(switch) => {
+            switch.container.as_deref().into_iter().collect()
+        }
+        Action::Await { instead, .. } => instead.iter().map(|one| one.id.as_str()).collect(),
+        Action::Pull { .. }
+        | Action::Measure(_)
+        | Action::MaintainOn(_)
+        | Action::MaintainOff(_)
+        | Action::Backup(_)
+        | Action::Migrate(_)
+        | Action::Job(_)
+        | Action::Restore(_)
+        | Action::CreateNetwork(_)
+        | Action::CreateVolume(_)
+        | Action::Place { .. }
+        | Action::Create { .. }
+        | Action::TestProxy(_)
+        | Action::Ready(_)
+        | Action::Soak { .. }
+        | Action::Smoke(_)
+        | Action::Adopt { .. }
+        | Action::Record(_) => Vec::new(),
+    }
+}
