@@ -109,7 +109,9 @@ pub(super) async fn run(
         Action::Remove { container, .. } => engine.remove_container(&container.id).await?,
         Action::Adopt { containers } => {
             let now = hands.clock.now();
-            hands.record.adopt(stack, scene.plan.attempt, containers, now)?;
+            hands
+                .record
+                .adopt(stack, scene.plan.attempt, containers, now)?;
         }
         Action::Record(draft) => release::record(draft, scene).await?,
     }

@@ -12,8 +12,8 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use crate::backup;
-use crate::desired::backups::{Backup, BackupName};
 use crate::desired::DesiredState;
+use crate::desired::backups::{Backup, BackupName};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};

@@ -165,9 +165,7 @@ impl<'a> Planner<'a> {
     /// Returns whether nothing but the word of a person keeps the plan from being done.
     pub(super) fn waits_for_adoption(&self) -> bool {
         let mut holds = self.holds.iter();
-        holds.all(|hold| {
-            hold.weight() == Weight::Notice || matches!(hold, Hold::NotAdopted { .. })
-        })
+        holds.all(|hold| hold.weight() == Weight::Notice || matches!(hold, Hold::NotAdopted { .. }))
     }
 }
 

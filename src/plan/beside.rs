@@ -32,11 +32,7 @@ impl<'a> Input<'a> {
             Some(Remedy::Restart) => true,
             Some(Remedy::Reconnect) => one.reasons.iter().any(leaves),
             Some(
-                Remedy::Reload
-                | Remedy::Rename
-                | Remedy::Start
-                | Remedy::Replace
-                | Remedy::Create,
+                Remedy::Reload | Remedy::Rename | Remedy::Start | Remedy::Replace | Remedy::Create,
             )
             | None => false,
         };

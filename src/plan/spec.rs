@@ -31,7 +31,8 @@ impl Input<'_> {
             .map(|image| (labels::IMAGE, image.id.clone()));
         let image = image.map(|(label, id)| (label.to_owned(), id));
         spec.labels.extend(image);
-        spec.labels.extend(self.compose_labels(name, service, &digest));
+        spec.labels
+            .extend(self.compose_labels(name, service, &digest));
         spec.labels.extend(
             [
                 (labels::STACK, self.desired.stack.to_string()),

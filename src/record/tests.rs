@@ -29,7 +29,7 @@ fn plan(stack: &str, attempt: u64) -> Plan {
         from: None,
         steps: Vec::new(),
         holds: Vec::new(),
-            held_back: Vec::new(),
+        held_back: Vec::new(),
         differences: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod stage;
 
+mod adopt;
 mod blue_green;
 mod blue_green_data;
 mod blue_green_kill;

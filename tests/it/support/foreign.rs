@@ -69,8 +69,9 @@ fn run_as_is(bench: &Bench, name: &str, spec: &ContainerSpec) {
 /// labels of Docker Compose alone. `words` are services (none = all), and `v1` for the names and
 /// aliases of version 1, or `again` where it makes another one in the place of what is there.
 pub(crate) fn compose_up(bench: &Bench, desired: &DesiredState, words: &[&str]) {
-    let (modes, only): (Vec<&str>, Vec<&str>) =
-        words.iter().partition(|word| ["v1", "again"].contains(*word));
+    let (modes, only): (Vec<&str>, Vec<&str>) = words
+        .iter()
+        .partition(|word| ["v1", "again"].contains(*word));
     let project = || (labels::PROJECT.to_owned(), desired.stack.to_string());
     {
         let mut world = bench.engine.world();
