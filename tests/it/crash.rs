@@ -15,6 +15,7 @@ use moored::source::RepoPath;
 use crate::support::bench::{Bench, Files, files_below};
 use crate::support::by_hand::HostYaml;
 use crate::support::fake_engine::Faults;
+use crate::support::foreign::compose_up;
 
 const BEFORE: &str = "
 services:
@@ -39,6 +40,8 @@ services:
   asking: {image: app:v1, depends_on: {db: {condition: service_healthy, restart: true}}}
   interrupted: {image: app:v1}
   new: {image: app:v1, networks: [back], volumes: ['fresh:/fresh']}
+  theirs: {image: app:v1, networks: [front]}
+  taken: {image: app:v2, networks: [front]}
 networks: {front: , back: }
 volumes: {fresh: }
 ";
@@ -67,6 +70,20 @@ fn after(bench: &Bench) -> DesiredState {
     bench.load(&tree(AFTER, &conf), '2').unwrap()
 }
 
+/// What Docker Compose runs beside `BEFORE`: one service as `AFTER` says, and one that differs
+/// and that a person has adopted.
+fn compose_up_and_adopt(bench: &Bench) {
+    let taken = BEFORE.replace(
+        "  gone:",
+        "  taken: {image: app:v1, networks: [front]}\n  gone:",
+    );
+    let conf = [("conf/a", "one\n"), ("conf/gone", "one\n")];
+    let taken = bench.load(&tree(&taken, &conf), '3').unwrap();
+    compose_up(bench, &taken, &["taken"]);
+    bench.adopt(&taken);
+    compose_up(bench, &after(bench), &["theirs"]);
+}
+
 /// A host at `BEFORE`, with work for every kind of action.
 fn host() -> Bench {
     let bench = Bench::new();
@@ -74,6 +91,7 @@ fn host() -> Bench {
     stock.stock(&bench);
     let passed = bench.pass(&before(&bench)).unwrap();
     assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    compose_up_and_adopt(&bench);
     let mut world = bench.engine.world();
     world.stop("shop-stopped-1");
     world.stop("shop-interrupted-1");
@@ -131,8 +149,19 @@ fn check(bench: &Bench, case: &str, volumes_before: &[String]) {
     let history = bench.record();
     let stack = "shop".to_owned().try_into().unwrap();
     let world = bench.engine.world();
+    let adopted = history.adopted(&stack).unwrap();
+    let theirs = world.find("shop-theirs-1").unwrap();
+    assert!(
+        !world
+            .calls
+            .iter()
+            .any(|call| call.line.ends_with("shop-theirs-1")),
+        "{case}: {} is touched",
+        theirs.shown.id
+    );
     for call in &world.calls {
-        let ours = call.instances.iter().all(|one| one == history.instance());
+        let ours = |one: &String| one == history.instance() || adopted.contains(one);
+        let ours = call.instances.iter().all(ours);
         assert!(ours, "{case}: touches what is not ours: {}", call.line);
     }
     for volume in volumes_before {
@@ -192,8 +221,7 @@ fn undisturbed() -> (String, usize, i64) {
     let desired = after(&bench);
     let plan = bench.look(&desired).plan;
     let verbs: BTreeSet<&str> = plan.steps.iter().map(|step| step.action.verb()).collect();
-    let every =
-        "connect create disconnect place pull ready record remove rename replace restart start";
+    let every = "adopt connect create disconnect place pull ready record remove rename replace restart start";
     assert_eq!(
         verbs,
         every.split(' ').collect(),
