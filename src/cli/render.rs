@@ -31,15 +31,9 @@ pub(super) fn render(cli: &Cli, arguments: &RenderArguments) -> Result<Exit, Fai
 }
 
 fn warn(project: &Project, model: &Model) {
-    let mut text = String::new();
-    for warning in &project.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
+    let found = model.warnings.iter().map(ToString::to_string);
+    for warning in project.warnings.iter().cloned().chain(found) {
+        // Who can't be told goes without: the model is what counts.
+        writeln!(std::io::stderr(), "warning: {warning}").unwrap_or_default();
     }
-    for warning in &model.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    // Who can't be told goes without: the model is what counts.
-    std::io::stderr()
-        .write_all(text.as_bytes())
-        .unwrap_or_default();
 }

@@ -300,12 +300,11 @@ impl FromIterator<Entry> for Map {
         let mut kept: Vec<Entry> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for entry in entries {
-            match known.get(&entry.key).and_then(|index| kept.get_mut(*index)) {
-                Some(earlier) => *earlier = entry,
-                None => {
-                    known.insert(entry.key.clone(), kept.len());
-                    kept.push(entry);
-                }
+            if let Some(earlier) = known.get(&entry.key).and_then(|at| kept.get_mut(*at)) {
+                *earlier = entry;
+            } else {
+                known.insert(entry.key.clone(), kept.len());
+                kept.push(entry);
             }
         }
         Self { entries: kept }

@@ -246,16 +246,16 @@ fn reference<'a>(name: &str, extends: &'a Node) -> Result<Reference<'a>, Diagnos
     };
     let file = match map.get("file").filter(|file| !file.is_null()) {
         None => None,
-        Some(file) => match file.as_str() {
-            Some(path) => Some((path, file)),
-            None => {
+        Some(file) => {
+            let Some(path) = file.as_str() else {
                 let message = format!(
                     "services.{name}.extends.file must be a string, not {}",
                     file.kind_name()
                 );
                 return Err(refuse(file, message));
-            }
-        },
+            };
+            Some((path, file))
+        }
     };
     Ok(Reference {
         service,

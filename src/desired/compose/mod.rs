@@ -25,7 +25,7 @@ mod normalize;
 mod omit;
 mod overlay;
 mod paths;
-mod place;
+mod pattern;
 pub mod print;
 mod profiles;
 pub(super) mod project;

@@ -1,6 +1,6 @@
 //! Takes out what counts as not written (compose-go's `loader/omitEmpty.go`).
 
-use super::place::{Step, fits, visit};
+use super::pattern::{Step, fits, visit};
 use crate::yaml::{Kind, Node};
 
 /// Takes empty name servers out.

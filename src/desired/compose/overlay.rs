@@ -4,7 +4,7 @@
 //! scalars replace. [`RULES`] has the places where it is otherwise. What comes first is mostly in
 //! long forms already, what comes over it as written.
 
-use super::place::{display, fits};
+use super::pattern::{display, fits};
 use crate::diagnostic::{Diagnostic, Position};
 use crate::yaml::{Entry, Kind, Map, Node};
 
@@ -101,7 +101,7 @@ fn special(rule: Rule, base: Node, over: Node, path: &mut Vec<String>) -> Result
     match rule {
         Rule::Replace => Ok(over),
         Rule::Texts => Ok(appended(texts(base, path)?, texts(over, path)?)),
-        Rule::Hosts => hosts(texts(base, path)?, texts(over, path)?),
+        Rule::Hosts => Ok(hosts(texts(base, path)?, texts(over, path)?)),
         Rule::Build => mappings(build(base), build(over), path),
         Rule::Dependencies => mappings(
             keyed(base, path, started)?,
@@ -114,7 +114,7 @@ fn special(rule: Rule, base: Node, over: Node, path: &mut Vec<String>) -> Result
             path,
         ),
         Rule::Logging => logging(base, over, path),
-        Rule::Pools => pools(base, over, path),
+        Rule::Pools => pools(&base, over, path),
     }
 }
 
@@ -194,7 +194,7 @@ fn pairs(entry: Entry, path: &[String], texts: &mut Vec<Node>) -> Result<(), Dia
     Ok(())
 }
 
-fn hosts(mut base: Node, over: Node) -> Result<Node, Diagnostic> {
+fn hosts(mut base: Node, over: Node) -> Node {
     if let (Kind::Seq(items), Kind::Seq(more)) = (&mut base.kind, over.kind) {
         let known: std::collections::BTreeSet<String> =
             items.iter().filter_map(Node::go_string).collect();
@@ -203,7 +203,7 @@ fn hosts(mut base: Node, over: Node) -> Result<Node, Diagnostic> {
                 .filter(|item| item.go_string().is_none_or(|text| !known.contains(&text))),
         );
     }
-    Ok(base)
+    base
 }
 
 /// Gives the short form of `build` its key.
@@ -261,9 +261,9 @@ fn logging(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagn
 
 /// As compose-go has it, step by step: a pool of the later file joins those of the same subnet;
 /// an earlier one that no later one has the subnet of is lost.
-fn pools(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnostic> {
+fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnostic> {
     let (Some(before), Some(after)) = (base.as_seq(), over.as_seq()) else {
-        return Err(unlike(&base, &over, path));
+        return Err(unlike(base, &over, path));
     };
     if before.len().saturating_mul(after.len()) > MAX_POOL_PAIRS {
         let message = format!("{} has too many entries", display(path));

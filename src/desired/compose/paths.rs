@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::place::{Step, display, fits, visit};
+use super::pattern::{Step, display, fits, visit};
 use super::{extends, lexical};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::{Kind, Map, Node};
@@ -85,10 +85,11 @@ impl Folder<'_> {
             }
         };
         match kind {
-            PathKind::Plain => *text = self.plain(text),
             PathKind::Context if is_other_context(text) => {}
             PathKind::Extended if extends::remote(text).is_some() => {}
-            PathKind::Context | PathKind::Extended => *text = self.plain(text),
+            PathKind::Plain | PathKind::Context | PathKind::Extended => {
+                *text = self.plain(text);
+            }
             PathKind::OfHost | PathKind::Mount | PathKind::Volume => *text = self.of_host(text),
         }
         Ok(())

@@ -51,7 +51,8 @@ pub(super) fn find(
         return from_directory(loader, paths);
     };
     let mut warnings = loader.warnings.borrow_mut();
-    interpolate(&node.file.to_string(), &mut node, variables, &mut warnings)?;
+    let file = node.file.clone();
+    interpolate(&file, &mut node, variables, &mut warnings)?;
     let name = normal(&node.go_string().unwrap_or_default());
     if name.is_empty() {
         let message = "nothing is left of the project's name without what Compose takes out of it";

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::place::{Step, display, fits, visit};
+use super::pattern::{Step, display, fits, visit};
 use super::short;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::{Kind, Map, Node};
@@ -93,13 +93,14 @@ fn one_of_each(
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for item in std::mem::take(items) {
         match identity.of(&item) {
-            Ok(key) => match known.get(&key).and_then(|index| kept.get_mut(*index)) {
-                Some(earlier) => *earlier = item,
-                None => {
+            Ok(key) => {
+                if let Some(earlier) = known.get(&key).and_then(|index| kept.get_mut(*index)) {
+                    *earlier = item;
+                } else {
                     known.insert(key, kept.len());
                     kept.push(item);
                 }
-            },
+            }
             Err(why) => {
                 let message = format!("{}: {why}", display(path));
                 findings.push(Diagnostic::new(item.location(), message));
@@ -241,11 +242,11 @@ mod tests {
             ("profiles: [a, b, a]", "profiles: [a, b]"),
             ("expose: [80, '80', 81]", "expose: ['80', 81]"),
             (
-                "volumes: ['a:/x', 'b:/x/', './c:/y:ro']",
-                "volumes: ['b:/x/', './c:/y:ro']",
+                "volumes: ['aa:/x', 'bb:/x/', './c:/y:ro']",
+                "volumes: ['bb:/x/', './c:/y:ro']",
             ),
             (
-                "volumes: ['a:/x', {type: tmpfs, target: /x}]",
+                "volumes: ['aa:/x', {type: tmpfs, target: /x}]",
                 "volumes: [{type: tmpfs, target: /x}]",
             ),
             (

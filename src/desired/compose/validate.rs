@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::place::{Step, display, fits, visit};
+use super::pattern::{Step, display, fits, visit};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::{Kind, Map, Node};
 

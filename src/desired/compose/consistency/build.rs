@@ -7,7 +7,7 @@ impl Checks<'_> {
     pub(super) fn build(&mut self, service: Service<'_>) {
         let is_set = |key| service.text(&["build", key]).is_some();
         if is_set("dockerfile") && is_set("dockerfile_inline") {
-            let message = "dockerfile and dockerfile_inline can't both be set".to_owned();
+            let message = "dockerfile and dockerfile_inline can't both be set";
             self.refuse(
                 service,
                 &["build", "dockerfile"],
@@ -29,7 +29,7 @@ impl Checks<'_> {
             && !platforms.iter().any(|one| one.as_str() == Some(platform))
         {
             let message = format!("the platform {platform} is not among build.platforms");
-            self.refuse(service, &["platform"], message, "add it there");
+            self.refuse(service, &["platform"], &message, "add it there");
         }
     }
 
@@ -41,7 +41,7 @@ impl Checks<'_> {
             Some(other) if other.at(&["build"]).is_none_or(Node::is_null) => {
                 let message =
                     format!("the build context {context} is service {target}, which is not built");
-                self.refuse(service, &path, message, "");
+                self.refuse(service, &path, &message, "");
             }
             Some(_) => {}
         }

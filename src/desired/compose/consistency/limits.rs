@@ -50,12 +50,12 @@ impl Checks<'_> {
             && !same(scale, replicas)
         {
             let message = format!("scale is {scale} and deploy.replicas is {replicas}");
-            self.refuse(service, &["scale"], message, "take one of them out");
+            self.refuse(service, &["scale"], &message, "take one of them out");
         }
         for (path, number) in [(&["scale"][..], scale), (&["deploy", "replicas"], replicas)] {
             if number.is_some_and(|number| number < 0.0) {
                 let message = format!("{} must not be negative", path.join("."));
-                self.refuse(service, path, message, "");
+                self.refuse(service, path, &message, "");
             }
         }
         let count = scale.or(replicas).unwrap_or(1.0);
@@ -64,7 +64,7 @@ impl Checks<'_> {
             self.refuse(
                 service,
                 &["container_name"],
-                message,
+                &message,
                 "take container_name out",
             );
         }
@@ -85,7 +85,7 @@ impl Checks<'_> {
             self.refuse(
                 service,
                 &[limit.key],
-                message,
+                &message,
                 "say the same in both, or take this one out",
             );
         }

@@ -89,7 +89,7 @@ impl<'a> Checks<'a> {
                 self.refuse(
                     service,
                     &["container_name"],
-                    message,
+                    &message,
                     "leave it out, or choose another one",
                 );
             }
@@ -99,7 +99,7 @@ impl<'a> Checks<'a> {
     }
 
     /// Notes what is wrong at a value of a service, or at the service when it has none there.
-    fn refuse(&mut self, service: Service<'_>, path: &[&str], message: String, hint: &str) {
+    fn refuse(&mut self, service: Service<'_>, path: &[&str], message: &str, hint: &str) {
         let at = service.node.at(path).unwrap_or(service.node);
         let message = format!("service {}: {message}", service.name);
         let found = Diagnostic::new(at.location(), message);
@@ -115,7 +115,7 @@ impl<'a> Checks<'a> {
             || service.get(&["build"]).is_some()
             || service.get(&["provider"]).is_some();
         if !given {
-            let message = "has neither an image nor a build context".to_owned();
+            let message = "has neither an image nor a build context";
             self.refuse(service, &[], message, "add: image: NAME:TAG");
         }
     }
@@ -123,7 +123,7 @@ impl<'a> Checks<'a> {
     fn networks(&mut self, service: Service<'_>) {
         let mut networks = service.entries(&["networks"]).peekable();
         if service.text(&["network_mode"]).is_some() && networks.peek().is_some() {
-            let message = "network_mode and networks can't both be set".to_owned();
+            let message = "network_mode and networks can't both be set";
             self.refuse(service, &["network_mode"], message, "take one of them out");
         }
         for network in networks {
@@ -141,7 +141,7 @@ impl<'a> Checks<'a> {
             let message = format!("healthcheck.test begins with \"{first}\"");
             let hint =
                 "begin the list with CMD, CMD-SHELL or NONE, or write the test as one string";
-            self.refuse(service, &["healthcheck", "test"], message, hint);
+            self.refuse(service, &["healthcheck", "test"], &message, hint);
         }
     }
 
@@ -160,7 +160,7 @@ impl<'a> Checks<'a> {
             } else if is_required {
                 let message = format!("depends on service {name}, which no active profile has");
                 let hint = "give both the same profiles, or write required: false";
-                self.refuse(service, &path, message, hint);
+                self.refuse(service, &path, &message, hint);
             }
         }
     }
@@ -308,7 +308,7 @@ impl<'a> Checks<'a> {
         let hint = suggestion(name, keys)
             .unwrap_or_else(|| format!("add it at the top level: {section_name}: {{{name}: …}}"));
         let message = format!("{what} {name} is not defined");
-        self.refuse(service, path, message, &hint);
+        self.refuse(service, path, &message, &hint);
     }
 }
 
