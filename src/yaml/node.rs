@@ -284,7 +284,7 @@ impl Map {
     }
 
     /// Makes a mapping of entries whose keys are known to differ.
-    pub(super) fn from_unique(entries: Vec<Entry>) -> Self {
+    pub(crate) fn from_unique(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
 

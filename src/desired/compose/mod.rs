@@ -5,6 +5,7 @@
 //! several files over one another. `service` and `resources` give the merged tree its types, with
 //! [`env_file`] for environment files and [`short`] for the short forms of single values.
 
+mod canonical;
 mod casts;
 mod clashes;
 mod consistency;
@@ -14,8 +15,10 @@ mod escape;
 mod extends;
 mod fields;
 pub mod files;
+pub mod hash;
 mod include;
 pub mod interpolate;
+mod json;
 mod keys;
 mod lexical;
 pub mod load;
@@ -26,6 +29,7 @@ mod omit;
 mod overlay;
 mod paths;
 mod pattern;
+mod place;
 pub mod print;
 mod profiles;
 pub(super) mod project;
@@ -33,9 +37,12 @@ mod project_name;
 pub(super) mod read;
 mod resolve;
 mod resources;
+mod schema;
 mod service;
+mod shape;
 pub mod short;
 mod tags;
 mod template;
+mod trail;
 mod unicity;
 mod validate;
