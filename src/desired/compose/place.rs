@@ -73,6 +73,6 @@ pub(super) fn mapping<const N: usize>(node: &Node, entries: [(&str, Option<Kind>
 }
 
 /// Returns a text as a value.
-pub(super) fn text(text: impl Into<String>) -> Option<Kind> {
-    Some(Kind::Str(text.into()))
+pub(super) fn text(text: impl Into<String>) -> Kind {
+    Kind::Str(text.into())
 }

@@ -8,7 +8,7 @@ use crate::yaml::{Kind, Map, Node};
 /// Brings `build` into its long form.
 pub(super) fn canonical(node: &mut Node, at: &str, findings: &mut Vec<Diagnostic>) {
     if let Some(context) = node.as_str() {
-        *node = place::mapping(node, [("context", place::text(context))]);
+        *node = place::mapping(node, [("context", Some(place::text(context)))]);
         return;
     }
     let Kind::Map(build) = &mut node.kind else {

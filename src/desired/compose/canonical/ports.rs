@@ -63,7 +63,7 @@ fn long(item: &Node, port: Port) -> Node {
     place::mapping(
         item,
         [
-            ("mode", place::text("ingress")),
+            ("mode", Some(place::text("ingress"))),
             ("host_ip", unless_empty(port.host_ip)),
             ("target", Some(Kind::Int(i64::from(port.target)))),
             ("published", unless_empty(port.published)),

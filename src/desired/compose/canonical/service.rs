@@ -58,7 +58,7 @@ pub(super) fn list_of_one(node: &mut Node) {
 /// Turns names of configs and secrets into their long form.
 pub(super) fn file_mounts(node: &mut Node) {
     each_text(node, |item, name| {
-        place::mapping(item, [("source", place::text(name))])
+        place::mapping(item, [("source", Some(place::text(name)))])
     });
 }
 
@@ -98,7 +98,7 @@ fn each_text(node: &mut Node, make: impl Fn(&Node, &str) -> Node) {
 fn depends_on(node: &mut Node) {
     if let Kind::Seq(items) = &node.kind {
         let long = |item: &Node| {
-            let condition = place::text("service_started");
+            let condition = Some(place::text("service_started"));
             let required = Some(Kind::Bool(true));
             place::mapping(item, [("condition", condition), ("required", required)])
         };
@@ -143,7 +143,7 @@ fn to_map(names: &[Node], make: impl Fn(&Node) -> Node) -> Map {
 fn env_file(node: &mut Node) {
     list_of_one(node);
     each_text(node, |item, path| {
-        let path = place::text(path);
+        let path = Some(place::text(path));
         place::mapping(item, [("path", path), ("required", Some(Kind::Bool(true)))])
     });
     if let Kind::Seq(items) = &mut node.kind {
@@ -155,13 +155,13 @@ fn env_file(node: &mut Node) {
 
 fn extends(node: &mut Node) {
     if let Some(service) = node.as_str() {
-        *node = place::mapping(node, [("service", place::text(service))]);
+        *node = place::mapping(node, [("service", Some(place::text(service)))]);
     }
 }
 
 fn gpus(node: &mut Node) {
     if matches!(node.kind, Kind::Str(_)) {
-        let all = place::mapping(node, [("count", place::text("all"))]);
+        let all = place::mapping(node, [("count", Some(place::text("all")))]);
         *node = place::stands_for(node, Kind::Seq(vec![all]));
     }
 }
@@ -185,9 +185,9 @@ fn devices(node: &mut Node, at: &str, findings: &mut Vec<Diagnostic>) {
         *item = place::mapping(
             item,
             [
-                ("source", place::text(source)),
-                ("target", place::text(target.unwrap_or(source))),
-                ("permissions", place::text(permissions)),
+                ("source", Some(place::text(source))),
+                ("target", Some(place::text(target.unwrap_or(source)))),
+                ("permissions", Some(place::text(permissions))),
             ],
         );
     }

@@ -52,9 +52,9 @@ fn long(item: &Node, short: ShortVolume, is_whole: bool) -> Node {
     let mut node = place::mapping(
         item,
         [
-            ("type", place::text(kind)),
+            ("type", Some(place::text(kind))),
             ("source", short.source.map(Kind::Str)),
-            ("target", place::text(short.target)),
+            ("target", Some(place::text(short.target))),
             ("read_only", flag(read_only)),
         ],
     );

@@ -28,16 +28,16 @@ pub(super) fn shape(tree: &mut Node, findings: &mut Vec<Diagnostic>) {
         return;
     };
     let mut shaper = Shaper { findings };
-    let mut shaped = BTreeMap::new();
+    let mut sections = BTreeMap::new();
     for mut entry in std::mem::take(top) {
         let section = match entry.key.as_str() {
             "name" => {
-                shaped.insert(entry.key.clone(), entry);
+                sections.insert(entry.key.clone(), entry);
                 continue;
             }
             key if key.starts_with("x-") => {
                 sort(&mut entry.value);
-                shaped.insert(entry.key.clone(), entry);
+                sections.insert(entry.key.clone(), entry);
                 continue;
             }
             "services" => &table::SERVICES,
@@ -47,15 +47,15 @@ pub(super) fn shape(tree: &mut Node, findings: &mut Vec<Diagnostic>) {
             _ => continue,
         };
         if entry.key == "services" && entry.value.as_map().is_some_and(Map::is_empty) {
-            shaped.insert(entry.key.clone(), entry);
+            sections.insert(entry.key.clone(), entry);
             continue;
         }
         let value = shaper.value(&entry.value, section, &Trail::Top.key(&entry.key));
         if let Some(value) = value {
-            shaped.insert(entry.key.clone(), Entry { value, ..entry });
+            sections.insert(entry.key.clone(), Entry { value, ..entry });
         }
     }
-    *top = Map::from_unique(shaped.into_values().collect());
+    *top = Map::from_unique(sections.into_values().collect());
 }
 
 struct Shaper<'a> {
@@ -66,9 +66,10 @@ impl Shaper<'_> {
     /// Returns what is printed of a value: nothing for a zero, and nothing for what is refused.
     fn value(&mut self, node: &Node, of: &Type, at: &Trail<'_>) -> Option<Node> {
         let printed = match of {
-            Type::Struct(fields) => return self.fields(node, fields, at),
             Type::OptionalStruct(_) if node.is_null() => return None,
-            Type::OptionalStruct(fields) => return self.fields(node, fields, at),
+            Type::Struct(fields) | Type::OptionalStruct(fields) => {
+                return self.fields(node, fields, at);
+            }
             Type::List(items) => return self.list(node, items, at),
             Type::Map(values) => return self.map(node, values, at),
             Type::Limit => limit(node),
@@ -264,7 +265,9 @@ fn sort(node: &mut Node) {
         Kind::Map(map) => {
             let mut entries: Vec<Entry> = std::mem::take(map).into_iter().collect();
             entries.sort_by(|a, b| a.key.cmp(&b.key));
-            entries.iter_mut().for_each(|entry| sort(&mut entry.value));
+            for entry in &mut entries {
+                sort(&mut entry.value);
+            }
             *map = Map::from_unique(entries);
         }
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {}
