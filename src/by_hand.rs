@@ -335,7 +335,7 @@ impl<'a> Stack<'a> {
     ) -> Result<Passed, ByHandError> {
         let Host { view, hands, .. } = self.host;
         execute::settle_leftovers(hands, &self.desired)?;
-        let mut looked = reconcile::look_at(view, self.desired).await?;
+        let mut looked = Box::pin(reconcile::look_at(view, self.desired)).await?;
         let context = Context {
             instance: view.instance(),
             key: &view.key,
@@ -352,7 +352,7 @@ impl<'a> Stack<'a> {
         }
         let plan = Arc::new(looked.plan.clone());
         hands.events.tell(Event::Planned { plan });
-        let outcome = Some(execute::execute(&looked.plan, hands).await?);
+        let outcome = Some(Box::pin(execute::execute(&looked.plan, hands)).await?);
         Ok(Passed { looked, outcome })
     }
 

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use super::action::{Action, ContainerRef, Phase, Placement};
+use super::action::{Action, Phase, Placement};
 use super::diff::Remedy;
 use super::examined::Examined;
 use super::facts::Field;
 use super::order::Planner;
-use super::services::{Input, reference};
+use super::services::Input;
 use super::{AfterFailure, Hold, Reason};
 use crate::desired::{DriftPolicy, ServiceName, Wanted};
-use crate::engine::model::{Container, Network, Volume};
+use crate::engine::model::{Network, Volume};
 use crate::labels;
 use crate::observe::ImageState;
 use crate::source::RepoPath;
@@ -61,10 +61,7 @@ impl<'a> Planner<'a> {
     /// Holds what belongs to others: another installation's containers, taken names, orphans.
     pub(super) fn hold_others(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
         let Input {
-            desired,
-            observed,
-            context,
-            ..
+            observed, context, ..
         } = self.input;
         let others = observed.containers.iter().find_map(|container| {
             let instance = container.spec.labels.get(labels::INSTANCE)?;
@@ -106,37 +103,7 @@ impl<'a> Planner<'a> {
             }
         }
         self.tell_of_strangers();
-        if !desired.prune {
-            let orphans = self.orphans().into_iter().map(|orphan| orphan.name);
-            self.holds
-                .extend(orphans.map(|container| Hold::Orphan { container }));
-        }
-    }
-
-    /// Returns our containers of services that Git no longer names.
-    pub(super) fn orphans(&self) -> Vec<ContainerRef> {
-        let Input {
-            desired,
-            observed,
-            context,
-            ..
-        } = self.input;
-        let orphan = |container: &&Container| {
-            let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
-            let wanted = desired
-                .services
-                .keys()
-                .any(|service| label(labels::SERVICE) == Some(service.as_str()));
-            label(labels::INSTANCE) == Some(context.instance)
-                && label(labels::ONEOFF) != Some("True")
-                && !wanted
-        };
-        observed
-            .containers
-            .iter()
-            .filter(orphan)
-            .map(reference)
-            .collect()
+        self.hold_orphans();
     }
 
     /// Pulls what is missing: everything that can fail before anything is touched.

@@ -194,6 +194,17 @@ pub enum Hold {
         /// In what it differs from Git.
         reasons: Vec<Reason>,
     },
+    /// More of the stack's services would lose their containers at once than a slip may cost.
+    PrunesTooMuch {
+        /// Names of the containers.
+        containers: Vec<String>,
+        /// How many services lose theirs.
+        lose: usize,
+        /// How many services have one now.
+        of: usize,
+    },
+    /// Git names no service of the stack any more.
+    NoServices,
     /// A container that Docker Compose made for the stack's project belongs to no service.
     NotOfStack {
         /// Its name.
@@ -247,6 +258,8 @@ impl Hold {
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
             | Self::ImageMissing { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }

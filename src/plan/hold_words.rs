@@ -32,24 +32,15 @@ impl Hold {
                 "the data was migrated by attempt {live}, and this code was released on the data \
                  of {}; restore a backup from before{}, or say in moored.yaml that it works: \
                  accept_schema: \"{live}\"",
-                if *wanted == 0 {
-                    "before any migration".to_owned()
-                } else {
-                    format!("attempt {wanted}")
-                },
-                restore
-                    .iter()
-                    .fold(String::new(), |text, command| text + ": " + command)
+                form_of(*wanted),
+                commands(restore, ": ", "")
             ),
             Self::MigrationInDoubt { attempt, restore } => write!(
                 f,
                 "attempt {attempt} began to change the data, and nobody knows how far it came; {}go \
                  back to its revision; or, if you know that the data is well, say so in \
                  moored.yaml: accept_schema: \"{attempt}\"",
-                restore.iter().fold(String::new(), |text, command| text
-                    + "restore the backup from before: "
-                    + command
-                    + "; or ")
+                commands(restore, "restore the backup from before: ", "; or ")
             ),
             Self::DataIsOlder { data, released } => write!(
                 f,
@@ -95,6 +86,8 @@ impl Hold {
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
             | Self::ImageMissing { .. }
             | Self::ImageUnknown { .. }
             | Self::ExternalMissing { .. }
@@ -109,38 +102,10 @@ impl Hold {
             | Self::Restarting { .. } => Ok(()),
         }
     }
-}
 
-fn first_line(error: &str) -> &str {
-    error.lines().next().unwrap_or_default()
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Prints those that are about whose a container is, and whether it goes.
+    fn fmt_of_ownership(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FailedRevision { attempt, error } => write!(
-                f,
-                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
-                 moored retry",
-                first_line(error)
-            ),
-            Self::Stuck { .. }
-            | Self::Stays { .. }
-            | Self::SchemaDiffers { .. }
-            | Self::MigrationInDoubt { .. }
-            | Self::DataIsOlder { .. }
-            | Self::MaintenanceByHand { .. }
-            | Self::MaintenanceForgotten { .. }
-            | Self::BackupLate { .. }
-            | Self::ProxyAway { .. }
-            | Self::ProxyMissing { .. }
-            | Self::ProxyNotMounted { .. } => self.fmt_of_transaction(f),
-            Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
-            Self::DoesNotSettle { times } => write!(
-                f,
-                "this revision was put in place {times} times within an hour and does not stay; \
-                 something else changes the containers; then run: moored retry"
-            ),
             Self::OtherInstance {
                 instance,
                 container,
@@ -160,38 +125,6 @@ impl fmt::Display for Hold {
                  remove or rename it",
                 id.get(..12).unwrap_or(id)
             ),
-            Self::ImageMissing { image, cause } => {
-                write!(f, "image {image} does not exist: {cause}")
-            }
-            Self::ImageUnknown { image, cause } => write!(
-                f,
-                "image {image} is not on this host and can't be looked up for now: {cause}"
-            ),
-            Self::ExternalMissing { kind, name } => write!(
-                f,
-                "{kind} {name} is declared external and does not exist; create it first: docker \
-                 {kind} create {name}"
-            ),
-            Self::NetworkTaken { name } => {
-                write!(f, "network {name} exists and does not belong to this stack")
-            }
-            Self::Differs { kind, name, what } if kind == "volume" => {
-                write!(f, "volume {name}: {what} differ; data would be lost")
-            }
-            Self::Differs { kind, name, what } => {
-                write!(
-                    f,
-                    "{kind} {name}: {what} differ; it would have to be made again"
-                )
-            }
-            Self::DriftReported { service, reasons } => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "{service}: changed by hand ({}); only reported",
-                    reasons.join(", ")
-                )
-            }
             Self::Orphan { container } => write!(
                 f,
                 "container {container} belongs to no service any more; prune: true removes it"
@@ -229,6 +162,133 @@ impl fmt::Display for Hold {
                 "container {container} carries the labels of {service} and is not the one that \
                  serves; remove it: docker rm -f {container}"
             ),
+            Self::PrunesTooMuch {
+                containers,
+                lose,
+                of,
+            } => write!(
+                f,
+                "prune: true would take their containers from {lose} of {of} services at once \
+                 ({}); if that is meant, remove them by hand: docker rm -f {}",
+                containers.join(", "),
+                containers.join(" ")
+            ),
+            Self::NoServices => f.write_str(
+                "Git names no service of this stack any more; nothing is changed: bring its \
+                 services back, or remove its containers by hand",
+            ),
+            Self::FailedRevision { .. }
+            | Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::ProxyAway { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. }
+            | Self::Pinned { .. }
+            | Self::DoesNotSettle { .. }
+            | Self::ImageMissing { .. }
+            | Self::ImageUnknown { .. }
+            | Self::ExternalMissing { .. }
+            | Self::NetworkTaken { .. }
+            | Self::Differs { .. }
+            | Self::DriftReported { .. }
+            | Self::Unhealthy { .. }
+            | Self::Ended { .. }
+            | Self::Restarting { .. } => Ok(()),
+        }
+    }
+}
+
+/// Returns which form of the data an attempt has made.
+fn form_of(attempt: u64) -> String {
+    if attempt == 0 {
+        "before any migration".to_owned()
+    } else {
+        format!("attempt {attempt}")
+    }
+}
+
+/// Returns commands, each with what stands before and after it.
+fn commands(all: &[String], before: &str, after: &str) -> String {
+    let all = all.iter();
+    all.fold(String::new(), |text, one| text + before + one + after)
+}
+
+fn first_line(error: &str) -> &str {
+    error.lines().next().unwrap_or_default()
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FailedRevision { attempt, error } => write!(
+                f,
+                "this revision failed in attempt {attempt}: {}; commit a change, revert it, or run: \
+                 moored retry",
+                first_line(error)
+            ),
+            Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::ProxyAway { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. } => self.fmt_of_transaction(f),
+            Self::OtherInstance { .. }
+            | Self::NameTaken { .. }
+            | Self::NotAdopted { .. }
+            | Self::NotOfStack { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
+            | Self::Orphan { .. }
+            | Self::Duplicate { .. } => self.fmt_of_ownership(f),
+            Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
+            Self::DoesNotSettle { times } => write!(
+                f,
+                "this revision was put in place {times} times within an hour and does not stay; \
+                 something else changes the containers; then run: moored retry"
+            ),
+            Self::ImageMissing { image, cause } => {
+                write!(f, "image {image} does not exist: {cause}")
+            }
+            Self::ImageUnknown { image, cause } => write!(
+                f,
+                "image {image} is not on this host and can't be looked up for now: {cause}"
+            ),
+            Self::ExternalMissing { kind, name } => write!(
+                f,
+                "{kind} {name} is declared external and does not exist; create it first: docker \
+                 {kind} create {name}"
+            ),
+            Self::NetworkTaken { name } => {
+                write!(f, "network {name} exists and does not belong to this stack")
+            }
+            Self::Differs { kind, name, what } if kind == "volume" => {
+                write!(f, "volume {name}: {what} differ; data would be lost")
+            }
+            Self::Differs { kind, name, what } => {
+                write!(
+                    f,
+                    "{kind} {name}: {what} differ; it would have to be made again"
+                )
+            }
+            Self::DriftReported { service, reasons } => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "{service}: changed by hand ({}); only reported",
+                    reasons.join(", ")
+                )
+            }
             Self::Unhealthy { service } => {
                 write!(f, "{service}: runs as Git says and its health check fails")
             }

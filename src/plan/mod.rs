@@ -26,6 +26,7 @@ mod hold_words;
 mod leftovers;
 mod live;
 mod order;
+mod orphans;
 mod page;
 mod services;
 mod settle;

@@ -1,0 +1,71 @@
+//! Finds our containers of services that Git no longer names, and says whether they go.
+
+use std::collections::BTreeSet;
+
+use super::Hold;
+use super::action::ContainerRef;
+use super::order::Planner;
+use super::services::{Input, reference};
+use crate::engine::model::Container;
+use crate::labels;
+
+/// How many in a hundred of a stack's services may lose their containers in one pass; one always
+/// may. More is a slip of a person or of a script, until somebody says otherwise.
+const DELETION_BUDGET: usize = 30;
+
+impl Planner<'_> {
+    /// Tells of orphans, or holds the plan where too many of them would go at once.
+    pub(super) fn hold_orphans(&mut self) {
+        if self.input.desired.services.is_empty() {
+            self.holds.push(Hold::NoServices);
+        }
+        let orphans: Vec<&Container> = self.input.orphaned().collect();
+        let containers = orphans.iter().map(|orphan| orphan.name.clone());
+        if !self.input.desired.prune {
+            let told = containers.map(|container| Hold::Orphan { container });
+            self.holds.extend(told);
+            return;
+        }
+        let containers: Vec<String> = containers.collect();
+        let lose = services(orphans.into_iter()).len();
+        let of = services(self.input.ours()).len();
+        if lose > (of * DELETION_BUDGET / 100).max(1) {
+            self.holds.push(Hold::PrunesTooMuch {
+                containers,
+                lose,
+                of,
+            });
+        }
+    }
+
+    /// Returns our containers of services that Git no longer names.
+    pub(super) fn orphans(&self) -> Vec<ContainerRef> {
+        self.input.orphaned().map(reference).collect()
+    }
+}
+
+impl<'a> Input<'a> {
+    fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
+        let services = &self.desired.services;
+        self.ours().filter(|one| {
+            let service = one.spec.labels.get(labels::SERVICE);
+            let mut wanted = services.keys();
+            !wanted.any(|wanted| service.is_some_and(|service| service == wanted.as_str()))
+        })
+    }
+
+    /// Returns our containers of services, whether or not Git names them.
+    fn ours(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
+        let (observed, context) = (self.observed, self.context);
+        observed.containers.iter().filter(|one| {
+            let label = |name: &str| one.spec.labels.get(name).map(String::as_str);
+            label(labels::INSTANCE) == Some(context.instance)
+                && label(labels::ONEOFF) != Some("True")
+        })
+    }
+}
+
+fn services<'a>(containers: impl Iterator<Item = &'a Container>) -> BTreeSet<Option<&'a String>> {
+    let service = |one: &'a Container| one.spec.labels.get(labels::SERVICE);
+    containers.map(service).collect()
+}
