@@ -75,11 +75,7 @@ pub(super) fn apply(
             findings.extend(found);
         }
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 #[derive(Clone, Copy)]

@@ -283,9 +283,5 @@ fn insert(top: &mut Map, included: Node, at: &Node) -> Result<(), Diagnostics> {
             }
         }
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }

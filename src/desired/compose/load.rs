@@ -14,8 +14,8 @@ use super::files::Files;
 use super::interpolate::{Variables, interpolate};
 use super::tags::Tags;
 use super::{
-    consistency, include, lexical, normalize, omit, overlay, paths, profiles, project_name,
-    resolve, unicity, validate,
+    canonical, consistency, include, lexical, normalize, omit, overlay, paths, profiles,
+    project_name, resolve, schema, shape, unicity, validate,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
 use crate::yaml::{self, Kind, Map, Node};
@@ -93,13 +93,18 @@ pub fn load(
             .hint("add at least: services: {}")
             .into());
     }
+    add_services(&mut tree);
     normalize::normalize(&mut tree, &project, &named)?;
+    // Values of services that no profile has are read too. What is only said and never printed
+    // has to be there for the checks.
+    found_by(|findings| shape::shape(&mut tree.clone(), findings))?;
     let chosen = profiles::chosen(&request.profiles, &named);
     let disabled = profiles::select(&mut tree, &chosen);
     consistency::check(&mut tree, &disabled)?;
     resolve::services(&mut tree, &scope, &loader)?;
     profiles::drop_unused(&mut tree);
     let secrets = resolve::take_secrets(&mut tree);
+    found_by(|findings| shape::shape(&mut tree, findings))?;
     let mut warnings = loader.warnings.into_inner();
     warnings.sort();
     warnings.dedup();
@@ -159,6 +164,7 @@ impl Loader<'_> {
         for path in paths {
             self.project_file(path, scope, &mut tree)?;
         }
+        canonical::defaults(&mut tree);
         validate::check(&mut tree)?;
         paths::resolve(&mut tree, &scope.base, self.home)?;
         resolve::variables_of_lists(&mut tree, scope.variables);
@@ -179,7 +185,9 @@ impl Loader<'_> {
             include::apply(self, &mut node, path, scope)?;
             overlay::file(tree, node)?;
             unicity::enforce(tree)?;
+            found_by(|findings| schema::check(tree, findings))?;
             self.drop_version(tree);
+            found_by(|findings| canonical::canonical(tree, findings))?;
             omit::empty(tree);
             unicity::enforce(tree)?;
         }
@@ -201,6 +209,7 @@ impl Loader<'_> {
             tags.apply(&mut tree);
             overlay::file(&mut tree, node)?;
             unicity::enforce(&mut tree)?;
+            found_by(|findings| canonical::canonical(&mut tree, findings))?;
             omit::empty(&mut tree);
             unicity::enforce(&mut tree)?;
             last = tags;
@@ -300,6 +309,23 @@ impl Loader<'_> {
             self.warn(Diagnostic::at(file, version.key_position, message).hint("take it out"));
         }
     }
+}
+
+/// A project without services has none, and says so.
+fn add_services(tree: &mut Node) {
+    let none = Node::new(&tree.file, tree.position, Kind::Map(Map::default()));
+    if let Kind::Map(top) = &mut tree.kind
+        && !top.contains_key("services")
+    {
+        top.insert("services", none.position, none);
+    }
+}
+
+/// Returns an error of what a check finds.
+fn found_by(check: impl FnOnce(&mut Vec<Diagnostic>)) -> Result<(), Diagnostics> {
+    let mut findings = Vec::new();
+    check(&mut findings);
+    Diagnostics::check(findings)
 }
 
 fn empty(file: &str) -> Node {

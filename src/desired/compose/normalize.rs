@@ -42,11 +42,7 @@ pub(super) fn normalize(
             }
         }
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 /// Connects services that say nothing about networks to the project's default one.

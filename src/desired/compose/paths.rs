@@ -55,11 +55,7 @@ pub(super) fn resolve(file: &mut Node, base: &str, home: Option<&Path>) -> Resul
         }
         Step::Past
     });
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 struct Folder<'a> {

@@ -96,11 +96,7 @@ pub(super) fn services(
             findings.extend(result.err().into_iter().flat_map(|found| found.0));
         }
     }
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 /// Adds the values of environment files, which yield to what the service itself says.

@@ -73,11 +73,7 @@ pub(super) fn enforce(file: &mut Node) -> Result<(), Diagnostics> {
         }
         Step::Past
     });
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 fn one_of_each(

@@ -50,11 +50,7 @@ pub(super) fn check(file: &mut Node) -> Result<(), Diagnostics> {
         }
         Step::Past
     });
-    if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(Diagnostics(findings))
-    }
+    Diagnostics::check(findings)
 }
 
 type Verdict<'a> = Result<(), (&'a Node, String)>;

@@ -21,10 +21,7 @@ pub(super) fn check(project: &mut Node, disabled: &Disabled) -> Result<(), Diagn
         findings: Vec::new(),
     };
     checks.all();
-    let findings = checks.findings;
-    if !findings.is_empty() {
-        return Err(Diagnostics(findings));
-    }
+    Diagnostics::check(checks.findings)?;
     limits::settle_replicas(project);
     Ok(())
 }
@@ -128,6 +125,15 @@ impl<'a> Checks<'a> {
         }
         for network in networks {
             let path = ["networks", &network.key];
+            // Compose drops the key as an extension, and then misses the network.
+            if network.key.starts_with("x-") {
+                let message = format!(
+                    "{} can't be connected to: `x-` begins an extension",
+                    network.key
+                );
+                self.refuse(service, &path, &message, "give the network another name");
+                continue;
+            }
             self.defined(service, "network", "networks", &network.key, &path);
         }
     }
