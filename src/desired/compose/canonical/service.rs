@@ -43,7 +43,6 @@ impl<'a> Services<'a> {
                 _ => {}
             }
         }
-        drop_empty_names(service);
     }
 }
 
@@ -203,13 +202,5 @@ fn develop(node: &mut Node) {
                 list_of_one(node);
             }
         }
-    }
-}
-
-/// Takes empty names of DNS servers out, which an unset variable leaves (compose-go's
-/// `omitEmpty.go`).
-fn drop_empty_names(service: &mut Map) {
-    if let Some(Kind::Seq(servers)) = service.get_mut("dns").map(|node| &mut node.kind) {
-        servers.retain(|server| !server.is_null() && server.as_str() != Some(""));
     }
 }

@@ -45,8 +45,7 @@ fn short_forms_become_long() {
             "env_file: [{path: a, required: true}, {path: b, required: false}, \
              {path: c, required: true}]",
         ),
-        ("label_file: a, dns: ''", "label_file: [a], dns: []"),
-        ("dns: [1.1.1.1, '']", "dns: ['1.1.1.1']"),
+        ("label_file: a, dns: b", "label_file: [a], dns: [b]"),
         ("extends: b", "extends: {service: b}"),
         ("gpus: all", "gpus: [{count: all}]"),
         (
