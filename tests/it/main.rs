@@ -19,6 +19,8 @@ mod engine;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod fuzz_corpus;
+#[cfg(test)]
 mod journal_replay;
 #[cfg(test)]
 mod load;
