@@ -151,7 +151,51 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
         | Field::Privileged
         | Field::ReadOnly
         | Field::CapAdd
-        | Field::CapDrop => Remedy::Replace,
+        | Field::CapDrop
+        | Field::Platform
+        | Field::Hostname
+        | Field::Domainname
+        | Field::Tty
+        | Field::StdinOpen
+        | Field::MacAddress(_)
+        | Field::ExtraHost(_)
+        | Field::Links
+        | Field::Dns
+        | Field::DnsOptions
+        | Field::DnsSearch
+        | Field::Ipc
+        | Field::Pid
+        | Field::Uts
+        | Field::Userns
+        | Field::Cgroup
+        | Field::Sysctl(_)
+        | Field::Annotation(_)
+        | Field::VolumesFrom
+        | Field::VolumeDriver
+        | Field::Runtime
+        | Field::Isolation
+        | Field::LogDriver
+        | Field::LogOption(_)
+        | Field::GroupAdd
+        | Field::SecurityOpt
+        | Field::Ulimit(_)
+        | Field::Device(_)
+        | Field::DeviceCgroupRules
+        | Field::DeviceRequests
+        | Field::StorageOpt(_)
+        | Field::ShmSize
+        | Field::OomKillDisable
+        | Field::OomScoreAdj
+        | Field::MemorySwappiness
+        | Field::CpuCount
+        | Field::CpuPercent
+        | Field::CpuRtPeriod
+        | Field::CpuRtRuntime
+        | Field::CgroupParent
+        | Field::BlkioWeight
+        | Field::BlkioWeightDevice(_)
+        | Field::BlkioRate(_)
+        | Field::Copied(_) => Remedy::Replace,
     }
 }
 
@@ -193,10 +237,24 @@ pub fn value(field: &Field, fact: Option<&Fact>) -> String {
             "missing".to_owned()
         }
         (None, Field::Loaded) => "unknown".to_owned(),
-        (None, Field::Mount(_) | Field::Port(_) | Field::Healthcheck | Field::Upstream(_)) => {
-            "none".to_owned()
-        }
-        (None, Field::Env(_) | Field::Label(_)) => "unset".to_owned(),
+        (
+            None,
+            Field::Mount(_)
+            | Field::Port(_)
+            | Field::Healthcheck
+            | Field::Upstream(_)
+            | Field::Device(_)
+            | Field::ExtraHost(_),
+        ) => "none".to_owned(),
+        (
+            None,
+            Field::Env(_)
+            | Field::Label(_)
+            | Field::Sysctl(_)
+            | Field::Annotation(_)
+            | Field::LogOption(_)
+            | Field::StorageOpt(_),
+        ) => "unset".to_owned(),
         (None, _) => "default".to_owned(),
     }
 }

@@ -55,6 +55,50 @@ pub enum Field {
     ReadOnly,
     CapAdd,
     CapDrop,
+    Platform,
+    Hostname,
+    Domainname,
+    Tty,
+    StdinOpen,
+    MacAddress(String),
+    ExtraHost(String),
+    Links,
+    Dns,
+    DnsOptions,
+    DnsSearch,
+    Ipc,
+    Pid,
+    Uts,
+    Userns,
+    Cgroup,
+    Sysctl(String),
+    Annotation(String),
+    VolumesFrom,
+    VolumeDriver,
+    Runtime,
+    Isolation,
+    LogDriver,
+    LogOption(String),
+    GroupAdd,
+    SecurityOpt,
+    Ulimit(String),
+    Device(String),
+    DeviceCgroupRules,
+    DeviceRequests,
+    StorageOpt(String),
+    ShmSize,
+    OomKillDisable,
+    OomScoreAdj,
+    MemorySwappiness,
+    CpuCount,
+    CpuPercent,
+    CpuRtPeriod,
+    CpuRtRuntime,
+    CgroupParent,
+    BlkioWeight,
+    BlkioWeightDevice(String),
+    BlkioRate(String),
+    Copied(String),
     File(String),
     Dependency(String),
     Owed,
@@ -63,6 +107,119 @@ pub enum Field {
     Upstream(String),
     Certificate(String),
     Loaded,
+}
+
+/// How far what an engine shows of a container tells what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ShownAs {
+    /// As it was asked for.
+    Asked,
+    /// As it was asked for, unless the kernel can't do it, or the engine does it anyway: then not
+    /// at all.
+    AskedIfPossible,
+    /// What nobody asks for is filled in, and can't be told from what was asked for.
+    FilledIn,
+    /// The same for a container in the network of the host.
+    FilledInOnHost,
+    /// Filled in with one of these.
+    FilledWith(&'static [&'static str]),
+    /// Not at all.
+    Never,
+}
+
+impl Field {
+    /// Returns how far what an engine shows tells what it was asked for.
+    pub(super) fn shown_as(&self) -> ShownAs {
+        match self {
+            // The kernel may know no weights. The driver and runtime that an engine is configured
+            // to use are not shown.
+            Self::BlkioWeight
+            | Self::BlkioWeightDevice(_)
+            | Self::MemorySwappiness
+            | Self::OomKillDisable
+            | Self::LogDriver
+            | Self::Runtime => ShownAs::AskedIfPossible,
+            // An engine since 28.0 makes up addresses. The options that an engine is configured to
+            // use stand beside those of the container.
+            Self::MacAddress(_) | Self::Cgroup | Self::LogOption(_) => ShownAs::FilledIn,
+            Self::Hostname => ShownAs::FilledInOnHost,
+            Self::Ipc => ShownAs::FilledWith(&["private", "shareable"]),
+            Self::Copied(_) | Self::Platform => ShownAs::Never,
+            Self::Container
+            | Self::Name
+            | Self::State
+            | Self::Image
+            | Self::ImageId
+            | Self::Command
+            | Self::Entrypoint
+            | Self::Env(_)
+            | Self::Label(_)
+            | Self::User
+            | Self::WorkingDir
+            | Self::Init
+            | Self::StopSignal
+            | Self::StopTimeout
+            | Self::Healthcheck
+            | Self::Port(_)
+            | Self::Expose
+            | Self::Mount(_)
+            | Self::Network(_)
+            | Self::NetworkMode
+            | Self::Restart
+            | Self::Memory
+            | Self::MemoryReservation
+            | Self::MemorySwap
+            | Self::Cpus
+            | Self::CpuShares
+            | Self::CpuQuota
+            | Self::CpuPeriod
+            | Self::Cpuset
+            | Self::PidsLimit
+            | Self::Privileged
+            | Self::ReadOnly
+            | Self::CapAdd
+            | Self::CapDrop
+            | Self::Domainname
+            | Self::Tty
+            | Self::StdinOpen
+            | Self::ExtraHost(_)
+            | Self::Links
+            | Self::Dns
+            | Self::DnsOptions
+            | Self::DnsSearch
+            | Self::Pid
+            | Self::Uts
+            | Self::Userns
+            | Self::Sysctl(_)
+            | Self::Annotation(_)
+            | Self::VolumesFrom
+            | Self::VolumeDriver
+            | Self::Isolation
+            | Self::GroupAdd
+            | Self::SecurityOpt
+            | Self::Ulimit(_)
+            | Self::Device(_)
+            | Self::DeviceCgroupRules
+            | Self::DeviceRequests
+            | Self::StorageOpt(_)
+            | Self::ShmSize
+            | Self::OomScoreAdj
+            | Self::CpuCount
+            | Self::CpuPercent
+            | Self::CpuRtPeriod
+            | Self::CpuRtRuntime
+            | Self::CgroupParent
+            | Self::BlkioRate(_)
+            | Self::File(_)
+            | Self::Dependency(_)
+            | Self::Owed
+            | Self::Config(_)
+            | Self::Inside(_)
+            | Self::Upstream(_)
+            | Self::Certificate(_)
+            | Self::Loaded => ShownAs::Asked,
+        }
+    }
 }
 
 impl fmt::Display for Field {
@@ -110,6 +267,50 @@ impl fmt::Display for Field {
             Self::ReadOnly => f.write_str("read_only"),
             Self::CapAdd => f.write_str("cap_add"),
             Self::CapDrop => f.write_str("cap_drop"),
+            Self::Platform => f.write_str("platform"),
+            Self::Hostname => f.write_str("hostname"),
+            Self::Domainname => f.write_str("domainname"),
+            Self::Tty => f.write_str("tty"),
+            Self::StdinOpen => f.write_str("stdin_open"),
+            Self::MacAddress(network) => write!(f, "mac_address in {network}"),
+            Self::ExtraHost(name) => write!(f, "extra_hosts {name}"),
+            Self::Links => f.write_str("links"),
+            Self::Dns => f.write_str("dns"),
+            Self::DnsOptions => f.write_str("dns_opt"),
+            Self::DnsSearch => f.write_str("dns_search"),
+            Self::Ipc => f.write_str("ipc"),
+            Self::Pid => f.write_str("pid"),
+            Self::Uts => f.write_str("uts"),
+            Self::Userns => f.write_str("userns_mode"),
+            Self::Cgroup => f.write_str("cgroup"),
+            Self::Sysctl(name) => write!(f, "sysctl {name}"),
+            Self::Annotation(name) => write!(f, "annotation {name}"),
+            Self::VolumesFrom => f.write_str("volumes_from"),
+            Self::VolumeDriver => f.write_str("volume_driver"),
+            Self::Runtime => f.write_str("runtime"),
+            Self::Isolation => f.write_str("isolation"),
+            Self::LogDriver => f.write_str("logging driver"),
+            Self::LogOption(name) => write!(f, "logging option {name}"),
+            Self::GroupAdd => f.write_str("group_add"),
+            Self::SecurityOpt => f.write_str("security_opt"),
+            Self::Ulimit(name) => write!(f, "ulimit {name}"),
+            Self::Device(target) => write!(f, "device {target}"),
+            Self::DeviceCgroupRules => f.write_str("device_cgroup_rules"),
+            Self::DeviceRequests => f.write_str("gpus and other devices of drivers"),
+            Self::StorageOpt(name) => write!(f, "storage_opt {name}"),
+            Self::ShmSize => f.write_str("shm_size"),
+            Self::OomKillDisable => f.write_str("oom_kill_disable"),
+            Self::OomScoreAdj => f.write_str("oom_score_adj"),
+            Self::MemorySwappiness => f.write_str("mem_swappiness"),
+            Self::CpuCount => f.write_str("cpu_count"),
+            Self::CpuPercent => f.write_str("cpu_percent"),
+            Self::CpuRtPeriod => f.write_str("cpu_rt_period"),
+            Self::CpuRtRuntime => f.write_str("cpu_rt_runtime"),
+            Self::CgroupParent => f.write_str("cgroup_parent"),
+            Self::BlkioWeight => f.write_str("blkio weight"),
+            Self::BlkioWeightDevice(path) => write!(f, "blkio weight of {path}"),
+            Self::BlkioRate(what) => write!(f, "blkio {what}"),
+            Self::Copied(path) => write!(f, "content of {path}"),
         }
     }
 }

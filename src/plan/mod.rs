@@ -25,9 +25,11 @@ mod hold;
 mod hold_words;
 mod leftovers;
 mod live;
+mod objects;
 mod order;
 mod orphans;
 mod page;
+mod seen;
 mod services;
 mod settle;
 mod slot;
@@ -56,8 +58,9 @@ pub use history::{
     ReleasedProxy, Schema,
 };
 pub use hold::{Hold, Weight};
+pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
-pub use services::observed_facts;
+pub use seen::observed_facts;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;

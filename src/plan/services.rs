@@ -7,6 +7,7 @@ use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
+use super::seen::live_facts;
 use super::{Context, History, Hold, Origin, PastAttempt, Subject};
 use crate::desired::{
     Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
@@ -100,7 +101,12 @@ impl<'a> Input<'a> {
         examined.reasons = match examined.holder {
             None => vec![missing(released)],
             Some(holder) => {
-                let mut live = live_facts(holder, examined, &git, self.veil());
+                let known = facts::Known {
+                    git: &git,
+                    release: released,
+                    is_of_git: self.is_made_of(holder, service),
+                };
+                let mut live = live_facts(holder, examined, known, self.veil());
                 // What was a secret when it was released is one still.
                 facts::hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
@@ -143,6 +149,11 @@ impl<'a> Input<'a> {
         examined.holder = kept;
         examined.rename_back = true;
         true
+    }
+
+    /// Returns whether a container was made from what Git says of a service.
+    fn is_made_of(&self, container: &Container, service: &Service) -> bool {
+        container.spec.labels.get(labels::DIGEST) == Some(&self.digest(service))
     }
 
     fn released(&self, name: &ServiceName) -> Option<&'a Facts> {
@@ -380,32 +391,6 @@ impl<'a> Input<'a> {
             past.revision == *revision && now.saturating_sub(past.ended_at) < AN_HOUR
         })
     }
-}
-
-/// Returns the facts of a live container, its name and state included.
-fn live_facts(holder: &Container, examined: &Examined<'_>, git: &Facts, veil: Veil<'_>) -> Facts {
-    let mut live = observed_facts(holder, git, veil);
-    if examined.rename_back {
-        live.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
-    }
-    live
-}
-
-/// Returns what a container is observed to be, in the form that a release records.
-pub fn observed_facts(container: &Container, git: &Facts, veil: Veil<'_>) -> Facts {
-    let mut live = facts::live(container, git, veil);
-    live.insert(Field::Name, Fact::Plain(container.name.clone()));
-    let state = match &container.state {
-        // The engine is at it already; a note says so where nothing else is to be done.
-        ContainerState::Restarting | ContainerState::Running => ContainerState::Running.to_string(),
-        other @ (ContainerState::Created
-        | ContainerState::Paused
-        | ContainerState::Exited { .. }
-        | ContainerState::Removing
-        | ContainerState::Dead) => other.to_string(),
-    };
-    live.insert(Field::State, Fact::Plain(state));
-    live
 }
 
 /// Returns the name of a service's container: its own, or Compose's `STACK-SERVICE-1`.

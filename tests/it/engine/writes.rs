@@ -342,6 +342,8 @@ async fn networks_are_made_once() {
         seen,
         Network {
             id: seen.id.clone(),
+            enable_ipv6: Some(false),
+            ipam: seen.ipam.clone(),
             ..ours.clone()
         }
     );

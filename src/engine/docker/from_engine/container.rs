@@ -82,7 +82,7 @@ pub(in super::super) fn container(
     spec.mounts = mounts::read(&answer.mounts.unwrap_or_default(), &host, &declared);
     let networks = networks.unwrap_or_default();
     let addresses = addresses(&networks);
-    spec.networks = endpoints(networks, short(&id), &spec.network_mode);
+    spec.networks = endpoints(networks, &id, &spec);
     Container {
         name: answer
             .name
@@ -264,22 +264,26 @@ fn ports(bindings: Option<&PortMap>) -> BTreeSet<Port> {
 /// something there; a hardware address can be asked for.
 fn endpoints(
     networks: HashMap<String, EndpointSettings>,
-    short_id: &str,
-    network_mode: &str,
+    id: &str,
+    spec: &ContainerSpec,
 ) -> BTreeMap<String, Endpoint> {
-    let built_in = |name: &str| name == network_mode && matches!(name, "bridge" | "host" | "none");
+    let mode = &spec.network_mode;
+    let built_in = |name: &str| name == mode && matches!(name, "bridge" | "host" | "none");
+    // Where a container joins a further network, the engine adds both to what it is called there.
+    let own_names = [Some(short(id)), spec.hostname.as_deref()];
+    let own_names: BTreeSet<&str> = own_names.into_iter().flatten().collect();
     networks
         .into_iter()
-        .map(|(name, settings)| (name, endpoint(settings, short_id)))
+        .map(|(name, settings)| (name, endpoint(settings, &own_names)))
         .filter(|(name, place)| !built_in(name) || !place.mac_address.is_empty())
         .collect()
 }
 
-fn endpoint(settings: EndpointSettings, short_id: &str) -> Endpoint {
+fn endpoint(settings: EndpointSettings, own_names: &BTreeSet<&str>) -> Endpoint {
     let derived = settings.ip_address.as_deref().and_then(derived_address);
     let mac_address = settings.mac_address.unwrap_or_default();
     let mut aliases: BTreeSet<String> = settings.aliases.unwrap_or_default().into_iter().collect();
-    aliases.remove(short_id);
+    aliases.retain(|alias| !own_names.contains(alias.as_str()));
     let addresses = settings.ipam_config.unwrap_or_default();
     let mut driver_opts = sorted(settings.driver_opts);
     Endpoint {

@@ -10,7 +10,7 @@
 //! | `expose` | with the protocol, without the published ports |
 //! | `mounts` | what is mounted now; options sorted, without `ro` and `rw`; without what came by `volumes_from` |
 //! | volume | anonymous if its name is 64 hexadecimal digits or nobody asked for it by name |
-//! | `networks` | aliases without the container's short id; without the built-in modes |
+//! | `networks` | aliases without the container's short id and host name; without the built-in modes |
 //! | `mac_address` | empty where the engine derived it from the IPv4 address |
 //! | `network_mode` | `default` is `bridge` |
 //! | `hostname` | `None` where it is the short id, or another container's |

@@ -14,7 +14,7 @@
 //! | memory, image | | always |
 //!
 //! Where Compose's `Mounts` would lose something, `Binds` keep it: an engine before API 1.42 makes
-//! no directory for a bind with a propagation.
+//! no directory for a bind with a propagation, and none takes `z` or `Z` there.
 
 mod read;
 #[cfg(test)]

@@ -56,7 +56,10 @@ fn long(mount: Mount, minor: usize) -> EngineMount {
 fn what_the_short_form_can_say_goes_through_binds() {
     let volume = MountSource::Volume("data".to_owned());
     assert_eq!(bound(volume.clone(), false, &[]), ["data:/t:rw"]);
-    assert_eq!(bound(volume, true, &["z"]), ["data:/t:ro,z"]);
+    assert_eq!(
+        bound(volume, true, &["nocopy", "z"]),
+        ["data:/t:ro,nocopy,z"]
+    );
     assert_eq!(bound(bind("/src", true), true, &["Z"]), ["/src:/t:ro,Z"]);
     let tmpfs = written(mount(MountSource::Tmpfs, true, &["size=1m"]), 41);
     assert_eq!(

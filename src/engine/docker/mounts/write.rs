@@ -77,19 +77,19 @@ pub(in super::super) fn write(
     Ok(written)
 }
 
-/// Returns whether the short form of a volume can say all of a mount.
+/// Returns whether a volume goes through the short form: it can say all, or more than the long one.
 fn fits_short_form(mount: &Mount) -> bool {
     let copies = !mount.options.iter().any(|option| option == "nocopy");
-    copies && mount.long.subpath.is_empty() && mount.long.labels.is_empty()
+    let says_more = mount.options.iter().any(|option| option != "nocopy");
+    (copies || says_more) && mount.long.subpath.is_empty() && mount.long.labels.is_empty()
 }
 
 /// Returns whether a bind whose directory the engine makes goes through the short form.
 fn bind_fits_short_form(mount: &Mount, spoken: ApiVersion) -> bool {
-    let propagates = mount
-        .options
-        .iter()
-        .any(|option| propagation(option).is_some());
-    mount.long.recursive.is_empty() && (!propagates || spoken < MAKES_DIRECTORIES)
+    let propagates = |option: &String| propagation(option).is_some();
+    let says_more = !mount.options.iter().all(propagates);
+    let plain = mount.options.is_empty() || says_more || spoken < MAKES_DIRECTORIES;
+    mount.long.recursive.is_empty() && plain
 }
 
 /// The short form is text with colons and commas: a value that holds one would mean something
@@ -159,7 +159,7 @@ fn long_bind(
         bind.propagation = Some(propagation(option).ok_or_else(|| {
             format!(
                 "the mount at {target} can't have the option {option} together with \
-                 create_host_path: false, a propagation or recursive"
+                 create_host_path: false or recursive"
             )
         })?);
     }
@@ -187,7 +187,7 @@ fn long_volume(source: Option<String>, target: &str, mount: &Mount) -> Result<En
         if option != "nocopy" {
             return Err(format!(
                 "the volume at {target} can't have the option {option} unless it has a name and \
-                 no subpath, labels or nocopy"
+                 neither subpath nor labels"
             ));
         }
     }
