@@ -9,7 +9,7 @@ use super::StepError;
 use super::pace::{BETWEEN_LOOKS, Pace};
 use super::tries::Tries;
 use crate::desired::ServiceName;
-use crate::engine::model::{Container, ContainerState, Health, Restart};
+use crate::engine::model::{Container, ContainerState, Health};
 use crate::engine::{EngineError, WriteEngine};
 use crate::plan::Await;
 
@@ -139,7 +139,7 @@ fn running(container: &Container, soak: Duration, seen_for: Duration) -> Look {
     match &container.state {
         ContainerState::Running if seen_for >= soak => Look::Reached,
         ContainerState::Running => Look::NotYet("it is running".to_owned()),
-        ContainerState::Exited { code: 0, .. } if container.spec.restart == Restart::No => {
+        ContainerState::Exited { code: 0, .. } if container.spec.restart.leaves_success_alone() => {
             Look::Reached
         }
         ContainerState::Created

@@ -18,6 +18,7 @@ mod latency;
 mod leftovers;
 mod maintain;
 mod migrate;
+mod neighbours;
 mod one_off;
 mod pace;
 mod release;

@@ -7,7 +7,7 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use super::scene::Scene;
 use super::{Hands, StepError, release_files, way_back};
 use crate::desired::ServiceName;
-use crate::engine::model::{Container, ContainerState, Image, Restart};
+use crate::engine::model::{Container, ContainerState, Image};
 use crate::journal::Note;
 use crate::observe::certificate;
 use crate::plan::facts::{Fact, Facts, Field, Veil};
@@ -116,7 +116,9 @@ async fn still_up(
         None => "its container is gone".to_owned(),
         Some(container) => match &container.state {
             ContainerState::Running | ContainerState::Restarting => return Ok(container),
-            ContainerState::Exited { code: 0, .. } if container.spec.restart == Restart::No => {
+            ContainerState::Exited { code: 0, .. }
+                if container.spec.restart.leaves_success_alone() =>
+            {
                 return Ok(container);
             }
             ContainerState::Created

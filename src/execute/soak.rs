@@ -10,7 +10,7 @@ use super::await_service::down;
 use super::pace::Pace;
 use crate::desired::ServiceName;
 use crate::engine::ReadEngine;
-use crate::engine::model::{Container, ContainerState, Health, Restart};
+use crate::engine::model::{Container, ContainerState, Health};
 
 /// Time between two looks at all of them. What happens between two shows in the second: the
 /// engine counts starts.
@@ -97,7 +97,9 @@ fn wrong(container: &Container, before: &Before) -> Option<String> {
             Some("its health check fails".to_owned())
         }
         (ContainerState::Running, Some(Health::Starting | Health::Healthy) | None) => None,
-        (ContainerState::Exited { code: 0, .. }, _) if container.spec.restart == Restart::No => {
+        (ContainerState::Exited { code: 0, .. }, _)
+            if container.spec.restart.leaves_success_alone() =>
+        {
             None
         }
         (

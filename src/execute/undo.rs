@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::walk::Walk;
-use super::{StepError, beside, containers, data, files, front, inside, maintain, way_back};
+use super::{
+    StepError, beside, containers, data, files, front, inside, maintain, neighbours, way_back,
+};
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
 use crate::engine::model::{ContainerSpec, Endpoint};
@@ -78,6 +80,9 @@ pub(super) enum Undo<'a> {
     Lower(&'a Raise),
 }
 
+/// When what joins others, or has to see what they left, is taken back: see [`Undo::order`].
+const JOINS: u8 = 3;
+
 impl Undo<'_> {
     fn is_of_data(&self) -> bool {
         matches!(self, Self::Data(_) | Self::Safety(_))
@@ -85,10 +90,12 @@ impl Undo<'_> {
 
     /// Files first, because a container that starts again mounts them; then the others, newest
     /// first; restarts after them, because a service that was restarted for new files must see
-    /// the old; then the proxy looks their addresses up; and the visitors are let in last of all.
+    /// the old, and what joins the namespace of another container, which must run by then; then
+    /// the proxy looks their addresses up; and the visitors are let in last of all.
     fn order(&self) -> u8 {
         match self {
             Self::Files(..) => 0,
+            Self::PutBack { spec, .. } if neighbours::joins_another(spec) => JOINS,
             Self::RunAgain(_) => 1,
             Self::Unmake(..)
             | Self::PutBack { .. }
@@ -103,7 +110,7 @@ impl Undo<'_> {
             | Self::Rename(_)
             | Self::Connect(..)
             | Self::Disconnect(..) => 2,
-            Self::Restart(_) | Self::Reload(..) => 3,
+            Self::Restart(_) | Self::Reload(..) => JOINS,
             Self::LookUp(..) => 4,
             Self::Lower(_) => 5,
         }
@@ -197,13 +204,16 @@ impl<'a> Walk<'a> {
                 .iter()
                 .filter_map(|step| Some((*step, run_again(step)?))),
         );
+        steps.extend(self.left_behind());
         if let Some(look_up) = self.look_up() {
             if !self.leaves_first() {
                 steps.retain(|(_, undo)| !matches!(undo, Undo::SwitchBack(_)));
             }
             steps.push(look_up);
         }
-        steps.sort_by_key(|(_, undo)| undo.order());
+        // Who joins another one comes after it, and is later in the plan.
+        let joins = |undo: &Undo<'_>| undo.order() == JOINS;
+        steps.sort_by_key(|(step, undo)| (undo.order(), if joins(undo) { step.number } else { 0 }));
         steps
     }
 
@@ -386,7 +396,10 @@ impl<'a> Walk<'a> {
                 serves,
             } => {
                 let there = containers::put_back(engine, old, name, spec).await?;
-                if there && *serves {
+                // One that was not stopped yet is in a namespace of before.
+                if there && *serves && neighbours::joins_another(spec) {
+                    engine.restart_container(&old.id).await?;
+                } else if there && *serves {
                     containers::run_again(engine, old).await?;
                 }
                 return Ok(there);

@@ -25,6 +25,7 @@ mod hold;
 mod hold_words;
 mod leftovers;
 mod live;
+mod neighbours;
 mod objects;
 mod order;
 mod orphans;

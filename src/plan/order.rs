@@ -218,7 +218,8 @@ impl<'a> Planner<'a> {
         let mut after = self.ground.clone();
         let holder = self.leftovers(one, &mut after);
         let stopped = self.stopped.contains(one.name).then_some(Remedy::Start);
-        let Some(remedy) = one.remedy.max(stopped) else {
+        let left = self.joins_a_stopped_one(one).then_some(Remedy::Restart);
+        let Some(remedy) = one.remedy.max(stopped).max(left) else {
             return;
         };
         if remedy > Remedy::Reconnect {

@@ -8,12 +8,12 @@ use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
 use super::seen::live_facts;
-use super::{Context, History, Hold, Origin, PastAttempt, Subject};
+use super::{Context, History, Hold, Origin, PastAttempt, Subject, neighbours};
 use crate::desired::{
     Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
     default_container_name,
 };
-use crate::engine::model::{Container, ContainerState, Health, Image, Restart};
+use crate::engine::model::{Container, ContainerState, Health, Image};
 use crate::files::{Mode, mode_of_digest};
 use crate::labels;
 use crate::observe::{ImageState, ObservedState};
@@ -117,7 +117,7 @@ impl<'a> Input<'a> {
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(service));
                 reasons.extend(self.inside_reasons(name));
-                reasons.extend(dependency_reasons(service, before));
+                reasons.extend(self.dependency_reasons(service, before));
                 reasons.extend(self.owed_reason(name, &reasons));
                 reasons
             }
@@ -244,7 +244,8 @@ impl<'a> Input<'a> {
     ) -> bool {
         let ended_before = released.and_then(|facts| facts.get(&Field::State))
             == Some(&Fact::Plain(state.to_string()));
-        examined.service.spec.restart == Restart::No && (self.is_job(examined.name) || ended_before)
+        examined.service.spec.restart.leaves_success_alone()
+            && (self.is_job(examined.name) || ended_before)
     }
 
     /// Returns whether another service waits for the end of this one.
@@ -369,7 +370,7 @@ impl<'a> Input<'a> {
             .holder
             .is_some_and(|holder| matches!(holder.state, ContainerState::Exited { code: 0, .. }));
         ended
-            && examined.service.spec.restart == Restart::No
+            && examined.service.spec.restart.leaves_success_alone()
             && examined
                 .reasons
                 .iter()
@@ -414,6 +415,9 @@ pub(super) fn reference(container: &Container) -> ContainerRef {
 
 /// Returns the least action for one field of a service: what its files want is for Git to say.
 fn remedy_of(service: &Service, reason: &Reason) -> Remedy {
+    if neighbours::needs_anew(reason) {
+        return Remedy::Replace;
+    }
     match (&reason.field, &service.on_file_change) {
         (Field::File(_) | Field::Owed, OnFileChange::Reload(_)) => Remedy::Reload,
         (Field::File(_) | Field::Owed, OnFileChange::Replace) => Remedy::Replace,
@@ -440,28 +444,6 @@ fn missing(released: Option<&Facts>) -> Reason {
             Origin::Pending
         },
     }
-}
-
-fn dependency_reasons(
-    service: &Service,
-    before: &BTreeMap<&ServiceName, Examined<'_>>,
-) -> Vec<Reason> {
-    service
-        .depends_on
-        .iter()
-        .filter(|(_, dependency)| dependency.restart)
-        .filter(|(name, _)| {
-            let remedy = before.get(name).and_then(|examined| examined.remedy);
-            matches!(remedy, Some(Remedy::Replace | Remedy::Restart))
-        })
-        .map(|(name, _)| Reason {
-            field: Field::Dependency(name.to_string()),
-            git: None,
-            release: None,
-            live: None,
-            origin: Origin::Pending,
-        })
-        .collect()
 }
 
 pub(super) fn short(digest: &str) -> Fact {

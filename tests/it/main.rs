@@ -25,6 +25,8 @@ mod journal_replay;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod neighbours;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod proxy;

@@ -19,6 +19,16 @@ pub enum Restart {
     OnFailure(i64),
 }
 
+impl Restart {
+    /// Returns whether a process that has ended with code 0 stays so.
+    pub fn leaves_success_alone(&self) -> bool {
+        match self {
+            Self::No | Self::OnFailure(_) => true,
+            Self::Always | Self::UnlessStopped => false,
+        }
+    }
+}
+
 impl fmt::Display for Restart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,6 +11,7 @@ mod faults;
 mod front;
 mod inspect;
 mod ledger;
+mod neighbours;
 mod world;
 
 use std::collections::BTreeMap;

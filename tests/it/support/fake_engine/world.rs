@@ -62,6 +62,9 @@ pub(crate) struct World {
     pub(crate) ledger: Option<super::ledger::Ledger>,
     /// What each proxy has loaded, by the id of its container.
     pub(super) loaded: BTreeMap<String, super::front::Loaded>,
+    /// Whom each container joined when it was started: the other one's id and when that one had
+    /// been started.
+    pub(super) joined: BTreeMap<String, Vec<(String, String)>>,
     /// Every call after which visitors of a proxy met nobody.
     pub(crate) gaps: Vec<String>,
     made: usize,
@@ -156,7 +159,8 @@ impl World {
                     .push(format!("{at_work:?} wrote while {name} worked"));
             }
         }
-        self.find(id).map(|kept| kept.shown.clone())
+        let shown = self.find(id).map(|kept| kept.shown.clone());
+        shown.map(|shown| self.with_names(shown))
     }
 
     pub(super) fn digest_of(&self, reference: &str) -> Answer<String> {
@@ -221,6 +225,7 @@ impl World {
             }
         }
         let mut new_volumes = Vec::new();
+        let asked = &self.with_ids(&doing, asked)?;
         let spec = inspect::shown(asked, &image, || {
             new_volumes.push(self.new_id());
             new_volumes.last().unwrap().clone()
@@ -344,6 +349,7 @@ impl World {
                 std::fs::create_dir_all(path).unwrap();
             }
         }
+        self.join(&doing, &container)?;
         self.made += 1;
         let pid = i64::try_from(1000 + self.made).unwrap();
         let addresses = self.addresses(&container);

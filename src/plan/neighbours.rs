@@ -1,0 +1,113 @@
+//! Says what becomes of a service when another one is replaced, restarted or started: one that
+//! depends on it, is in its namespaces, or has its volumes.
+//!
+//! A container joins the namespaces of another one when it starts, and knows that one by its id.
+//! When the other one is started anew, whoever joined before is in a namespace where nobody else
+//! is; when it is a new container, it can't even be started again.
+
+use std::collections::BTreeMap;
+
+use super::diff::{Origin, Reason, Remedy};
+use super::examined::Examined;
+use super::facts::{Fact, Field};
+use super::order::Planner;
+use super::services::{Input, container_name};
+use crate::desired::{Service, ServiceName};
+
+/// What a service meets when one whose namespaces or volumes it has is replaced.
+const ANEW: &str = "a new container";
+/// What it meets when that one is started again.
+const AGAIN: &str = "started again";
+
+/// Returns whether a reason is that another container took the place of one whose namespaces or
+/// volumes a service has.
+pub(super) fn needs_anew(reason: &Reason) -> bool {
+    matches!(&reason.field, Field::Dependency(_))
+        && matches!(&reason.git, Some(Fact::Plain(text)) if text == ANEW)
+}
+
+impl Input<'_> {
+    /// Returns why a service has to be restarted or replaced because of what is done to others;
+    /// `before` are the ones that it depends on.
+    pub(super) fn dependency_reasons(
+        &self,
+        service: &Service,
+        before: &BTreeMap<&ServiceName, Examined<'_>>,
+    ) -> Vec<Reason> {
+        let mut reasons = BTreeMap::new();
+        for (name, dependency) in &service.depends_on {
+            let remedy = before.get(name).and_then(|examined| examined.remedy);
+            let moved = matches!(remedy, Some(Remedy::Replace | Remedy::Restart));
+            if dependency.restart && moved {
+                reasons.insert(name, reason(name, None));
+            }
+        }
+        for (name, other) in before {
+            let moved = match other.remedy {
+                Some(Remedy::Replace | Remedy::Create) => Some(ANEW),
+                Some(Remedy::Restart | Remedy::Start) => Some(AGAIN),
+                Some(Remedy::Reload | Remedy::Rename | Remedy::Reconnect) | None => None,
+            };
+            let joins = self.joins(service, name);
+            let mounts = self.has_volumes_of(service, name) && changes_mounts(other);
+            if let Some(moved) = moved.filter(|moved| joins || mounts && *moved == ANEW) {
+                reasons.insert(name, reason(name, Some(moved)));
+            }
+        }
+        reasons.into_values().collect()
+    }
+
+    /// Returns whether a service is in a namespace of another one.
+    pub(super) fn joins(&self, service: &Service, other: &ServiceName) -> bool {
+        let spec = &service.spec;
+        let spaces = [
+            &spec.network_mode,
+            &spec.namespaces.ipc,
+            &spec.namespaces.pid,
+        ];
+        let name = self.name_of(other);
+        let mut joined = spaces
+            .iter()
+            .filter_map(|space| space.strip_prefix("container:"));
+        joined.any(|joined| name.as_deref() == Some(joined))
+    }
+
+    fn has_volumes_of(&self, service: &Service, other: &ServiceName) -> bool {
+        let name = self.name_of(other);
+        let mut from = service.spec.volumes_from.iter();
+        from.any(|from| name.as_deref() == from.split(':').next())
+    }
+
+    fn name_of(&self, name: &ServiceName) -> Option<String> {
+        let service = self.desired.services.get(name)?;
+        Some(container_name(&self.desired.stack, name, service))
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// Returns whether a service that goes on is in a namespace of one that is stopped and started
+    /// again for its data.
+    pub(super) fn joins_a_stopped_one(&self, one: &Examined<'a>) -> bool {
+        let mut stopped = self.stopped.iter();
+        stopped.any(|stopped| self.input.joins(one.service, stopped))
+    }
+}
+
+/// Returns whether the next container of a service may have other mounts than the one before.
+fn changes_mounts(other: &Examined<'_>) -> bool {
+    other.remedy == Some(Remedy::Create)
+        || other.reasons.iter().any(|reason| {
+            let field = &reason.field;
+            matches!(field, Field::Mount(_) | Field::Image | Field::ImageId)
+        })
+}
+
+fn reason(name: &ServiceName, moved: Option<&str>) -> Reason {
+    Reason {
+        field: Field::Dependency(name.to_string()),
+        git: moved.map(|moved| Fact::Plain(moved.to_owned())),
+        release: None,
+        live: moved.map(|_| Fact::Plain("the one before".to_owned())),
+        origin: Origin::Pending,
+    }
+}
