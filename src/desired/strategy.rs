@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::findings::{Findings, Surroundings};
 use super::manifest::DEFAULT;
 use super::proxy::{self, DesiredProxy, ProxyPlace};
-use super::{Service, ServiceName};
+use super::{Service, ServiceName, StackName, default_container_name};
 use crate::document::{self, WordOr};
 
 /// How a service's container is replaced.
@@ -114,6 +114,15 @@ pub(super) fn check(
         }
         moved_by_proxy(name, service, proxy, findings);
         ports(name, service, blue_green, around, findings);
+        let stack = &around.manifest.stack;
+        if let Some(other) = joined_by(stack, name, service, around.services) {
+            let message = format!(
+                "{name} can't be blue-green: {other} is in its network or sees its processes, and \
+                 can only be in those of one container"
+            );
+            let hint = "write recreate, or give the other one a network of its own";
+            findings.refuse(&["strategy", name.as_str()], message, hint);
+        }
         if let Some(port) = blue_green.second_port
             && let Some(other) = second_ports.insert(port, name)
         {
@@ -121,6 +130,22 @@ pub(super) fn check(
             findings.refuse(&["strategy", name.as_str(), "second_port"], message, "");
         }
     }
+}
+
+/// Returns a service that joins the namespaces of another one.
+pub(super) fn joined_by<'a>(
+    stack: &StackName,
+    name: &ServiceName,
+    service: &Service,
+    services: &'a BTreeMap<ServiceName, Service>,
+) -> Option<&'a ServiceName> {
+    let default = default_container_name(stack, name);
+    let container = service.container_name.as_ref().unwrap_or(&default);
+    let joins = |other: &Service| other.spec.joins().any(|joined| joined == container);
+    let mut services = services.iter();
+    services
+        .find(|(_, other)| joins(other))
+        .map(|(name, _)| name)
 }
 
 /// Checks that the proxy is the way to a service, so that it can be moved.

@@ -3,7 +3,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::desired::{self, DesiredState, HostFiles, Place};
+use crate::desired::{self, DesiredState, HostFiles, Place, ServiceName, strategy};
 use crate::diagnostic::Diagnostics;
 use crate::files::{Mode, write_atomically};
 use crate::source::{CommitInfo, RepoPath, Tree};
@@ -168,4 +168,35 @@ fn more_files_than_anybody_has_are_refused() {
         .err()
         .unwrap();
     insta::assert_snapshot!(refused, @"moored.yaml:2:38: more than 10000 files would be placed on the host");
+}
+
+#[test]
+fn who_joins_another_service_is_found_by_its_container() {
+    let manifest = "stack: shop\n";
+    let compose = "
+services:
+  web: {image: 'web:v1'}
+  named: {image: 'web:v1', container_name: shop}
+  spy: {image: 'web:v1'}
+";
+    for (space, of_web, of_named) in [
+        ("host", false, false),
+        ("container:shop-web-1", true, false),
+        ("container:shop", false, true),
+    ] {
+        let files = [("moored.yaml", manifest), ("compose.yaml", compose)];
+        let mut desired = load(&files, "").unwrap();
+        let name = |text: &str| ServiceName::try_from(text.to_owned()).unwrap();
+        let spy = desired.services.get_mut(&name("spy")).unwrap();
+        spy.spec.namespaces.pid = space.to_owned();
+        let joined = |text: &str| {
+            let (name, services) = (name(text), &desired.services);
+            strategy::joined_by(&desired.stack, &name, &services[&name], services).is_some()
+        };
+        assert_eq!(
+            (joined("web"), joined("named")),
+            (of_web, of_named),
+            "{space}"
+        );
+    }
 }

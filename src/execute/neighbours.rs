@@ -4,17 +4,8 @@
 use super::undo::Undo;
 use super::walk::Walk;
 use crate::desired::ServiceName;
-use crate::engine::model::ContainerSpec;
 use crate::plan::facts::Field;
 use crate::plan::{Action, ContainerRef, Step};
-
-/// Returns whether a container joins the namespaces of another one when it starts.
-pub(super) fn joins_another(spec: &ContainerSpec) -> bool {
-    let spaces = &spec.namespaces;
-    [&spec.network_mode, &spaces.ipc, &spaces.pid]
-        .iter()
-        .any(|space| space.starts_with("container:"))
-}
 
 impl<'a> Walk<'a> {
     /// Returns the restarts of containers that were to follow another one and were not reached:

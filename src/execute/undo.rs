@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::walk::Walk;
-use super::{
-    StepError, beside, containers, data, files, front, inside, maintain, neighbours, way_back,
-};
+use super::{StepError, beside, containers, data, files, front, inside, maintain, way_back};
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
 use crate::engine::model::{ContainerSpec, Endpoint};
@@ -80,6 +78,10 @@ pub(super) enum Undo<'a> {
     Lower(&'a Raise),
 }
 
+fn joins(spec: &ContainerSpec) -> bool {
+    spec.joins().next().is_some()
+}
+
 /// When what joins others, or has to see what they left, is taken back: see [`Undo::order`].
 const JOINS: u8 = 3;
 
@@ -95,7 +97,7 @@ impl Undo<'_> {
     fn order(&self) -> u8 {
         match self {
             Self::Files(..) => 0,
-            Self::PutBack { spec, .. } if neighbours::joins_another(spec) => JOINS,
+            Self::PutBack { spec, .. } if joins(spec) => JOINS,
             Self::RunAgain(_) => 1,
             Self::Unmake(..)
             | Self::PutBack { .. }
@@ -397,7 +399,7 @@ impl<'a> Walk<'a> {
             } => {
                 let there = containers::put_back(engine, old, name, spec).await?;
                 // One that was not stopped yet is in a namespace of before.
-                if there && *serves && neighbours::joins_another(spec) {
+                if there && *serves && joins(spec) {
                     engine.restart_container(&old.id).await?;
                 } else if there && *serves {
                     containers::run_again(engine, old).await?;

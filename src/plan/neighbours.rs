@@ -59,16 +59,8 @@ impl Input<'_> {
 
     /// Returns whether a service is in a namespace of another one.
     pub(super) fn joins(&self, service: &Service, other: &ServiceName) -> bool {
-        let spec = &service.spec;
-        let spaces = [
-            &spec.network_mode,
-            &spec.namespaces.ipc,
-            &spec.namespaces.pid,
-        ];
         let name = self.name_of(other);
-        let mut joined = spaces
-            .iter()
-            .filter_map(|space| space.strip_prefix("container:"));
+        let mut joined = service.spec.joins();
         joined.any(|joined| name.as_deref() == Some(joined))
     }
 

@@ -119,6 +119,20 @@ pub struct ContainerSpec {
     pub copied: BTreeMap<String, CopiedFile>,
 }
 
+impl ContainerSpec {
+    /// Returns the names of the containers whose namespaces it joins when it is started.
+    pub fn joins(&self) -> impl Iterator<Item = &str> {
+        let spaces = [
+            &self.network_mode,
+            &self.namespaces.ipc,
+            &self.namespaces.pid,
+        ];
+        spaces
+            .into_iter()
+            .filter_map(|space| space.strip_prefix("container:"))
+    }
+}
+
 /// A health check as the engine runs it; durations in nanoseconds, 0 = the engine's default.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Healthcheck {
