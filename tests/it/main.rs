@@ -5,6 +5,8 @@ mod backup;
 #[cfg(test)] // For clippy: what lies in here is test code.
 mod checks;
 #[cfg(test)]
+mod compose;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod crash_front;

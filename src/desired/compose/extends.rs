@@ -58,24 +58,20 @@ pub(super) fn apply(
         return Err(Diagnostic::new(location, message).into());
     };
     let here = Here { path, tags };
-    let mut findings = Vec::new();
     let names: Vec<String> = services.iter().map(|entry| entry.key.clone()).collect();
     let extension = Extension { loader, scope };
     for name in names {
-        let service = services.get(&name);
-        if service.is_some_and(|service| !service.is_null() && service.as_map().is_none()) {
-            findings.extend(service.map(|service| not_a_mapping(&name, service)));
+        let Some(service) = services.get(&name).filter(|service| !service.is_null()) else {
             continue;
-        }
-        let extends = service.and_then(|service| service.at(&["extends"]));
-        if extends.is_none() {
-            continue;
-        }
-        if let Err(Diagnostics(found)) = extension.service(&name, services, here, &mut Vec::new()) {
-            findings.extend(found);
+        };
+        let Some(map) = service.as_map() else {
+            return Err(not_a_mapping(&name, service).into());
+        };
+        if map.contains_key("extends") {
+            extension.service(&name, services, here, &mut Vec::new())?;
         }
     }
-    Diagnostics::check(findings)
+    Ok(())
 }
 
 #[derive(Clone, Copy)]

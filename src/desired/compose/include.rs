@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::extends::{Bases, folder, remote};
-use super::load::{Layered, Loader, Scope};
+use super::load::{Layered, Loader, Scope, Source};
 use super::{env_file, lexical};
 use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::yaml::{Kind, Map, Node};
@@ -68,11 +68,12 @@ fn bring_in(
     scope: &Scope<'_>,
     chain: &[String],
 ) -> Result<Node, Diagnostics> {
-    let mut paths = Vec::new();
+    let mut sources: Vec<Source<'_>> = Vec::new();
     for node in &inclusion.paths {
-        paths.push(file_path(node, scope, chain, paths.is_empty())?);
+        let path = file_path(node, scope, chain, sources.is_empty())?;
+        sources.push((path, Some(node)));
     }
-    let Some(main) = paths.first() else {
+    let Some((main, _)) = sources.first() else {
         let found = Diagnostic::new(inclusion.at.location(), "the entry names no file");
         return Err(found.hint("write: include: [FILE]").into());
     };
@@ -97,7 +98,7 @@ fn bring_in(
         chain: chain.to_vec(),
         bases: Bases::default(),
     };
-    loader.model(&paths, &inner)
+    loader.model(&sources, &inner)
 }
 
 fn file_path(

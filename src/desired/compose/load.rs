@@ -62,6 +62,19 @@ pub fn load(
     variables: &dyn Variables,
     files: &dyn Files,
 ) -> Result<Model, Diagnostics> {
+    let model = load_all(request, variables, files);
+    model.map_err(|Diagnostics(mut findings)| {
+        findings.sort();
+        findings.dedup();
+        Diagnostics(findings)
+    })
+}
+
+fn load_all(
+    request: &Request,
+    variables: &dyn Variables,
+    files: &dyn Files,
+) -> Result<Model, Diagnostics> {
     let loader = Loader {
         files,
         home: request.home.as_deref(),
@@ -86,7 +99,8 @@ pub fn load(
         chain: Vec::new(),
         bases: Bases::default(),
     };
-    let mut tree = loader.model(&paths, &scope)?;
+    let sources: Vec<Source<'_>> = paths.iter().map(|path| (path.clone(), None)).collect();
+    let mut tree = loader.model(&sources, &scope)?;
     if tree.as_map().is_none_or(Map::is_empty) {
         let name = files.name(Path::new(first));
         return Err(Diagnostic::file(&name, "the Compose file is empty")
@@ -114,6 +128,9 @@ pub fn load(
         warnings,
     })
 }
+
+/// The path of a file, and the value that names it, where one does.
+pub(super) type Source<'a> = (String, Option<&'a Node>);
 
 /// What is the same for all files of a project.
 pub(super) struct Loader<'a> {
@@ -155,14 +172,15 @@ impl Variables for Layered<'_> {
 
 impl Loader<'_> {
     /// Loads files over one another, with defaults and with paths below the scope's base.
-    pub(super) fn model(&self, paths: &[String], scope: &Scope<'_>) -> Result<Node, Diagnostics> {
-        let file = paths
-            .first()
-            .map(|path| self.name(path))
-            .unwrap_or_default();
-        let mut tree = empty(&file);
-        for path in paths {
-            self.project_file(path, scope, &mut tree)?;
+    pub(super) fn model(
+        &self,
+        sources: &[Source<'_>],
+        scope: &Scope<'_>,
+    ) -> Result<Node, Diagnostics> {
+        let first = sources.first().map(|(path, _)| self.name(path));
+        let mut tree = empty(&first.unwrap_or_default());
+        for source in sources {
+            self.project_file(source, scope, &mut tree)?;
         }
         canonical::defaults(&mut tree);
         validate::check(&mut tree)?;
@@ -174,11 +192,11 @@ impl Loader<'_> {
     /// Puts a file of the project over what was before.
     fn project_file(
         &self,
-        path: &str,
+        (path, at): &Source<'_>,
         scope: &Scope<'_>,
         tree: &mut Node,
     ) -> Result<(), Diagnostics> {
-        for mut node in self.documents(path, None)? {
+        for mut node in self.documents(path, *at)? {
             let tags = self.prepare(path, &mut node, scope)?;
             extends::apply(self, &mut node, path, &tags, scope)?;
             tags.apply(tree);

@@ -259,41 +259,78 @@ fn logging(base: Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagn
     }
 }
 
-/// As compose-go has it, step by step: a pool of the later file joins those of the same subnet;
-/// an earlier one that no later one has the subnet of is lost.
+/// An address pool of the result.
+#[derive(Clone, Copy)]
+enum Pool {
+    Earlier(usize),
+    Later(usize),
+}
+
+/// As compose-go has it, step by step: a pool of the later file joins one of the same subnet, an
+/// earlier one that no later one has the subnet of is lost, and a pool that stands in the result
+/// changes there with every later one that it joins.
 fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagnostic> {
-    let (Some(before), Some(after)) = (base.as_seq(), over.as_seq()) else {
+    let (Some(earlier), Some(later)) = (base.as_seq(), over.as_seq()) else {
         return Err(unlike(base, &over, path));
     };
-    if before.len().saturating_mul(after.len()) > MAX_POOL_PAIRS {
+    if earlier.len().saturating_mul(later.len()) > MAX_POOL_PAIRS {
         let message = format!("{} has too many entries", display(path));
         return Err(Diagnostic::new(over.location(), message));
     }
-    let subnet = |node: &Node| {
-        node.as_map()
-            .and_then(|map| map.get("subnet"))
-            .and_then(Node::go_string)
-    };
-    let mut pools: Vec<Node> = Vec::new();
-    for earlier in before {
-        let mut earlier = earlier.clone();
-        for later in after {
-            let known = pools.iter().position(|pool| subnet(pool) == subnet(later));
-            if subnet(later) != subnet(&earlier) && known.is_none() {
-                pools.push(later.clone());
+    let mut earlier = earlier.to_vec();
+    let mut result: Vec<Pool> = Vec::new();
+    for index in 0..earlier.len() {
+        for (later_index, after) in later.iter().enumerate() {
+            let known = pool_of(subnet(after), &result, &earlier, later);
+            let before = earlier.get(index);
+            if before.is_some_and(|before| subnet(before) != subnet(after)) && known.is_none() {
+                result.push(Pool::Later(later_index));
                 continue;
             }
-            earlier = mappings(earlier, later.clone(), path)?;
-            match known.and_then(|index| pools.get_mut(index)) {
-                Some(pool) => *pool = earlier.clone(),
-                None => pools.push(earlier.clone()),
+            if let Some(before) = earlier.get_mut(index) {
+                let taken = take(before);
+                *before = mappings(taken, after.clone(), path)?;
+            }
+            // The joined pool may stand there already, under the subnet that it has now.
+            let merged = earlier.get(index).and_then(subnet);
+            match pool_of(merged, &result, &earlier, later) {
+                Some(known) => {
+                    if let Some(pool) = result.get_mut(known) {
+                        *pool = Pool::Earlier(index);
+                    }
+                }
+                None => result.push(Pool::Earlier(index)),
             }
         }
     }
+    let nodes = result.into_iter().filter_map(|pool| match pool {
+        Pool::Earlier(index) => earlier.get(index).cloned(),
+        Pool::Later(index) => later.get(index).cloned(),
+    });
+    let nodes = nodes.collect();
     Ok(Node {
-        kind: Kind::Seq(pools),
+        kind: Kind::Seq(nodes),
         ..over
     })
+}
+
+fn pool_of(
+    wanted: Option<String>,
+    result: &[Pool],
+    earlier: &[Node],
+    later: &[Node],
+) -> Option<usize> {
+    result.iter().position(|pool| {
+        let node = match pool {
+            Pool::Earlier(index) => earlier.get(*index),
+            Pool::Later(index) => later.get(*index),
+        };
+        node.and_then(subnet) == wanted
+    })
+}
+
+fn subnet(pool: &Node) -> Option<String> {
+    pool.at(&["subnet"]).and_then(Node::go_string)
 }
 
 fn null_to_map(mut node: Node) -> Node {
@@ -445,27 +482,23 @@ mod tests {
             ("[{subnet: a}]", "[{subnet: b}]", "[{subnet: b}]"),
             (
                 "[{subnet: a, x: 1}, {subnet: b}]",
-                "[{subnet: a, y: 2}, {subnet: b, y: 3}]",
-                "[{subnet: a, x: 1, y: 2}, {subnet: b, x: 1, y: 3}]",
+                "[{subnet: b, y: 3}, {subnet: b, y: 3}]",
+                "[{subnet: b, y: 3}, {subnet: b, y: 3}]",
             ),
         ] {
             let mut merged = pools(base);
             file(&mut merged, pools(over)).unwrap();
             let got = merged.at(&["networks", "n", "ipam", "config"]).unwrap();
-            assert_eq!(
-                got.as_seq().unwrap().len(),
-                node(expected).as_seq().unwrap().len(),
-                "{base}"
-            );
+            assert!(got.same_value(&node(expected)), "{base} + {over} = {got:?}");
         }
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_both_places() {
         let refused = |base, over| of_service(base, over).unwrap_err().message;
-        insta::assert_snapshot!(refused("{ports: [1]}", "{ports: 2}"), @"");
-        insta::assert_snapshot!(refused("{networks: [1]}", "{networks: [x]}"), @"");
-        insta::assert_snapshot!(refused("{labels: {a: {b: c}}}", "{labels: {}}"), @"");
-        insta::assert_snapshot!(refused("{logging: {driver: a}}", "{logging: }"), @"");
+        insta::assert_snapshot!(refused("{ports: [1]}", "{ports: 2}"), @"services.a.ports is an integer here and a list in c.yaml:1:9, so that they can't be merged");
+        insta::assert_snapshot!(refused("{networks: [1]}", "{networks: [x]}"), @"services.a.networks must have names only");
+        insta::assert_snapshot!(refused("{labels: {a: {b: c}}}", "{labels: {}}"), @"services.a.labels must have texts only, not a mapping");
+        insta::assert_snapshot!(refused("{logging: {driver: a}}", "{logging: }"), @"services.a.logging is nothing here and a mapping in c.yaml:1:11, so that they can't be merged");
     }
 }

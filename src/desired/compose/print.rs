@@ -84,8 +84,30 @@ mod tests {
     #[test]
     fn prints_both_forms() {
         let node = parse("c.yaml", b"a: {c: $x, b: [1, 1.5, 2.0, true, ~]}").unwrap();
-        insta::assert_snapshot!(json(&node).unwrap(), @"");
-        insta::assert_snapshot!(yaml(&node).unwrap(), @"");
+        insta::assert_snapshot!(json(&node).unwrap(), @r#"
+        {
+          "a": {
+            "c": "$$x",
+            "b": [
+              1,
+              1.5,
+              2,
+              true,
+              null
+            ]
+          }
+        }
+        "#);
+        insta::assert_snapshot!(yaml(&node).unwrap(), @"
+        a:
+          c: $$x
+          b:
+          - 1
+          - 1.5
+          - 2
+          - true
+          - null
+        ");
         let node = parse("c.yaml", b"a: .inf").unwrap();
         assert!(json(&node).is_err());
     }

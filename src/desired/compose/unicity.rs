@@ -293,10 +293,16 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        insta::assert_snapshot!(refused("{sysctls: [a=1, 2]}"), @"");
-        insta::assert_snapshot!(refused("{ports: [{published: '1'}]}"), @"");
-        insta::assert_snapshot!(refused("{volumes: ['a::/b', {type: bind}]}"), @"");
-        insta::assert_snapshot!(refused("{expose: [1.5]}"), @"");
-        insta::assert_snapshot!(refused("{env_file: [{required: true}], secrets: [1]}"), @"");
+        insta::assert_snapshot!(refused("{sysctls: [a=1, 2]}"), @"c.yaml:1:31: services.a.sysctls: expected a string, not an integer");
+        insta::assert_snapshot!(refused("{ports: [{published: '1'}]}"), @"c.yaml:1:24: services.a.ports: the entry has no target");
+        insta::assert_snapshot!(refused("{volumes: ['aa::/b', {type: bind}]}"), @"
+        c.yaml:1:26: services.a.volumes: nothing stands before or after a colon: expected SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro
+        c.yaml:1:36: services.a.volumes: the entry has no target
+        ");
+        insta::assert_snapshot!(refused("{expose: [1.5]}"), @"c.yaml:1:25: services.a.expose: expected a port, not a number");
+        insta::assert_snapshot!(refused("{env_file: [{required: true}], secrets: [1]}"), @"
+        c.yaml:1:27: services.a.env_file: the entry has no path
+        c.yaml:1:56: services.a.secrets: expected a name or a mapping, not an integer
+        ");
     }
 }
