@@ -2,17 +2,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::compose::project::{Found, Project, Variables};
-use super::compose::{env_file, read};
+use super::compose::load::Request;
+use super::compose::{self, env_file};
 use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
 use super::manifest::{self, Manifest};
+use super::mapping::{self, Found, Project, Variables};
 use super::placed::{self, Taken};
+use super::project_files::ProjectFiles;
 use super::proxy::DesiredProxy;
 use super::{DesiredState, PlacedFile};
 use super::{proxy, strategy, transaction};
@@ -81,31 +83,43 @@ pub fn load(
     // The typed reading has no places; the tree has. It reads the same text, so it can't fail
     // where the other did not, but for the strictness of Go's YAML: then places are left out.
     let manifest_node = yaml::parse(path.as_str(), &text).ok();
-    let texts = compose_files(tree, place, &path, &manifest, manifest_node.as_ref())?;
-    let compose_dir = texts
-        .first()
-        .and_then(|(path, _)| path.parent())
-        .unwrap_or_else(RepoPath::root);
-    let mut found = Found::default();
-    let variables = variables(tree, &manifest, &compose_dir, host, &mut found)?;
-    let composed = read::tree(&texts, &variables, &mut found.warnings)?;
+    let paths = compose_files(tree, place, &path, &manifest, manifest_node.as_ref())?;
+    let first = paths.first().and_then(RepoPath::parent);
+    let compose_dir = first.unwrap_or_else(RepoPath::root);
     let own_directory = (place.default_directory)(manifest.stack.as_str());
     let directory = manifest.project_directory.clone();
     let directory = directory.unwrap_or_else(|| own_directory.clone());
+    let files = ProjectFiles {
+        directory: &directory,
+        compose_dir: &compose_dir,
+        tree,
+        host,
+        of_host: RefCell::default(),
+    };
+    let mut found = Found::default();
+    let variables = variables(&manifest, &files, &mut found)?;
+    let request = Request {
+        files: paths.iter().map(|path| files.on_host(path)).collect(),
+        project_directory: directory.clone(),
+        project: Some(manifest.stack.to_string()),
+        profiles: Vec::new(),
+        home: None,
+    };
+    let model = compose::load::load(&request, &|name: &str| variables.get(name), &files)?;
+    found.warnings.extend(model.warnings);
     let project = Project {
         stack: &manifest.stack,
         manifest: &manifest,
         manifest_node: manifest_node.as_ref(),
-        directory: directory.clone(),
-        compose_dir: compose_dir.clone(),
-        tree,
-        host,
+        files: &files,
         variables,
+        env_files: model.env_files,
+        secrets: model.secrets,
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         found: RefCell::new(found),
     };
-    let composed = read::compose(&composed, project)?;
+    let composed = mapping::map(&model.tree, project)?;
     let around = Surroundings {
         manifest: &manifest,
         tree,
@@ -116,11 +130,6 @@ pub fn load(
         services: &composed.services,
         files: &composed.found.files,
     };
-    let compose_files = texts.iter().map(|(path, _)| {
-        let path = Path::new(path.as_str());
-        directory.join(path.strip_prefix(compose_dir.as_str()).unwrap_or(path))
-    });
-    let compose_files = compose_files.collect();
     let findings = Findings::new(path.as_str(), manifest_node.as_ref());
     let (proxy, host_placed) = settle(&around, findings)?;
     let beside = |name: &str| read_beside(tree, place, name);
@@ -138,8 +147,8 @@ pub fn load(
         services: composed.services,
         networks: composed.networks,
         volumes: composed.volumes,
-        compose_files,
-        project_directory: directory,
+        compose_files: request.files,
+        project_directory: directory.clone(),
         files: composed.found.files,
         host_placed,
         proxy,
@@ -161,7 +170,7 @@ pub fn load(
         drift: manifest.drift,
         prune: manifest.prune,
         secrets: composed.found.secrets,
-        host_files: composed.found.host_files,
+        host_files: files.of_host.into_inner(),
         warnings: composed.found.warnings,
     })
 }
@@ -214,7 +223,7 @@ fn compose_files(
     path: &RepoPath,
     manifest: &Manifest,
     node: Option<&Node>,
-) -> Result<Vec<(RepoPath, Vec<u8>)>, Diagnostics> {
+) -> Result<Vec<RepoPath>, Diagnostics> {
     if manifest.compose.is_empty() {
         return default_compose_files(tree, place, path);
     }
@@ -231,10 +240,10 @@ fn compose_files(
             .dir
             .join(name)
             .map_err(|error| refuse(error.to_string()))?;
-        let text = tree
-            .read(&file)
+        // Read here for the sake of the place, which is in the manifest.
+        tree.read(&file)
             .map_err(|error| refuse(error.to_string()))?;
-        files.push((file, text));
+        files.push(file);
     }
     Ok(files)
 }
@@ -243,24 +252,24 @@ fn default_compose_files(
     tree: &Tree,
     place: &Place<'_>,
     path: &RepoPath,
-) -> Result<Vec<(RepoPath, Vec<u8>)>, Diagnostics> {
-    let read = |name: &str| -> Result<Option<(RepoPath, Vec<u8>)>, Diagnostics> {
+) -> Result<Vec<RepoPath>, Diagnostics> {
+    let find = |name: &str| -> Result<Option<RepoPath>, Diagnostics> {
         let refuse = |message: String| Diagnostics::from(Diagnostic::file(name, message));
         let file = place
             .dir
             .join(name)
             .map_err(|error| refuse(error.to_string()))?;
         match tree.read(&file) {
-            Ok(text) => Ok(Some((file, text))),
+            Ok(_) => Ok(Some(file)),
             Err(ReadError::Missing { .. }) => Ok(None),
             Err(error) => Err(refuse(error.to_string())),
         }
     };
     for (name, overrides) in COMPOSE_NAMES {
-        let Some(base) = read(name)? else { continue };
+        let Some(base) = find(name)? else { continue };
         let mut files = vec![base];
         for name in overrides {
-            files.extend(read(name)?);
+            files.extend(find(name)?);
         }
         return Ok(files);
     }
@@ -273,23 +282,21 @@ fn default_compose_files(
 /// Reads the values for `${...}`: `.env` beside the Compose file, files of the host, and what the
 /// manifest says; later ones win.
 fn variables(
-    tree: &Tree,
     manifest: &Manifest,
-    compose_dir: &RepoPath,
-    host: &dyn HostFiles,
+    files: &ProjectFiles<'_>,
     found: &mut Found,
 ) -> Result<Variables, Diagnostics> {
     let mut variables = Variables::default();
-    if let Ok(path) = compose_dir.join(".env")
-        && let Ok(text) = tree.read(&path)
+    if let Ok(path) = files.compose_dir.join(".env")
+        && let Ok(text) = files.tree.read(&path)
     {
         let entries = env_file::parse(path.as_str(), &text, &|_| None)?;
         variables.committed.extend(set_ones(entries));
     }
     for path in &manifest.variable_files {
         let name = path.display().to_string();
-        found.host_files.insert(path.clone());
-        let text = match host.read(path) {
+        files.of_host.borrow_mut().insert(path.clone());
+        let text = match files.host.read(path) {
             Ok(Some(text)) => text,
             Ok(None) => {
                 let missing = Diagnostic::file(&name, "variable file does not exist");

@@ -118,7 +118,7 @@ fn inside(spec: &ContainerSpec, path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::model::Mount;
+    use crate::engine::model::{LongMount, Mount};
 
     fn seen(mounts: &[(&str, &str)], path: &str) -> Option<String> {
         let mut spec = ContainerSpec::default();
@@ -130,7 +130,7 @@ mod tests {
                 },
                 read_only: false,
                 options: Vec::new(),
-                long: crate::engine::model::LongMount::default(),
+                long: LongMount::default(),
             };
             spec.mounts.insert((*target).to_owned(), mount);
         }

@@ -6,7 +6,7 @@
 //! goes. Source of the order: `loader/loader.go` of compose-go 2.9.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::extends::{self, Bases};
@@ -47,6 +47,8 @@ pub struct Model {
     ///
     /// A value that came out of an environment file has that file as its [`Node::file`].
     pub tree: Node,
+    /// Names of the environment files, as [`Node::file`] has them.
+    pub env_files: BTreeSet<String>,
     /// Values of secrets that a variable holds, by their key under `secrets`.
     pub secrets: BTreeMap<String, String>,
     /// What is not wrong and still worth saying.
@@ -81,6 +83,7 @@ fn load_all(
         directory: text_of(&request.project_directory),
         work: Cell::new(0),
         read: Cell::new(0),
+        env_files: RefCell::default(),
         warnings: RefCell::new(Vec::new()),
     };
     let paths: Vec<String> = request.files.iter().map(|path| text_of(path)).collect();
@@ -124,6 +127,7 @@ fn load_all(
     warnings.dedup();
     Ok(Model {
         tree,
+        env_files: loader.env_files.into_inner(),
         secrets,
         warnings,
     })
@@ -140,6 +144,8 @@ pub(super) struct Loader<'a> {
     pub(super) directory: String,
     work: Cell<usize>,
     read: Cell<usize>,
+    /// Names of the environment files that were read.
+    pub(super) env_files: RefCell<BTreeSet<String>>,
     pub(super) warnings: RefCell<Vec<Diagnostic>>,
 }
 

@@ -127,6 +127,7 @@ fn environment(
             continue;
         };
         let name = loader.name(path.as_str().unwrap_or_default());
+        loader.env_files.borrow_mut().insert(name.clone());
         let format = file
             .at(&["format"])
             .and_then(Node::as_str)

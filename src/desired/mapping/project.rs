@@ -1,46 +1,44 @@
-//! What the reading of services shares: where paths resolve, what is declared, what was read.
+//! What the mapping of services shares: where paths lie, what is declared, what was read and found.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::env_file;
-use super::resources::ByKey;
-use crate::desired::host_files::HostFiles;
+use crate::desired::compose::env_file;
 use crate::desired::manifest::Manifest;
+use crate::desired::project_files::ProjectFiles;
 use crate::desired::{PlacedFile, StackName, Wanted, placed};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
 use crate::secret::{Sensitive, worth_hiding};
-use crate::source::{ReadError, RepoPath, Tree};
+use crate::source::{ReadError, RepoPath};
 use crate::yaml::Node;
 
-/// A project while its services are read.
+/// A project while its services are mapped.
 pub(in crate::desired) struct Project<'a> {
     pub(in crate::desired) stack: &'a StackName,
     pub(in crate::desired) manifest: &'a Manifest,
     /// The manifest once more as a tree, for the places in it.
     pub(in crate::desired) manifest_node: Option<&'a Node>,
-    /// Where relative paths resolve on the host.
-    pub(in crate::desired) directory: PathBuf,
-    /// Where they resolve in the repository: beside the first Compose file.
-    pub(in crate::desired) compose_dir: RepoPath,
-    pub(in crate::desired) tree: &'a Tree,
-    pub(in crate::desired) host: &'a dyn HostFiles,
+    pub(in crate::desired) files: &'a ProjectFiles<'a>,
     pub(in crate::desired) variables: Variables,
-    pub(in crate::desired) networks: ByKey<Network>,
-    pub(in crate::desired) volumes: ByKey<Volume>,
+    /// Names of the files whose values are environment, not Compose.
+    pub(in crate::desired) env_files: BTreeSet<String>,
+    /// Values of secrets that a variable holds, by their key.
+    pub(in crate::desired) secrets: BTreeMap<String, String>,
+    pub(in crate::desired) networks: BTreeMap<String, Wanted<Network>>,
+    pub(in crate::desired) volumes: BTreeMap<String, Wanted<Volume>>,
     /// What was read and found on the way.
     pub(in crate::desired) found: RefCell<Found>,
 }
 
-/// What comes up while services are read, beyond the services.
+/// What comes up while services are mapped, beyond the services.
 #[derive(Default)]
 pub(in crate::desired) struct Found {
     pub(in crate::desired) files: BTreeMap<RepoPath, PlacedFile>,
     pub(in crate::desired) warnings: Vec<Diagnostic>,
-    pub(in crate::desired) host_files: BTreeSet<PathBuf>,
     pub(in crate::desired) secrets: Vec<Sensitive>,
+    refused: Vec<Diagnostic>,
 }
 
 /// Values for `${...}`.
@@ -74,16 +72,16 @@ impl Variables {
 
 impl Project<'_> {
     /// Returns the name on the engine of a declared network.
-    pub(in crate::desired) fn network(&self, key: &str) -> Option<String> {
+    pub(in crate::desired) fn network(&self, key: &str) -> Option<&String> {
         match self.networks.get(key)? {
-            Wanted::Own(network) | Wanted::External(network) => Some(network.name.clone()),
+            Wanted::Own(network) | Wanted::External(network) => Some(&network.name),
         }
     }
 
     /// Returns the name on the engine of a declared volume.
-    pub(in crate::desired) fn volume(&self, key: &str) -> Option<String> {
+    pub(in crate::desired) fn volume(&self, key: &str) -> Option<&String> {
         match self.volumes.get(key)? {
-            Wanted::Own(volume) | Wanted::External(volume) => Some(volume.name.clone()),
+            Wanted::Own(volume) | Wanted::External(volume) => Some(&volume.name),
         }
     }
 
@@ -93,31 +91,59 @@ impl Project<'_> {
     }
 
     /// Notes something that is not wrong and still worth saying.
-    pub(in crate::desired) fn warn(&self, at: &Node, message: &str) {
-        self.found
-            .borrow_mut()
-            .warnings
-            .push(Diagnostic::new(at.location(), message));
+    pub(in crate::desired) fn warn(&self, at: &Node, message: impl Into<String>) {
+        let found = Diagnostic::new(at.location(), message);
+        self.found.borrow_mut().warnings.push(found);
     }
 
-    /// Notes which files of the repository lie at a relative path, to be placed on the host.
+    /// Notes that something is wrong.
+    pub(in crate::desired) fn refuse(&self, at: &Node, message: impl Into<String>) {
+        self.add(Diagnostic::new(at.location(), message));
+    }
+
+    /// Notes that something is wrong, and what to do about it.
+    pub(in crate::desired) fn refuse_with_hint(
+        &self,
+        at: &Node,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.add(Diagnostic::new(at.location(), message).hint(hint));
+    }
+
+    /// Notes a finding.
+    pub(in crate::desired) fn add(&self, finding: Diagnostic) {
+        self.found.borrow_mut().refused.push(finding);
+    }
+
+    /// Ends with what was found, or with everything that is wrong.
+    pub(super) fn into_found(self) -> Result<Found, Diagnostics> {
+        let mut found = self.found.into_inner();
+        let refused = std::mem::take(&mut found.refused);
+        if refused.is_empty() {
+            Ok(found)
+        } else {
+            Err(Diagnostics(refused))
+        }
+    }
+
+    /// Notes which files of the repository lie at a path of the host, to be placed there.
     ///
     /// Returns their paths below the project directory: none when the repository has nothing
-    /// there, because it is a directory of data.
-    pub(in crate::desired) fn place(&self, relative: &str) -> Result<Vec<RepoPath>, String> {
-        // A path that leaves the repository can't be in it.
-        let Ok(path) = self.compose_dir.join(relative) else {
+    /// there, because it is a directory of data, or elsewhere.
+    pub(in crate::desired) fn place(&self, path: &Path) -> Result<Vec<RepoPath>, String> {
+        let Some(path) = self.files.in_repository(path) else {
             return Ok(Vec::new());
         };
-        let files = match self.tree.read(&path) {
-            Ok(content) => vec![(path.clone(), content, placed::mode(self.tree, &path))],
+        let files = match self.files.tree.read(&path) {
+            Ok(content) => vec![(path.clone(), content, placed::mode(self.files.tree, &path))],
             Err(ReadError::Missing { .. }) => return Ok(Vec::new()),
-            Err(ReadError::NotAFile { .. }) => placed::beneath(self.tree, &path)?,
+            Err(ReadError::NotAFile { .. }) => placed::beneath(self.files.tree, &path)?,
             Err(error) => return Err(error.to_string()),
         };
         let mut placed = Vec::new();
         for (file, content, mode) in files {
-            let Some(below) = placed::below(&self.compose_dir, &file) else {
+            let Some(below) = placed::below(self.files.compose_dir, &file) else {
                 return Err(format!(
                     "{file} is in the repository, above the Compose file; only files beside it \
                      or below can be mounted by a relative path"
@@ -148,59 +174,32 @@ impl Project<'_> {
         Ok(placed)
     }
 
-    /// Reads an environment file of the repository; `None` when it has none there.
-    pub(in crate::desired) fn committed_env_file(
-        &self,
-        relative: &str,
-        raw: bool,
-    ) -> Result<Option<env_file::Entries>, Diagnostics> {
-        let Ok(path) = self.compose_dir.join(relative) else {
-            return Ok(None);
-        };
-        match self.tree.read(&path) {
-            Ok(content) => self.parse_env(&path.to_string(), &content, raw).map(Some),
-            Err(ReadError::Missing { .. }) => Ok(None),
-            Err(error) => Err(Diagnostic::file(path.as_str(), error.to_string()).into()),
-        }
-    }
-
-    /// Reads an environment file of the host; `None` when it has none there. Its values are
-    /// secret from then on.
-    pub(in crate::desired) fn host_env_file(
+    /// Reads an environment file of the host that the manifest names; `None` when it has none
+    /// there. Its values are secret from then on.
+    pub(super) fn host_env_file(
         &self,
         path: &Path,
-        raw: bool,
     ) -> Result<Option<env_file::Entries>, Diagnostics> {
         let name = path.display().to_string();
-        self.found.borrow_mut().host_files.insert(path.to_owned());
-        let content = match self.host.read(path) {
+        self.files.of_host.borrow_mut().insert(path.to_owned());
+        let content = match self.files.host.read(path) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(None),
             Err(why) => return Err(Diagnostic::file(&name, why).into()),
         };
-        let entries = self.parse_env(&name, &content, raw)?;
-        let known = entries
-            .iter()
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        let secrets = known.filter(|(name, value)| worth_hiding(name, value));
-        let secrets: Vec<Sensitive> = secrets
-            .map(|(_, value)| Sensitive::new(value.clone()))
-            .collect();
-        self.found.borrow_mut().secrets.extend(secrets);
+        let lookup = |variable: &str| self.variables.get(variable);
+        let entries = env_file::parse(&name, &content, &lookup)?;
+        for (name, value) in &entries {
+            if let Some(value) = value.as_ref().filter(|value| worth_hiding(name, value)) {
+                self.hide(value);
+            }
+        }
         Ok(Some(entries))
     }
 
-    fn parse_env(
-        &self,
-        name: &str,
-        content: &[u8],
-        raw: bool,
-    ) -> Result<env_file::Entries, Diagnostics> {
-        let lookup = |variable: &str| self.variables.get(variable);
-        if raw {
-            env_file::parse_raw(name, content, &lookup)
-        } else {
-            env_file::parse(name, content, &lookup)
-        }
+    /// Notes a value that must not be shown anywhere.
+    pub(super) fn hide(&self, value: &str) {
+        let value = Sensitive::new(value.to_owned());
+        self.found.borrow_mut().secrets.push(value);
     }
 }

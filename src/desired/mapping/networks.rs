@@ -1,0 +1,188 @@
+//! Maps where a container is in networks, and what it shares with others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::project::Project;
+use super::values::Values;
+use crate::desired::{ServiceName, default_container_name};
+use crate::engine::model::{Endpoint, Namespaces, Port};
+use crate::yaml::Node;
+
+/// Where a container is.
+pub(super) struct Joined {
+    /// Its networks by name on the engine.
+    pub(super) endpoints: BTreeMap<String, Endpoint>,
+    /// The one that it joins first, or a mode without networks.
+    pub(super) mode: String,
+}
+
+/// Maps `networks`, `network_mode`, `links` and `mac_address`.
+pub(super) fn map(
+    name: &ServiceName,
+    container: &str,
+    values: &Values<'_>,
+    top: &Values<'_>,
+    project: &Project<'_>,
+) -> Joined {
+    if let Some(mode) = values.text("network_mode") {
+        let mode = shared(&mode, top, project).unwrap_or(mode);
+        let endpoints = BTreeMap::new();
+        return Joined { endpoints, mode };
+    }
+    let links = links(values, top, project);
+    let mut endpoints = BTreeMap::new();
+    let mut order = Vec::new();
+    for entry in values.entries("networks") {
+        // The model declares what services use.
+        let Some(network) = project.network(&entry.key) else {
+            continue;
+        };
+        let own = Values::of(&entry.value);
+        let mut endpoint = endpoint(&own);
+        endpoint
+            .aliases
+            .extend([container.to_owned(), name.to_string()]);
+        endpoint.links.clone_from(&links);
+        endpoints.insert(network.clone(), endpoint);
+        order.push((-own.integer("priority"), &entry.key, network));
+    }
+    order.sort();
+    let Some((.., first)) = order.first() else {
+        let mode = "none".to_owned();
+        return Joined { endpoints, mode };
+    };
+    if let (Some(mac), Some(endpoint)) = (values.text("mac_address"), endpoints.get_mut(*first)) {
+        endpoint.mac_address = mac;
+    }
+    let mode = (*first).clone();
+    Joined { endpoints, mode }
+}
+
+fn endpoint(own: &Values<'_>) -> Endpoint {
+    let set = |key: &str| own.texts(key).into_iter().collect::<BTreeSet<String>>();
+    Endpoint {
+        aliases: set("aliases"),
+        links: BTreeSet::new(),
+        ipv4_address: own.text_or_empty("ipv4_address"),
+        ipv6_address: own.text_or_empty("ipv6_address"),
+        link_local_ips: set("link_local_ips"),
+        mac_address: own.text_or_empty("mac_address"),
+        driver_opts: own.pairs("driver_opts"),
+        interface_name: own.text_or_empty("interface_name"),
+        gw_priority: own.integer("gw_priority"),
+    }
+}
+
+/// Maps links to services, each under three names, and to containers of elsewhere.
+fn links(values: &Values<'_>, top: &Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
+    let mut links = BTreeSet::new();
+    for link in values.texts("links") {
+        let (service, alias) = link.split_once(':').unwrap_or((&link, &link));
+        let container = container_of(service, top, project);
+        for name in [
+            alias.to_owned(),
+            format!("{service}-1"),
+            format!("{}-{service}-1", project.stack),
+        ] {
+            links.insert(format!("{container}:{name}"));
+        }
+    }
+    for link in values.texts("external_links") {
+        let (container, alias) = link.split_once(':').unwrap_or((&link, &link));
+        links.insert(format!("{container}:{alias}"));
+    }
+    links
+}
+
+/// Returns the name of a service's container, before it is known whether the service is right.
+fn container_of(service: &str, top: &Values<'_>, project: &Project<'_>) -> String {
+    let given = top
+        .values("services")
+        .values(service)
+        .text("container_name");
+    given.unwrap_or_else(|| match ServiceName::try_from(service.to_owned()) {
+        Ok(name) => default_container_name(project.stack, &name),
+        Err(_) => service.to_owned(),
+    })
+}
+
+/// Returns a mode that shares what a service has as one that shares what its container has.
+fn shared(mode: &str, top: &Values<'_>, project: &Project<'_>) -> Option<String> {
+    let service = mode.strip_prefix("service:")?;
+    Some(format!("container:{}", container_of(service, top, project)))
+}
+
+/// Maps the namespaces but for that of the network.
+pub(super) fn namespaces(
+    values: &Values<'_>,
+    top: &Values<'_>,
+    project: &Project<'_>,
+) -> Namespaces {
+    let mode = |key: &str| {
+        let mode = values.text_or_empty(key);
+        shared(&mode, top, project).unwrap_or(mode)
+    };
+    Namespaces {
+        ipc: mode("ipc"),
+        pid: mode("pid"),
+        uts: mode("uts"),
+        user: mode("userns_mode"),
+        cgroup: mode("cgroup"),
+    }
+}
+
+/// Maps `volumes_from` to containers.
+pub(super) fn volumes_from(
+    values: &Values<'_>,
+    top: &Values<'_>,
+    project: &Project<'_>,
+) -> BTreeSet<String> {
+    let container = |from: String| match from.strip_prefix("container:") {
+        Some(container) => container.to_owned(),
+        None => match from.split_once(':') {
+            Some((service, mode)) => format!("{}:{mode}", container_of(service, top, project)),
+            None => container_of(&from, top, project),
+        },
+    };
+    let from = values.texts("volumes_from").into_iter();
+    from.map(container).collect()
+}
+
+/// Maps `extra_hosts`, which the model has as `NAME=ADDRESS`.
+pub(super) fn extra_hosts(values: &Values<'_>) -> Vec<(String, String)> {
+    let split = |line: &String| {
+        let (name, address) = line.split_once(['=', ':'])?;
+        Some((name.to_owned(), address.to_owned()))
+    };
+    values
+        .texts("extra_hosts")
+        .iter()
+        .filter_map(split)
+        .collect()
+}
+
+/// Maps published ports.
+pub(super) fn ports(values: &Values<'_>) -> BTreeSet<Port> {
+    let port = |(_, port): (&Node, Values<'_>)| {
+        Some(Port {
+            target: u16::try_from(port.integer("target")).ok()?,
+            protocol: port.text("protocol").unwrap_or_else(|| "tcp".to_owned()),
+            host_ip: port.text_or_empty("host_ip"),
+            published: port.text_or_empty("published"),
+        })
+    };
+    values.maps("ports").filter_map(port).collect()
+}
+
+/// Maps exposed ports, as `80/tcp`.
+pub(super) fn expose(values: &Values<'_>) -> BTreeSet<String> {
+    let with_protocol = |port: String| {
+        if port.contains('/') {
+            port
+        } else {
+            format!("{port}/tcp")
+        }
+    };
+    let ports = values.texts("expose").into_iter();
+    ports.map(with_protocol).collect()
+}

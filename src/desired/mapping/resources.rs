@@ -1,0 +1,91 @@
+//! Maps the networks and volumes of a project.
+
+use std::collections::BTreeMap;
+
+use super::project::Project;
+use super::values::Values;
+use crate::desired::Wanted;
+use crate::engine::model::{Ipam, IpamPool, Network, Volume};
+use crate::labels;
+use crate::yaml::Entry;
+
+/// Maps `networks`, by the name that services use.
+pub(super) fn networks(
+    top: &Values<'_>,
+    project: &Project<'_>,
+) -> BTreeMap<String, Wanted<Network>> {
+    let map = |entry: &Entry| {
+        let values = Values::of(&entry.value);
+        let network = Network {
+            name: name(entry, &values, project),
+            id: String::new(),
+            driver: values.text("driver").unwrap_or_else(|| "bridge".to_owned()),
+            options: values.pairs("driver_opts"),
+            internal: values.flag("internal"),
+            attachable: values.flag("attachable"),
+            enable_ipv4: values.truth("enable_ipv4"),
+            enable_ipv6: values.truth("enable_ipv6"),
+            ipam: ipam(&values.values("ipam")),
+            labels: labels_of(entry, &values, labels::NETWORK, project),
+        };
+        (entry.key.clone(), wanted(network, &values))
+    };
+    top.entries("networks").map(map).collect()
+}
+
+/// Maps `volumes`, by the name that services use.
+pub(super) fn volumes(top: &Values<'_>, project: &Project<'_>) -> BTreeMap<String, Wanted<Volume>> {
+    let map = |entry: &Entry| {
+        let values = Values::of(&entry.value);
+        let volume = Volume {
+            name: name(entry, &values, project),
+            driver: values.text("driver").unwrap_or_else(|| "local".to_owned()),
+            options: values.pairs("driver_opts"),
+            labels: labels_of(entry, &values, labels::VOLUME, project),
+        };
+        (entry.key.clone(), wanted(volume, &values))
+    };
+    top.entries("volumes").map(map).collect()
+}
+
+fn wanted<T>(one: T, values: &Values<'_>) -> Wanted<T> {
+    if values.flag("external") {
+        Wanted::External(one)
+    } else {
+        Wanted::Own(one)
+    }
+}
+
+fn name(entry: &Entry, values: &Values<'_>, project: &Project<'_>) -> String {
+    let own = || format!("{}_{}", project.stack, entry.key);
+    values.text("name").unwrap_or_else(own)
+}
+
+fn labels_of(
+    entry: &Entry,
+    values: &Values<'_>,
+    kind: &str,
+    project: &Project<'_>,
+) -> BTreeMap<String, String> {
+    let mut all = values.pairs("labels");
+    if let Some(name) = all.keys().find(|name| labels::is_reserved(name)) {
+        let message = format!("label {name} is reserved for Docker Compose and moored");
+        project.refuse(&entry.value, message);
+    }
+    all.insert(kind.to_owned(), entry.key.clone());
+    all
+}
+
+fn ipam(values: &Values<'_>) -> Ipam {
+    let pool = |pool: Values<'_>| IpamPool {
+        subnet: pool.text_or_empty("subnet"),
+        ip_range: pool.text_or_empty("ip_range"),
+        gateway: pool.text_or_empty("gateway"),
+        aux_addresses: pool.pairs("aux_addresses"),
+    };
+    Ipam {
+        driver: values.text_or_empty("driver"),
+        options: values.pairs("options"),
+        pools: values.maps("config").map(|(_, one)| pool(one)).collect(),
+    }
+}

@@ -1,0 +1,129 @@
+//! The files of a project as its Compose files see them: the repository's, laid over the host.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::compose::files::Files;
+use super::host_files::HostFiles;
+use crate::source::{ReadError, RepoPath, Tree};
+
+/// The project directory of the host with the files of the repository in it: what Git has counts,
+/// what it does not have is the host's.
+pub(super) struct ProjectFiles<'a> {
+    /// Where relative paths resolve on the host.
+    pub(super) directory: &'a Path,
+    /// Where they resolve in the repository: beside the first Compose file.
+    pub(super) compose_dir: &'a RepoPath,
+    pub(super) tree: &'a Tree,
+    pub(super) host: &'a dyn HostFiles,
+    /// Files of the host that were asked for.
+    pub(super) of_host: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl ProjectFiles<'_> {
+    /// Returns where a path of the host lies in the repository; `None` = outside.
+    ///
+    /// A path that shares no more than the root with the project directory is one of the host,
+    /// whatever the repository looks like.
+    pub(super) fn in_repository(&self, path: &Path) -> Option<RepoPath> {
+        let ancestors = self.directory.ancestors().enumerate();
+        let (up, below) = ancestors
+            .filter(|(up, base)| *up == 0 || base.parent().is_some())
+            .find_map(|(up, base)| Some((up, path.strip_prefix(base).ok()?)))?;
+        let relative = format!("./{}{}", "../".repeat(up), below.to_str()?);
+        self.compose_dir.join(&relative).ok()
+    }
+
+    /// Returns where a path of the repository lies on the host, in the project directory or beside
+    /// it.
+    pub(super) fn on_host(&self, path: &RepoPath) -> PathBuf {
+        let mut base = self.directory;
+        let mut repository = self.compose_dir.clone();
+        loop {
+            if let Some(below) = super::placed::below(&repository, path) {
+                return base.join(below.as_str());
+            }
+            let Some(parent) = repository.parent() else {
+                return base.join(path.as_str());
+            };
+            repository = parent;
+            base = base.parent().unwrap_or(base);
+        }
+    }
+}
+
+impl Files for ProjectFiles<'_> {
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        if let Some(path) = self.in_repository(path) {
+            match self.tree.read(&path) {
+                Ok(content) => return Ok(Some(content)),
+                Err(ReadError::Missing { .. }) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.of_host.borrow_mut().insert(path.to_owned());
+        self.host.read(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        let Some(path) = self.in_repository(path) else {
+            return false;
+        };
+        matches!(self.tree.read(&path), Err(ReadError::NotAFile { .. }))
+    }
+
+    fn name(&self, path: &Path) -> String {
+        let path_in = self.in_repository(path);
+        match path_in.filter(|path| !matches!(self.tree.read(path), Err(ReadError::Missing { .. })))
+        {
+            Some(path) => path.to_string(),
+            None => path.display().to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NoFiles;
+
+    impl HostFiles for NoFiles {
+        fn read(&self, _: &Path) -> Result<Option<Vec<u8>>, String> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn paths_of_the_host_and_of_the_repository_lead_to_one_another() {
+        let compose_dir = RepoPath::new("stacks/shop").unwrap();
+        let files = ProjectFiles {
+            directory: Path::new("/srv/shop"),
+            compose_dir: &compose_dir,
+            tree: &Tree::default(),
+            host: &NoFiles,
+            of_host: RefCell::default(),
+        };
+        for (host, repository) in [
+            (
+                "/srv/shop/nginx/site.conf",
+                Some("stacks/shop/nginx/site.conf"),
+            ),
+            ("/srv/common.yaml", Some("stacks/common.yaml")),
+            ("/srv/blog/compose.yaml", Some("stacks/blog/compose.yaml")),
+            ("/etc/passwd", None),
+            ("/stacks", None),
+        ] {
+            let path = repository.map(|path| RepoPath::new(path).unwrap());
+            assert_eq!(files.in_repository(Path::new(host)), path, "{host}");
+            if let Some(path) = path {
+                assert_eq!(files.on_host(&path), Path::new(host));
+            }
+        }
+        assert_eq!(
+            files.in_repository(files.directory),
+            Some(compose_dir.clone())
+        );
+    }
+}
