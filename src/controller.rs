@@ -12,6 +12,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 use crate::desired::DesiredState;
+use crate::engine::ReadEngine;
+use crate::engine::cached::Cached;
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
@@ -47,6 +49,8 @@ pub async fn run(
     load_config: impl Fn() -> Result<Config, String>,
     report: impl Fn(&Result<ByStack<Passed>, PassError>),
 ) {
+    let engine = Arc::new(Cached::follow(Arc::clone(&host.view.engine)));
+    host.view.engine = Arc::clone(&engine) as Arc<dyn ReadEngine>;
     let wake = Arc::new(Notify::new());
     let mut watched = Watched::new(&host, &wake);
     // Before the first pass: a commit that comes while it runs must not wait for the poll.
@@ -60,6 +64,10 @@ pub async fn run(
             () = stopped_while_idle(&host, &mut signals.stop) => return,
         };
         report(&result);
+        if has_acted(&result) {
+            // What was changed by us may not have been told to us yet.
+            engine.forget();
+        }
         let stacks = || wanted(&result);
         for desired in stacks() {
             tokio::select! {
@@ -88,6 +96,12 @@ pub async fn run(
             _stopped = signals.stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Returns whether a pass may have changed anything.
+fn has_acted(result: &Result<ByStack<Passed>, PassError>) -> bool {
+    let mut stacks = result.iter().flat_map(|stacks| stacks.values());
+    stacks.any(|passed| passed.as_ref().map_or(true, |one| one.outcome.is_some()))
 }
 
 /// Returns what Git wants of the stacks that could be looked at.

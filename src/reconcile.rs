@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::desired::DesiredState;
 use crate::events::Event;
@@ -22,11 +23,16 @@ use crate::{execute, observe, plan, stacks};
 /// # Errors
 /// The state repository can't be fetched; nothing on the host is changed then.
 pub async fn reconcile(host: &Host, only: Option<&str>) -> Result<ByStack<Passed>, PassError> {
+    let began = Instant::now();
     let stacks = stacks::load(&host.view, only).await?;
-    Ok(each(stacks, async |desired| {
+    let loaded = began.elapsed();
+    let passed = each(stacks, async |desired| {
         pass(&host.view, &host.hands, desired).await
-    })
-    .await)
+    });
+    let passed = passed.await;
+    let pass = began.elapsed().saturating_sub(loaded);
+    tracing::debug!(?loaded, ?pass, "a pass is done");
+    Ok(passed)
 }
 
 /// Looks at all stacks, or at the one that is named, and changes nothing.

@@ -85,6 +85,8 @@ impl Files for ProjectFiles<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     struct NoFiles;
@@ -101,7 +103,7 @@ mod tests {
         let files = ProjectFiles {
             directory: Path::new("/srv/shop"),
             compose_dir: &compose_dir,
-            tree: &Tree::default(),
+            tree: &Tree::from_files(BTreeMap::new()).unwrap(),
             host: &NoFiles,
             of_host: RefCell::default(),
         };

@@ -6,14 +6,17 @@
 //! client library.
 
 pub mod api;
+pub mod cached;
 pub mod docker;
 pub mod model;
 pub mod reference;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::Stream;
 use model::{
     Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
     Image, Network, PullProgress, Volume,
@@ -122,6 +125,28 @@ pub trait ReadEngine: Send + Sync {
 
     /// Lists all volumes of the host.
     async fn volumes(&self) -> Result<Vec<Volume>, EngineError>;
+
+    /// Tells what changes on the engine from now on. The stream ends with the connection.
+    async fn changes(&self) -> Result<Changes, EngineError>;
+}
+
+/// What changes on an engine, as it happens.
+pub type Changes = Pin<Box<dyn Stream<Item = Change> + Send>>;
+
+/// Something that may now be otherwise than it was last shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A container, by its full id.
+    Container(String),
+    /// Networks, and the place of a container in one.
+    Network {
+        /// Full id of the container that was connected or disconnected.
+        container: Option<String>,
+    },
+    /// Volumes.
+    Volume,
+    /// Images, or what their names stand for.
+    Image,
 }
 
 /// The half of the engine with effects. Every call can be repeated without harm where its

@@ -9,6 +9,7 @@ mod connection;
 mod content;
 mod copy;
 mod error;
+mod events;
 mod exec;
 mod from_engine;
 mod mounts;

@@ -15,7 +15,7 @@ use super::pull::credentials;
 use super::tail::Tail;
 use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
 use crate::engine::reference::Reference;
-use crate::engine::{EngineError, ReadEngine};
+use crate::engine::{Changes, EngineError, ReadEngine};
 
 /// Time for the name of a container that an error message should carry. Only the message gets
 /// poorer without it.
@@ -143,6 +143,10 @@ impl ReadEngine for Docker {
             .into_iter()
             .map(from_engine::volume)
             .collect())
+    }
+
+    async fn changes(&self) -> Result<Changes, EngineError> {
+        self.follow().await
     }
 }
 

@@ -22,7 +22,7 @@ use moored::engine::model::{
     Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
     Image, Network, PullProgress, Volume,
 };
-use moored::engine::{EngineError, ReadEngine, WriteEngine};
+use moored::engine::{Changes, EngineError, ReadEngine, WriteEngine};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub(crate) use commands::Said;
@@ -128,6 +128,10 @@ impl ReadEngine for FakeEngine {
         self.read("list volumes", |world| {
             world.volumes.values().cloned().collect()
         })
+    }
+
+    async fn changes(&self) -> Result<Changes, EngineError> {
+        Ok(Box::pin(futures_util::stream::pending()))
     }
 }
 
