@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::checks::Ready;
 use super::compose::load::Request;
 use super::compose::{self, env_file};
 use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
-use super::manifest::{self, Manifest};
+use super::manifest::{self, Manifest, ServiceName};
 use super::mapping::{self, Found, Project, Variables};
+use super::migrations::Migration;
 use super::placed::{self, Taken};
 use super::project_files::ProjectFiles;
 use super::proxy::DesiredProxy;
@@ -160,9 +162,9 @@ pub fn load(
         maintenance: manifest.maintenance,
         maintenance_page: page,
         backups: manifest.backups,
-        migrations: manifest.migrations,
+        migrations: stopping_all(manifest.migrations, &composed.replicas),
         jobs: manifest.jobs,
-        ready: manifest.ready,
+        ready: asking_all(manifest.ready, &composed.replicas),
         smoke: manifest.smoke,
         on_failure: manifest.on_failure,
         accept_schema: manifest.accept_schema.map(|accepted| accepted.to_string()),
@@ -172,6 +174,43 @@ pub fn load(
         secrets: composed.found.secrets,
         host_files: files.of_host.into_inner(),
         warnings: composed.found.warnings,
+    })
+}
+
+/// Returns migrations that stop all containers of the services that they stop.
+fn stopping_all(
+    mut migrations: Vec<Migration>,
+    replicas: &BTreeMap<ServiceName, u32>,
+) -> Vec<Migration> {
+    for migration in &mut migrations {
+        let stopped = migration.stop.iter();
+        migration.stop = stopped
+            .flat_map(|name| containers(name, replicas))
+            .collect();
+    }
+    migrations
+}
+
+/// Returns checks of each container of the services that are checked.
+fn asking_all(ready: Vec<Ready>, replicas: &BTreeMap<ServiceName, u32>) -> Vec<Ready> {
+    let of_each = |check: Ready| {
+        let all = containers(&check.service, replicas);
+        all.map(move |service| Ready {
+            service,
+            ..check.clone()
+        })
+    };
+    ready.into_iter().flat_map(of_each).collect()
+}
+
+fn containers(
+    name: &ServiceName,
+    replicas: &BTreeMap<ServiceName, u32>,
+) -> impl Iterator<Item = ServiceName> + use<> {
+    let (name, count) = (name.clone(), replicas.get(name).copied().unwrap_or(1));
+    (1..=count).map(move |number| match number {
+        1 => name.clone(),
+        number => name.replica(number),
     })
 }
 

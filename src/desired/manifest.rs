@@ -176,7 +176,8 @@ impl fmt::Display for Scalar {
 #[serde(try_from = "String")]
 pub struct StackName(String);
 
-/// Name of a service: letters, digits, `.`, `-` and `_`, beginning with a letter or digit.
+/// Name of a service: letters, digits, `.`, `-` and `_`, beginning with a letter or digit. With a
+/// number, as in `web#2`, one of its further containers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ServiceName(String);
@@ -211,8 +212,12 @@ impl TryFrom<String> for ServiceName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
+        let (service, number) = name.split_once('#').unwrap_or((&name, "2"));
+        let is_number = number
+            .parse::<u32>()
+            .is_ok_and(|n| n > 1 && n.to_string() == number);
         // Compose's schema has ^[a-zA-Z0-9._-]+$; the engine wants a letter or digit in front.
-        if valid_name(&name, &['-', '_', '.'], true) {
+        if is_number && valid_name(service, &['-', '_', '.'], true) {
             return Ok(Self(name));
         }
         Err(format!(
@@ -234,6 +239,28 @@ impl ServiceName {
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the name of the service that this is a container of.
+    pub fn service(&self) -> &str {
+        self.0
+            .split_once('#')
+            .map_or(&self.0, |(service, _)| service)
+    }
+
+    /// Returns the number of the container among those of its service, from 1.
+    pub fn number(&self) -> u32 {
+        let number = self.0.split_once('#').map(|(_, number)| number.parse());
+        number.and_then(Result::ok).unwrap_or(1)
+    }
+
+    /// Returns the name of another container of the same service.
+    #[must_use]
+    pub fn replica(&self, number: u32) -> Self {
+        match number {
+            0 | 1 => Self(self.service().to_owned()),
+            number => Self(format!("{}#{number}", self.service())),
+        }
     }
 }
 

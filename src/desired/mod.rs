@@ -210,7 +210,7 @@ pub struct PlacedFile {
 
 /// Returns the name of a service's container when the Compose file gives none: Compose's own.
 pub fn default_container_name(stack: &StackName, service: &ServiceName) -> String {
-    format!("{stack}-{service}-1")
+    format!("{stack}-{}-{}", service.service(), service.number())
 }
 
 impl PlacedFile {

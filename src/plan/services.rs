@@ -66,7 +66,8 @@ impl<'a> Input<'a> {
         self.observed.containers.iter().filter(move |container| {
             let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
             label(labels::INSTANCE) == Some(instance)
-                && label(labels::SERVICE) == Some(service.as_str())
+                && label(labels::SERVICE) == Some(service.service())
+                && number(container) == service.number()
                 && label(labels::ONEOFF) != Some("True")
         })
     }
@@ -392,6 +393,12 @@ impl<'a> Input<'a> {
             past.revision == *revision && now.saturating_sub(past.ended_at) < AN_HOUR
         })
     }
+}
+
+/// Returns the number of a container among those of its service; what is older has none.
+pub(super) fn number(container: &Container) -> u32 {
+    let number = container.spec.labels.get(labels::NUMBER);
+    number.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// Returns the name of a service's container: its own, or Compose's `STACK-SERVICE-1`.

@@ -59,8 +59,8 @@ impl Input<'_> {
         let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
         [
             (labels::PROJECT, desired.stack.to_string()),
-            (labels::SERVICE, name.to_string()),
-            (labels::NUMBER, "1".to_owned()),
+            (labels::SERVICE, name.service().to_owned()),
+            (labels::NUMBER, name.number().to_string()),
             (labels::ONEOFF, "False".to_owned()),
             (labels::CONFIG_HASH, hash.to_owned()),
             (labels::DEPENDS_ON, depends_on(service)),

@@ -11,6 +11,7 @@ mod mounts;
 mod networks;
 mod process;
 mod project;
+mod replicas;
 mod resources;
 mod service;
 mod values;
@@ -27,6 +28,8 @@ use crate::yaml::Node;
 
 /// What the Compose files of a stack come to.
 pub(super) struct Composed {
+    /// How many containers each service has.
+    pub(super) replicas: BTreeMap<ServiceName, u32>,
     pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) networks: BTreeMap<String, Wanted<Network>>,
     pub(super) volumes: BTreeMap<String, Wanted<Volume>>,
@@ -38,10 +41,12 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
     let top = Values::of(model);
     project.networks = resources::networks(&top, &project);
     project.volumes = resources::volumes(&top, &project);
-    let mut services = BTreeMap::new();
+    let (mut services, mut counts) = (BTreeMap::new(), BTreeMap::new());
     for entry in top.entries("services") {
         match ServiceName::try_from(entry.key.clone()) {
             Ok(name) => {
+                let count = replicas::count(&name, &Values::of(&entry.value), &project);
+                counts.insert(name.clone(), count);
                 if let Some(service) = service::map(&name, &entry.value, &top, &project) {
                     services.insert(name, service);
                 }
@@ -54,6 +59,7 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
                     the repository and remove its containers by hand";
         project.refuse_with_hint(model, "there are no services", hint);
     }
+    replicas::add(&mut services, &counts, &top, &project);
     checks::clashes(&top, &services, &project);
     checks::manifest(&top, &project);
     let used = |name: &str| {
@@ -64,6 +70,7 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
     let networks = networks.filter(|(name, _)| used(name)).collect();
     let volumes = by_name(&project.volumes, |volume| &volume.name).collect();
     Ok(Composed {
+        replicas: counts,
         services,
         networks,
         volumes,

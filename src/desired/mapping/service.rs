@@ -50,7 +50,6 @@ pub(super) fn map(
             project.refuse_with_hint(at, message, hint);
         }
     }
-    one_container(name, &values, project);
     let container_name = container_name(&values, project);
     let Environment { env, committed } = process::environment(name, &values, project);
     let Mounts {
@@ -143,26 +142,6 @@ fn plain(values: &Values<'_>) -> ContainerSpec {
         volume_driver: values.text_or_empty("volume_driver"),
         storage_opt: values.pairs("storage_opt"),
         ..ContainerSpec::default()
-    }
-}
-
-/// Refuses what makes of a service more or fewer than one container.
-fn one_container(name: &ServiceName, values: &Values<'_>, project: &Project<'_>) {
-    let deploy = values.values("deploy");
-    let replicas = deploy.get("replicas").or_else(|| values.get("scale"));
-    if let Some(at) = replicas
-        && at.go_string().as_deref() != Some("1")
-    {
-        let message =
-            format!("services.{name} can only have one container in this version of moored");
-        let hint = "write 1, or a service for each; to have none, give it a profile";
-        project.refuse_with_hint(at, message, hint);
-    }
-    if let Some(mode) = deploy.get("mode")
-        && mode.as_str().is_some_and(|mode| mode != "replicated")
-    {
-        let message = format!("services.{name}.deploy.mode is one of Swarm");
-        project.refuse_with_hint(mode, message, "take it out");
     }
 }
 

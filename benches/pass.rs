@@ -1,0 +1,96 @@
+//! Times the parts of a pass that ask nobody: reading what Git wants, and planning.
+//!
+//! Run with `cargo bench`. Times of different machines don't compare: what counts is how they grow
+//! with the number of services, which is to be in proportion.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use divan::{Bencher, black_box};
+use moored::desired::{self, DesiredState, HostFiles, Place};
+use moored::observe::ObservedState;
+use moored::plan::{Context, History, plan};
+use moored::secret::DigestKey;
+use moored::source::{CommitInfo, RepoPath, Revision, Tree};
+
+/// Numbers of services in one stack.
+const SERVICES: [usize; 4] = [1, 10, 100, 1000];
+
+fn main() {
+    divan::main();
+}
+
+/// A host that has no file.
+struct NoFiles;
+
+impl HostFiles for NoFiles {
+    fn read(&self, _: &Path) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+}
+
+fn tree(services: usize) -> Tree {
+    let mut compose = "x-env: &env {MODE: production, LEVEL: \"2\"}\nservices:\n".to_owned();
+    for i in 0..services {
+        write!(
+            compose,
+            "  web-{i}:\n    image: registry.example/web:${{TAG:-v1}}\n    environment: \
+             {{<<: *env, NAME: web-{i}}}\n    ports: [\"127.0.0.1:{}:80\"]\n    volumes: \
+             [\"data-{i}:/data\"]\n    depends_on: [{}]\n    healthcheck: {{test: [CMD, ok], \
+             interval: 5s}}\n",
+            10_000 + i,
+            if i == 0 {
+                String::new()
+            } else {
+                format!("web-{}", i / 2)
+            },
+        )
+        .unwrap();
+    }
+    compose.push_str("volumes:\n");
+    for i in 0..services {
+        writeln!(compose, "  data-{i}:").unwrap();
+    }
+    let files = BTreeMap::from([
+        ("moored.yaml".to_owned(), b"stack: shop\n".to_vec()),
+        ("compose.yaml".to_owned(), compose.into_bytes()),
+    ]);
+    Tree::from_files(files).unwrap()
+}
+
+fn load(tree: &Tree) -> DesiredState {
+    let commit = CommitInfo {
+        revision: Revision::try_from("0123456789".repeat(4)).unwrap(),
+        subject: String::new(),
+        author_name: String::new(),
+        author_email: String::new(),
+        committed_at: 0,
+    };
+    let place = Place {
+        dir: &RepoPath::root(),
+        commit: &commit,
+        default_directory: &|_| PathBuf::from("/srv/shop"),
+        time_zone: &jiff::tz::TimeZone::UTC,
+    };
+    desired::load(tree, &place, &NoFiles).unwrap()
+}
+
+#[divan::bench(args = SERVICES)]
+fn load_a_stack(bencher: Bencher, services: usize) {
+    let tree = tree(services);
+    bencher.bench(|| load(black_box(&tree)));
+}
+
+#[divan::bench(args = SERVICES)]
+fn plan_a_first_deploy(bencher: Bencher, services: usize) {
+    let desired = load(&tree(services));
+    let (observed, history) = (ObservedState::default(), History::default());
+    let key = DigestKey::new(vec![7; 32]);
+    let context = Context {
+        instance: "bench",
+        key: &key,
+        now: 0,
+    };
+    bencher.bench(|| plan(black_box(&desired), &observed, &history, &context));
+}
