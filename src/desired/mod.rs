@@ -127,6 +127,8 @@ pub struct Service {
     pub strategy: Strategy,
     /// Repository files that it mounts.
     pub mounted_files: BTreeSet<RepoPath>,
+    /// What Docker Compose has as the hash of it, by which that knows again what it made.
+    pub config_hash: String,
     /// When its image is pulled.
     pub pull: Pull,
     /// What runs inside after each start.

@@ -31,8 +31,7 @@ impl Input<'_> {
             .map(|image| (labels::IMAGE, image.id.clone()));
         let image = image.map(|(label, id)| (label.to_owned(), id));
         spec.labels.extend(image);
-        spec.labels
-            .extend(self.compose_labels(name, service, &digest));
+        spec.labels.extend(self.compose_labels(name, service));
         spec.labels.extend(
             [
                 (labels::STACK, self.desired.stack.to_string()),
@@ -52,7 +51,6 @@ impl Input<'_> {
         &self,
         name: &ServiceName,
         service: &Service,
-        hash: &str,
     ) -> impl Iterator<Item = (String, String)> {
         let desired = self.desired;
         let files = desired.compose_files.iter();
@@ -62,7 +60,7 @@ impl Input<'_> {
             (labels::SERVICE, name.service().to_owned()),
             (labels::NUMBER, name.number().to_string()),
             (labels::ONEOFF, "False".to_owned()),
-            (labels::CONFIG_HASH, hash.to_owned()),
+            (labels::CONFIG_HASH, service.config_hash.clone()),
             (labels::DEPENDS_ON, depends_on(service)),
             (labels::CONFIG_FILES, files.join(",")),
             (

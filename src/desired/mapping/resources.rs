@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::project::Project;
 use super::values::Values;
 use crate::desired::Wanted;
+use crate::desired::compose::hash;
 use crate::engine::model::{Ipam, IpamPool, Network, Volume};
 use crate::labels;
-use crate::yaml::Entry;
+use crate::yaml::{Entry, Node};
 
 /// Maps `networks`, by the name that services use.
 pub(super) fn networks(
@@ -26,7 +27,7 @@ pub(super) fn networks(
             enable_ipv4: values.truth("enable_ipv4"),
             enable_ipv6: values.truth("enable_ipv6"),
             ipam: ipam(&values.values("ipam")),
-            labels: labels_of(entry, &values, labels::NETWORK, project),
+            labels: labels_of(entry, labels::NETWORK, hash::network_hash, project),
         };
         (entry.key.clone(), wanted(network, &values))
     };
@@ -41,7 +42,7 @@ pub(super) fn volumes(top: &Values<'_>, project: &Project<'_>) -> BTreeMap<Strin
             name: name(entry, &values, project),
             driver: values.text("driver").unwrap_or_else(|| "local".to_owned()),
             options: values.pairs("driver_opts"),
-            labels: labels_of(entry, &values, labels::VOLUME, project),
+            labels: labels_of(entry, labels::VOLUME, hash::volume_hash, project),
         };
         (entry.key.clone(), wanted(volume, &values))
     };
@@ -61,18 +62,24 @@ fn name(entry: &Entry, values: &Values<'_>, project: &Project<'_>) -> String {
     values.text("name").unwrap_or_else(own)
 }
 
+/// Returns the labels of a network or volume, those of Docker Compose included.
 fn labels_of(
     entry: &Entry,
-    values: &Values<'_>,
     kind: &str,
+    hash: fn(&Node) -> String,
     project: &Project<'_>,
 ) -> BTreeMap<String, String> {
-    let mut all = values.pairs("labels");
+    let mut all = Values::of(&entry.value).pairs("labels");
     if let Some(name) = all.keys().find(|name| labels::is_reserved(name)) {
         let message = format!("label {name} is reserved for Docker Compose and moored");
         project.refuse(&entry.value, message);
     }
-    all.insert(kind.to_owned(), entry.key.clone());
+    let of_compose = [
+        (kind, entry.key.clone()),
+        (labels::VERSION, labels::COMPOSE_VERSION.to_owned()),
+        (labels::CONFIG_HASH, hash(&entry.value)),
+    ];
+    all.extend(of_compose.map(|(label, value)| (label.to_owned(), value)));
     all
 }
 

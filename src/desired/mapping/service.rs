@@ -7,6 +7,7 @@ use super::process::Environment;
 use super::project::Project;
 use super::values::Values;
 use super::{devices, limits, mounts, networks, process};
+use crate::desired::compose::hash;
 use crate::desired::{Condition, Dependency, Service, ServiceName, default_container_name};
 use crate::engine::model::{ContainerSpec, Logging};
 use crate::engine::reference::Reference;
@@ -96,6 +97,7 @@ pub(super) fn map(
         on_file_change: project.manifest.on_file_change(name),
         strategy: project.manifest.strategy(name),
         mounted_files: files,
+        config_hash: hash::config_hash(node),
         pull: process::pull(&values, project),
         post_start: process::hooks(&values, "post_start"),
         pre_stop: process::hooks(&values, "pre_stop"),
