@@ -339,6 +339,8 @@ pub enum RemoveReason {
     HalfMade,
     /// Git no longer names its service.
     Orphan,
+    /// Git wants fewer containers of its service.
+    Surplus,
 }
 
 /// A change of one file in the project directory.

@@ -161,6 +161,10 @@ impl Action {
                 why: RemoveReason::Orphan,
                 ..
             } => "its service is gone".to_owned(),
+            Self::Remove {
+                why: RemoveReason::Surplus,
+                ..
+            } => "its service has fewer containers now".to_owned(),
             Self::Measure(draft) | Self::Smoke(draft) => draft.smoke.to_string(),
             Self::MaintainOn(raise) => {
                 let flag = raise.maintenance.flag.display().to_string();

@@ -1,11 +1,13 @@
-//! Finds our containers of services that Git no longer names, and says whether they go.
+//! Finds our containers that Git no longer wants: of services that it does not name, and beyond the
+//! number that it wants of one; and says whether they go.
 
 use std::collections::BTreeSet;
 
 use super::Hold;
 use super::action::ContainerRef;
 use super::order::Planner;
-use super::services::{Input, reference};
+use super::services::{Input, number, reference};
+use crate::desired::ServiceName;
 use crate::engine::model::Container;
 use crate::labels;
 
@@ -45,12 +47,26 @@ impl Planner<'_> {
 }
 
 impl<'a> Input<'a> {
+    /// Returns our containers beyond the number that Git wants of their services: they go without
+    /// `prune`, because the service is named and says how many it has.
+    pub(super) fn surplus(&self) -> impl Iterator<Item = ContainerRef> + use<'a> {
+        let services = &self.desired.services;
+        let surplus = |one: &&Container| {
+            let service = one.spec.labels.get(labels::SERVICE);
+            let names = services.keys();
+            let names = names.filter(|name| service.is_some_and(|one| one == name.service()));
+            let numbers: BTreeSet<u32> = names.map(ServiceName::number).collect();
+            !numbers.is_empty() && !numbers.contains(&number(one))
+        };
+        self.ours().filter(surplus).map(reference)
+    }
+
     fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
         let services = &self.desired.services;
         self.ours().filter(|one| {
             let service = one.spec.labels.get(labels::SERVICE);
             let mut wanted = services.keys();
-            !wanted.any(|wanted| service.is_some_and(|service| service == wanted.as_str()))
+            !wanted.any(|wanted| service.is_some_and(|service| service == wanted.service()))
         })
     }
 

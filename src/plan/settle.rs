@@ -120,6 +120,11 @@ impl<'a> Planner<'a> {
             let action = Action::Remove { container, why };
             self.push(Phase::Settle, action, &[], gates.clone());
         }
+        for container in self.input.surplus() {
+            let why = RemoveReason::Surplus;
+            let action = Action::Remove { container, why };
+            self.push(Phase::Settle, action, &[], gates.clone());
+        }
         if self.input.desired.prune {
             for container in self.orphans() {
                 let why = RemoveReason::Orphan;
