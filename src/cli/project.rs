@@ -69,6 +69,7 @@ impl Project {
             files,
             project: arguments.project_name.clone(),
             profiles: arguments.profiles.clone(),
+            images: BTreeMap::new(),
             home,
         };
         Ok(Self {

@@ -105,6 +105,11 @@ pub fn load(
         project_directory: directory.clone(),
         project: Some(manifest.stack.to_string()),
         profiles: Vec::new(),
+        images: manifest
+            .images
+            .iter()
+            .map(|(name, image)| (name.to_string(), image.clone()))
+            .collect(),
         home: None,
     };
     let model = compose::load::load(&request, &|name: &str| variables.get(name), &files)?;

@@ -127,6 +127,15 @@ impl Node {
         }
     }
 
+    /// Returns the entries of a mapping, to change them.
+    pub fn as_map_mut(&mut self) -> Option<&mut Map> {
+        if let Kind::Map(map) = &mut self.kind {
+            Some(map)
+        } else {
+            None
+        }
+    }
+
     /// Returns what the value is in words: `a string`, `a mapping`.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {

@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::extends::{self, Bases};
 use super::files::Files;
@@ -37,6 +38,8 @@ pub struct Request {
     pub project: Option<String>,
     /// Profiles that are active; without one `COMPOSE_PROFILES` is asked.
     pub profiles: Vec<String>,
+    /// Images of services, over what the files say; a service that they do not have stays so.
+    pub images: BTreeMap<String, String>,
     /// What `~` stands for at the beginning of a path.
     pub home: Option<PathBuf>,
 }
@@ -111,6 +114,7 @@ fn load_all(
             .into());
     }
     add_services(&mut tree);
+    set_images(&mut tree, &request.images);
     normalize::normalize(&mut tree, &project, &named)?;
     // Values of services that no profile has are read too. What is only said and never printed
     // has to be there for the checks.
@@ -331,6 +335,26 @@ impl Loader<'_> {
             let file = &version.value.file;
             let message = "`version` is obsolete and means nothing";
             self.warn(Diagnostic::at(file, version.key_position, message).hint("take it out"));
+        }
+    }
+}
+
+/// Puts images over what the files say.
+fn set_images(tree: &mut Node, images: &BTreeMap<String, String>) {
+    let services = tree.as_map_mut().and_then(|top| top.get_mut("services"));
+    let Some(services) = services.and_then(Node::as_map_mut) else {
+        return;
+    };
+    for (name, image) in images {
+        let Some(service) = services.get_mut(name) else {
+            continue;
+        };
+        let (file, position) = (Arc::clone(&service.file), service.position);
+        if let Some(service) = service.as_map_mut() {
+            let old = service.get("image").map(|node| node.position);
+            let position = old.unwrap_or(position);
+            let image = Node::new(&file, position, Kind::Str(image.clone()));
+            service.insert("image", position, image);
         }
     }
 }

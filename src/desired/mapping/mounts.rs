@@ -77,6 +77,12 @@ fn volume_mount(
     let source = match (kind.as_str(), source) {
         ("volume", Some(key)) => MountSource::Volume(project.volume(&key).cloned().unwrap_or(key)),
         ("volume", None) => MountSource::Anonymous(None),
+        ("bind", Some(path)) if !path.starts_with('/') => {
+            let message =
+                format!("{path}: whose home directory that is depends on who runs moored");
+            project.refuse_with_hint(at, message, "write the absolute path");
+            return None;
+        }
         ("bind", Some(path)) => {
             place(at, &path, project, files);
             let create = bind.truth("create_host_path").unwrap_or(bind.is_empty());

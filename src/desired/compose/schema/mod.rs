@@ -113,7 +113,7 @@ impl Checker<'_> {
                 let message = if entry.key.is_empty() {
                     format!("{at}: a name is empty")
                 } else {
-                    format!("{at}: \"{}\" can't be a name", entry.key)
+                    format!("{at}: \"{}\" can't be a name", entry.key.escape_default())
                 };
                 self.find_key(entry, message, Some(hint.to_owned()));
             }
