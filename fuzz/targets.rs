@@ -159,6 +159,7 @@ fn load(input: &[u8]) -> Option<String> {
         project_directory: PathBuf::from("/project"),
         project: Some("project".to_owned()),
         profiles: vec!["*".to_owned()],
+        images: std::collections::BTreeMap::new(),
         home: None,
     };
     let files = InMemory(BTreeMap::from([("/project/compose.yaml", input)]));

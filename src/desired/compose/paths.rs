@@ -92,18 +92,24 @@ impl Folder<'_> {
     }
 
     fn plain(&self, path: &str) -> String {
-        if path.is_empty() {
-            return String::new();
+        if path.is_empty() || self.is_homeless(path) {
+            return path.to_owned();
         }
         lexical::absolute(self.base, &self.expanded(path))
     }
 
     fn of_host(&self, path: &str) -> String {
         let path = self.expanded(path);
-        if lexical::is_windows_absolute(&path) {
+        if lexical::is_windows_absolute(&path) || self.is_homeless(&path) {
             return path;
         }
         lexical::absolute(self.base, &path)
+    }
+
+    /// Returns whether a path begins with `~` and nobody said what that is: it stays as it is, to
+    /// be refused where it is used.
+    fn is_homeless(&self, path: &str) -> bool {
+        self.home.is_none() && (path == "~" || path.starts_with("~/"))
     }
 
     fn expanded(&self, path: &str) -> String {
