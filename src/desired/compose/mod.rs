@@ -1,9 +1,11 @@
-//! Reads Compose files exactly as Docker Compose does.
+//! Reads Compose files exactly as Docker Compose does, into one canonical tree.
 //!
-//! A file becomes an untyped tree with the place of every value ([`crate::yaml`]),
-//! [`interpolate`] puts the values of variables in, `merge` puts
-//! several files over one another. `service` and `resources` give the merged tree its types, with
-//! [`env_file`] for environment files and [`short`] for the short forms of single values.
+//! [`load::load`] is the way through, in the order of compose-go. Per file: YAML ([`crate::yaml`]),
+//! `interpolate`, `extends`, `tags` (`!reset`, `!override`), `include`, `overlay` (merging),
+//! `unicity`, `schema`, `canonical` (short forms become long). For the whole: `paths`, `normalize`,
+//! `profiles`, `consistency`, `resolve` (environment files), `shape` (as Go's types print it).
+//! `print` writes it out, `hash` computes Compose's own hashes; [`super::mapping`] makes of it
+//! what the engine is asked for.
 
 mod canonical;
 mod casts;
