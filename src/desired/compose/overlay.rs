@@ -281,7 +281,7 @@ fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagno
     let mut result: Vec<Pool> = Vec::new();
     for index in 0..earlier.len() {
         for (later_index, after) in later.iter().enumerate() {
-            let known = pool_of(subnet(after), &result, &earlier, later);
+            let known = pool_of(subnet(after).as_deref(), &result, &earlier, later);
             let before = earlier.get(index);
             if before.is_some_and(|before| subnet(before) != subnet(after)) && known.is_none() {
                 result.push(Pool::Later(later_index));
@@ -293,7 +293,7 @@ fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagno
             }
             // The joined pool may stand there already, under the subnet that it has now.
             let merged = earlier.get(index).and_then(subnet);
-            match pool_of(merged, &result, &earlier, later) {
+            match pool_of(merged.as_deref(), &result, &earlier, later) {
                 Some(known) => {
                     if let Some(pool) = result.get_mut(known) {
                         *pool = Pool::Earlier(index);
@@ -315,7 +315,7 @@ fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<Node, Diagno
 }
 
 fn pool_of(
-    wanted: Option<String>,
+    wanted: Option<&str>,
     result: &[Pool],
     earlier: &[Node],
     later: &[Node],
@@ -325,7 +325,7 @@ fn pool_of(
             Pool::Earlier(index) => earlier.get(*index),
             Pool::Later(index) => later.get(*index),
         };
-        node.and_then(subnet) == wanted
+        node.and_then(subnet).as_deref() == wanted
     })
 }
 
