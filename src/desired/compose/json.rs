@@ -9,41 +9,64 @@ use crate::yaml::{Kind, Node};
 /// `<`, `>`, `&` and the separators of lines and paragraphs are escaped, as Go does for browsers.
 pub(super) fn compact(node: &Node) -> String {
     let mut out = String::new();
-    print(node, &mut out);
+    print(node, None, &mut out);
     out
 }
 
-fn print(node: &Node, out: &mut String) {
+/// Returns a value as JSON in lines, with two spaces for each level.
+pub(super) fn pretty(node: &Node) -> String {
+    let mut out = String::new();
+    print(node, Some(0), &mut out);
+    out
+}
+
+/// Prints a value; `level` is how deep it stands, if levels have lines.
+fn print(node: &Node, level: Option<usize>, out: &mut String) {
     match &node.kind {
         Kind::Null => out.push_str("null"),
         Kind::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Kind::Int(value) => out.push_str(&value.to_string()),
         Kind::Float(value) => out.push_str(&number(*value)),
         Kind::Str(text) => string(text, out),
-        Kind::Seq(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                separate(index, out);
-                print(item, out);
-            }
-            out.push(']');
-        }
-        Kind::Map(map) => {
-            out.push('{');
-            for (index, entry) in map.iter().enumerate() {
-                separate(index, out);
-                string(&entry.key, out);
-                out.push(':');
-                print(&entry.value, out);
-            }
-            out.push('}');
-        }
+        Kind::Seq(items) => group(['[', ']'], items, level, out, |item, level, out| {
+            print(item, level, out);
+        }),
+        Kind::Map(map) => group(['{', '}'], map, level, out, |entry, level, out| {
+            string(&entry.key, out);
+            out.push_str(if level.is_some() { ": " } else { ":" });
+            print(&entry.value, level, out);
+        }),
     }
 }
 
-fn separate(index: usize, out: &mut String) {
-    if index > 0 {
-        out.push(',');
+fn group<T>(
+    [open, close]: [char; 2],
+    members: impl IntoIterator<Item = T>,
+    level: Option<usize>,
+    out: &mut String,
+    print: impl Fn(T, Option<usize>, &mut String),
+) {
+    let inside = level.map(|level| level + 1);
+    out.push(open);
+    let mut is_empty = true;
+    for member in members {
+        if !is_empty {
+            out.push(',');
+        }
+        is_empty = false;
+        line(inside, out);
+        print(member, inside, out);
+    }
+    if !is_empty {
+        line(level, out);
+    }
+    out.push(close);
+}
+
+fn line(level: Option<usize>, out: &mut String) {
+    if let Some(level) = level {
+        out.push('\n');
+        out.push_str(&"  ".repeat(level));
     }
 }
 
@@ -109,5 +132,21 @@ mod tests {
             let node = parse("c.yaml", yaml.as_bytes()).unwrap();
             assert_eq!(compact(&node), expected, "{yaml}");
         }
+    }
+
+    #[test]
+    fn prints_lines_as_go_does() {
+        let node = parse("c.yaml", b"{a: [], b: {c: [1, {}], d: '<'}}").unwrap();
+        let expected = r#"{
+  "a": [],
+  "b": {
+    "c": [
+      1,
+      {}
+    ],
+    "d": "\u003c"
+  }
+}"#;
+        assert_eq!(pretty(&node), expected);
     }
 }

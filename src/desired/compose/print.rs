@@ -2,15 +2,20 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use super::json;
 use crate::yaml::{Kind, Node};
+
+const NOT_FINITE: &str = "a number of the model is infinite or none";
 
 /// Returns a model as JSON.
 ///
 /// # Errors
 /// A number in it is none.
 pub fn json(model: &Node) -> Result<String, String> {
-    let text = serde_json::to_string_pretty(&Printed(model)).map_err(|error| error.to_string())?;
-    Ok(escaped(&text))
+    if !is_finite(model) {
+        return Err(NOT_FINITE.to_owned());
+    }
+    Ok(escaped(&json::pretty(model)))
 }
 
 /// Returns a model as YAML.
@@ -28,6 +33,15 @@ fn escaped(text: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+fn is_finite(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Float(value) => value.is_finite(),
+        Kind::Seq(items) => items.iter().all(is_finite),
+        Kind::Map(map) => map.iter().all(|entry| is_finite(&entry.value)),
+        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Str(_) => true,
+    }
 }
 
 struct Printed<'a>(&'a Node);
@@ -62,9 +76,7 @@ impl Serialize for Printed<'_> {
 fn number<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if !value.is_finite() {
-        return Err(serde::ser::Error::custom(
-            "a number of the model is infinite or none",
-        ));
+        return Err(serde::ser::Error::custom(NOT_FINITE));
     }
     #[expect(
         clippy::cast_possible_truncation,
