@@ -169,7 +169,7 @@ impl Found {
 fn subnet(text: &str) -> String {
     let (address, length) = text.split_once('/').unwrap_or((text, ""));
     let address = address
-        .parse::<std::net::IpAddr>()
+        .parse::<core::net::IpAddr>()
         .map_or_else(|_| address.to_owned(), |address| address.to_string());
     format!("{address}/{length}")
 }

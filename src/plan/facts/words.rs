@@ -154,7 +154,7 @@ pub(super) fn place(place: &Endpoint, hostname: Option<&str>) -> String {
 
 /// An IPv6 address can be written in many ways.
 fn canonical(address: &str) -> String {
-    let parsed = address.parse::<std::net::Ipv6Addr>();
+    let parsed = address.parse::<core::net::Ipv6Addr>();
     parsed.map_or_else(|_| address.to_owned(), |address| address.to_string())
 }
 
