@@ -324,7 +324,11 @@ fn libraries_stay_in_their_rooms() {
             // Databases of others are backed up with the library that they are written with.
             "rusqlite::" => &[home, "src/backup/sqlite.rs"],
             // The engine shows and takes files in this form.
-            "tar::" => &[home, "src/engine/docker/content.rs", "src/engine/docker/copy.rs"],
+            "tar::" => &[
+                home,
+                "src/engine/docker/content.rs",
+                "src/engine/docker/copy.rs",
+            ],
             _ => &[home],
         };
         findings.extend(strangers(library, homes));
