@@ -350,3 +350,25 @@ async fn feed(
     drop(to_program.shutdown().await);
     Ok(Fed::All)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_says_where_and_with_which_rights_it_runs() {
+        let command = ["a".to_owned()];
+        let exec = |working_dir, privileged| Exec {
+            command: &command,
+            env: &BTreeMap::new(),
+            user: None,
+            working_dir,
+            privileged,
+        };
+        let written = options(&exec(Some("/w"), true), false);
+        assert_eq!(written.working_dir.as_deref(), Some("/w"));
+        assert_eq!(written.privileged, Some(true));
+        let written = options(&exec(None, false), false);
+        assert_eq!((written.working_dir, written.privileged), (None, None));
+    }
+}

@@ -427,4 +427,41 @@ mod tests {
         );
         assert_eq!(server.await.unwrap().len(), 2);
     }
+
+    #[tokio::test]
+    async fn the_platform_goes_where_the_engine_looks_for_it() {
+        let made = (
+            Some("201 Created"),
+            r#"{"Id": "1", "Warnings": ["discarded"]}"#,
+        );
+        let (endpoint, server) = scripted::serve("1.41", vec![scripted::GREETING, made]).await;
+        let spec = ContainerSpec {
+            platform: Some("linux/arm64".to_owned()),
+            ..ContainerSpec::default()
+        };
+        let docker = Docker::connect(&endpoint).unwrap();
+        docker.create_container("web-1", &spec).await.unwrap();
+        let lines = server.await.unwrap();
+        assert_eq!(
+            lines[1],
+            "POST /v1.41/containers/create?name=web-1&platform=linux%2Farm64"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_lacks_is_refused_before_anything_is_asked() {
+        let (endpoint, server) = scripted::serve("1.40", vec![scripted::GREETING]).await;
+        let spec = ContainerSpec {
+            platform: Some("linux/arm64".to_owned()),
+            ..ContainerSpec::default()
+        };
+        let docker = Docker::connect(&endpoint).unwrap();
+        let error = docker.create_container("web-1", &spec).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed to create container web-1: platform needs Docker Engine 20.10 (API 1.41) or \
+             later, and this one speaks API 1.40"
+        );
+        assert_eq!(server.await.unwrap().len(), 1);
+    }
 }

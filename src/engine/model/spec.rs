@@ -16,6 +16,10 @@ use crate::secret::Sensitive;
 /// In a request, `None` leaves the choice to the image or the engine. In an answer of the
 /// engine every field that it reports is `Some`.
 #[derive(Clone, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are switches of the engine, independent of each other"
+)]
 pub struct ContainerSpec {
     /// Image reference as written, for example `registry.example/app:v1`.
     pub image: String,

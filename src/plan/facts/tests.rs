@@ -58,13 +58,13 @@ const CHANGES: &[Change] = &[
     ("label a", |spec| spec.labels = map("a", "b")),
     ("user", |spec| spec.user = Some("7".to_owned())),
     ("working_dir", |spec| {
-        spec.working_dir = Some("/w".to_owned())
+        spec.working_dir = Some("/w".to_owned());
     }),
     ("init", |spec| spec.init = Some(true)),
     ("tty", |spec| spec.tty = true),
     ("stdin_open", |spec| spec.stdin_open = true),
     ("stop_signal", |spec| {
-        spec.stop_signal = Some("SIGINT".to_owned())
+        spec.stop_signal = Some("SIGINT".to_owned());
     }),
     ("stop_grace_period", |spec| spec.stop_timeout = Some(60)),
     ("healthcheck", |spec| {
@@ -124,7 +124,7 @@ const CHANGES: &[Change] = &[
     ("cpu_rt_period", |spec| spec.limits.cpu_rt_period = 1),
     ("cpu_rt_runtime", |spec| spec.limits.cpu_rt_runtime = 1),
     ("cgroup_parent", |spec| {
-        spec.limits.cgroup_parent = "/x".to_owned()
+        spec.limits.cgroup_parent = "/x".to_owned();
     }),
     ("blkio weight", |spec| spec.limits.blkio.weight = 300),
     ("blkio weight of /dev/a", |spec| {

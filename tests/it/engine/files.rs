@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use moored::engine::ReadEngine;
-use moored::engine::model::{Image, LongMount, Mount, MountSource};
+use moored::engine::model::{CopiedFile, Exec, Image, LongMount, Mount, MountSource};
 
 use crate::support::docker_cli::{docker, eventually};
 use crate::support::fake_engine::FakeEngine;
@@ -289,4 +289,66 @@ async fn the_fake_engine_shows_what_was_put_there_or_what_the_host_has() {
     let lines: Vec<_> = calls.iter().map(|call| call.line.as_str()).collect();
     assert_eq!(lines[1], "signal SIGHUP to proxy", "also when refused");
     assert_eq!(*lines.last().unwrap(), "signal SIGHUP to proxy");
+}
+
+#[tokio::test]
+async fn files_are_copied_in_and_commands_run_where_they_are() {
+    let sandbox = Sandbox::new("eng");
+    let engine = engine();
+    let image = sandbox.image("app", &["USER 7:7"]);
+    let mut spec = sleeper(&image);
+    spec.init = None;
+    let name = sandbox.name("web");
+    let id = engine.create_container(&name, &spec).await.unwrap();
+    let file = |content: &str, uid, mode| CopiedFile {
+        content: Sensitive::new(content),
+        uid,
+        gid: 9,
+        mode,
+    };
+    for content in ["first", "hunter2\n"] {
+        let files = [
+            ("/run/secrets/key", file(content, 8, 0o440)),
+            ("/new/of/config", file("", 0, 0o444)),
+        ];
+        let files = files.map(|(path, file)| (path.to_owned(), file));
+        engine.copy_into(&id, &files.into()).await.unwrap();
+    }
+    engine.start_container(&id).await.unwrap();
+    let command = words(&["ls", "-ln", "key"]);
+    let exec = Exec {
+        command: &command,
+        env: &BTreeMap::new(),
+        user: Some("0"),
+        working_dir: Some("/run/secrets"),
+        privileged: false,
+    };
+    let mut output = Vec::new();
+    let ended = engine.exec(&id, &exec, None, &mut output).await.unwrap();
+    let listed = String::from_utf8(output).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let fields: Vec<&str> = listed.split_whitespace().collect();
+    // As asked for, though the container has another user.
+    assert_eq!(
+        (fields[0], fields[2], fields[3], fields[4]),
+        ("-r--r-----", "8", "9", "8")
+    );
+    let read = engine.read_file(&id, "/run/secrets/key", 100).await;
+    assert_eq!(read, Ok(Some(b"hunter2\n".to_vec())));
+    let empty = engine.read_file(&id, "/new/of/config", 100).await;
+    assert_eq!(empty, Ok(Some(Vec::new())));
+
+    let files = || [("/key".to_owned(), file("x", 0, 0o444))].into();
+    expect_error!(
+        engine.copy_into("mooredtest-nobody", &files()).await,
+        NotFound
+    );
+    let closed = ContainerSpec {
+        read_only: true,
+        ..sleeper(&image)
+    };
+    let name = sandbox.name("closed");
+    let id = engine.create_container(&name, &closed).await.unwrap();
+    let said = expect_error!(engine.copy_into(&id, &files()).await, Refused);
+    assert!(said.contains("read-only"), "{said}");
 }

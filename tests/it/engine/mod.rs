@@ -1,10 +1,12 @@
 //! [`moored::engine::docker::Docker`] against a real engine, with the CLI as the outside eye.
 
+mod equal;
 mod files;
 mod inside;
 mod reads;
 mod registry;
 mod round_trip;
+mod round_trip_more;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,12 +9,6 @@ use super::{filled, filled_map, text, unsorted};
 use crate::engine::api::ApiVersion;
 use crate::engine::model::{Endpoint, Ipam, IpamPool, Network, Volume};
 
-/// The first version that takes a hardware address for a place in a network.
-const OWN_ADDRESS: ApiVersion = ApiVersion {
-    major: 1,
-    minor: 44,
-};
-
 /// The first version that takes [`Network::enable_ipv4`] and [`Endpoint::gw_priority`].
 const WAYS_OUT: ApiVersion = ApiVersion {
     major: 1,
@@ -37,13 +31,13 @@ pub(in super::super) fn endpoint(place: &Endpoint, spoken: ApiVersion) -> Endpoi
         let name = place.interface_name.clone();
         driver_opts.entry(INTERFACE.to_owned()).or_insert(name);
     }
-    let own_address = text(&place.mac_address).filter(|_| spoken >= OWN_ADDRESS);
     let priority = (place.gw_priority != 0).then_some(place.gw_priority);
     EndpointSettings {
         aliases: filled(place.aliases.iter().cloned().collect()),
         links: filled(place.links.iter().cloned().collect()),
         ipam_config: (addresses != EndpointIpamConfig::default()).then_some(addresses),
-        mac_address: own_address,
+        // An engine before API 1.44 only shows it, until the container is started.
+        mac_address: text(&place.mac_address),
         driver_opts: filled_map(&driver_opts),
         gw_priority: priority.filter(|_| spoken >= WAYS_OUT),
         ..EndpointSettings::default()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::api::ApiVersion;
-use crate::engine::model::{ContainerSpec, Endpoint, Port};
+use crate::engine::model::{ContainerSpec, Endpoint, Healthcheck, Ipam, IpamPool, Network, Port};
 use crate::secret::Sensitive;
 
 fn api(minor: usize) -> ApiVersion {
@@ -115,4 +115,92 @@ fn env_entrypoint_and_ports() {
         ],
     });
     assert_eq!(body["HostConfig"]["PortBindings"], bindings);
+}
+
+#[test]
+fn what_newer_versions_take_is_sent_to_them() {
+    let first = Endpoint {
+        mac_address: "02:42:00:00:00:07".to_owned(),
+        gw_priority: 5,
+        interface_name: "lan0".to_owned(),
+        ipv6_address: "fd00::7".to_owned(),
+        ..Endpoint::default()
+    };
+    let spec = ContainerSpec {
+        network_mode: "front".to_owned(),
+        networks: [("front", first), ("back", place(&["db"]))]
+            .map(|(name, place)| (name.to_owned(), place))
+            .into(),
+        annotations: [("a".to_owned(), "b".to_owned())].into(),
+        healthcheck: Some(Healthcheck {
+            start_interval: 7,
+            ..Healthcheck::default()
+        }),
+        ..ContainerSpec::default()
+    };
+    let sent = |minor| {
+        let creation = creation(&spec, api(minor)).unwrap();
+        let address = creation.mac_address.map(str::to_owned);
+        (serde_json::to_value(&creation.body).unwrap(), address)
+    };
+    let (new, address) = sent(49);
+    assert_eq!(address, None);
+    assert_eq!(new["Healthcheck"]["StartInterval"], 7);
+    assert_eq!(new["HostConfig"]["Annotations"]["a"], "b");
+    let front = &new["NetworkingConfig"]["EndpointsConfig"]["front"];
+    let expected = serde_json::json!({
+        "MacAddress": "02:42:00:00:00:07",
+        "GwPriority": 5,
+        "DriverOpts": {"com.docker.network.endpoint.ifname": "lan0"},
+        "IPAMConfig": {"IPv6Address": "fd00::7"},
+    });
+    assert_eq!(*front, expected);
+    let (middle, _) = sent(44);
+    let front = &middle["NetworkingConfig"]["EndpointsConfig"]["front"];
+    assert_eq!(front["MacAddress"], "02:42:00:00:00:07");
+    assert_eq!(front["GwPriority"], serde_json::Value::Null);
+    let (old, address) = sent(41);
+    assert_eq!(address.as_deref(), Some("02:42:00:00:00:07"));
+    let front = &old["NetworkingConfig"]["EndpointsConfig"]["front"];
+    assert_eq!(front["GwPriority"], serde_json::Value::Null);
+}
+
+#[test]
+fn networks_say_what_they_can() {
+    let asked = Network {
+        name: "front".to_owned(),
+        enable_ipv4: Some(true),
+        enable_ipv6: Some(true),
+        attachable: true,
+        ipam: Ipam {
+            pools: vec![IpamPool {
+                subnet: "fd00::/64".to_owned(),
+                ..IpamPool::default()
+            }],
+            ..Ipam::default()
+        },
+        ..Network::default()
+    };
+    let body = |minor| serde_json::to_value(network(&asked, api(minor))).unwrap();
+    let expected = serde_json::json!({
+        "Name": "front", "Internal": false, "Attachable": true, "EnableIPv4": true,
+        "EnableIPv6": true, "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}, "Options": {},
+        "Labels": {},
+    });
+    assert_eq!(body(48), expected);
+    assert_eq!(body(47)["EnableIPv4"], serde_json::Value::Null);
+}
+
+#[test]
+fn words_that_the_engine_does_not_have_are_refused() {
+    let mut spec = ContainerSpec::default();
+    spec.namespaces.cgroup = "mine".to_owned();
+    let refused = creation(&spec, api(41)).err();
+    let said = "cgroup can't be \"mine\": the engine has no such word";
+    assert_eq!(refused.as_deref(), Some(said));
+    let mut spec = ContainerSpec::default();
+    spec.limits.blkio.read_bps = [("/dev/a".to_owned(), -1)].into();
+    let refused = creation(&spec, api(41)).err();
+    let said = "blkio_config.device_read_bps of /dev/a can't be negative";
+    assert_eq!(refused.as_deref(), Some(said));
 }
