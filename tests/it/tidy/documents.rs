@@ -214,7 +214,8 @@ fn every_hold_is_explained() {
                 let arms = between(&code, "pub fn weight(&self)", "\n    }\n");
                 let arm = arms.split("=> Weight::").collect::<Vec<_>>();
                 arm.windows(2).any(|pair| {
-                    pair[0].contains(&format!("Self::{hold} ")) && pair[1].starts_with(weight)
+                    let mut words = pair[0].split_whitespace();
+                    words.any(|word| word == format!("Self::{hold}")) && pair[1].starts_with(weight)
                 })
             });
         let weight = weight.unwrap().to_lowercase();
