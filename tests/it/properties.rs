@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 
 use moored::desired::{Condition, DesiredState};
 use moored::journal::{Entry, Outcome, replay};
-use moored::plan::{Action, Plan};
+use moored::plan::{Action, Hold, Plan};
 use proptest::prelude::*;
 
 use crate::support::bench::{Bench, Files};
 use crate::support::by_hand::HostYaml;
+use crate::support::foreign::compose_up;
 
 /// One service, in few dimensions that meet each other often.
 #[derive(Clone, Debug)]
@@ -235,6 +236,7 @@ proptest! {
         };
         prop_assert_eq!(digests(&plan), digests(&again), "the order of keys, in the digest");
         check_order(&plan, &desired);
+        remove_what_is_too_much(&bench, &plan);
         let passed = bench.pass(&desired).unwrap();
         let good = matches!(passed.outcome, None | Some(Outcome::Succeeded));
         prop_assert!(good, "{:?}\n{}", passed.outcome, passed.looked.plan);
@@ -247,6 +249,63 @@ proptest! {
         }
         prop_assert!(volumes.iter().all(|name| world.volumes.contains_key(name)));
         prop_assert!(world.find("theirs").is_some());
+    }
+}
+
+/// Does what the hold asks a person for: a pass does not remove most of a stack.
+fn remove_what_is_too_much(bench: &Bench, plan: &Plan) {
+    for hold in &plan.holds {
+        if let Hold::PrunesTooMuch { containers, .. } = hold {
+            let mut world = bench.engine.world();
+            containers.iter().for_each(|name| world.remove(name));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_docker_compose_runs_is_touched_only_after_a_word(
+        runs in stack(), wanted in stack(), acts in by_hand()
+    ) {
+        let bench = host();
+        let runs = bench.load(&tree(&runs, false), '1').unwrap();
+        compose_up(&bench, &runs, &[]);
+        meddle(&bench, &acts);
+        let desired = bench.load(&tree(&wanted, false), '2').unwrap();
+        let removed: BTreeSet<String> = acts
+            .iter()
+            .filter(|(act, _)| *act == 1)
+            .map(|(_, index)| format!("shop-{}-1", NAMES[*index]))
+            .collect();
+        let theirs: BTreeSet<String> = bench.engine.world().containers.keys().cloned().collect();
+        bench.engine.world().calls.clear();
+        let passed = bench.pass(&desired).unwrap();
+        let touched = |bench: &Bench| {
+            let world = bench.engine.world();
+            let calls = world.calls.iter().filter(|call| call.instances.iter().any(|one| theirs.contains(one)));
+            calls.map(|call| call.line.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(touched(&bench), Vec::<String>::new(), "{}", passed.looked.plan);
+        let held = passed.looked.plan.holds.iter().any(|hold| matches!(hold, Hold::NotAdopted { .. }));
+        let good = if held { None } else { Some(Outcome::Succeeded) };
+        prop_assert_eq!(&passed.outcome, &good, "{}", passed.looked.plan);
+        prop_assert_eq!(held, !passed.looked.plan.held_back.is_empty());
+        if held {
+            bench.adopt(&desired);
+            let passed = bench.pass(&desired).unwrap();
+            let good = matches!(passed.outcome, None | Some(Outcome::Succeeded));
+            prop_assert!(good, "{:?}\n{}", passed.outcome, passed.looked.plan);
+        }
+        let second = bench.look(&desired).plan;
+        prop_assert!(second.is_empty(), "after\n{}\nstill\n{second}", passed.looked.plan);
+        // What Git does not name stays, though it says prune: true.
+        let world = bench.engine.world();
+        for name in runs.services.keys().filter(|name| !desired.services.contains_key(name)) {
+            let name = format!("shop-{name}-1");
+            prop_assert!(removed.contains(&name) || world.find(&name).is_some(), "{name}");
+        }
     }
 }
 
