@@ -11,7 +11,8 @@ use super::action::{Action, ContainerRef, Phase};
 use super::examined::Examined;
 use super::order::{Planner, examine_all};
 use super::services::{Input, reference};
-use super::{Context, History, Hold, Plan, Weight};
+use super::facts::Field;
+use super::{Context, History, Hold, Plan, Reason, Weight};
 use crate::desired::{DesiredState, ServiceName};
 use crate::engine::model::{Container, ContainerSpec};
 use crate::labels;
@@ -89,8 +90,7 @@ impl<'a> Input<'a> {
         one: &Examined<'_>,
         mut spec: Cow<'s, ContainerSpec>,
     ) -> Cow<'s, ContainerSpec> {
-        let theirs = |holder: &&Container| !holder.spec.labels.contains_key(labels::ATTEMPT);
-        let Some(holder) = one.holder.filter(theirs) else {
+        let Some(holder) = one.holder.filter(|_| one.is_of_compose()) else {
             return spec;
         };
         let name = &one.container_name;
@@ -103,6 +103,24 @@ impl<'a> Input<'a> {
             }
         }
         spec
+    }
+}
+
+impl Examined<'_> {
+    /// Returns whether Docker Compose has made the container in its place, ours or not.
+    pub(super) fn is_of_compose(&self) -> bool {
+        let labels = self.holder.map(|holder| &holder.spec.labels);
+        labels.is_some_and(|labels| !labels.contains_key(labels::ATTEMPT))
+    }
+
+    /// Returns whether the very code that Git wants runs already, on the data as it is, and came
+    /// there without us: whoever put it there has migrated the data.
+    pub(super) fn runs_without_us(&self, history: &History) -> bool {
+        let other_code = |reason: &Reason| matches!(reason.field, Field::Image | Field::ImageId);
+        history.release.is_none()
+            && self.is_of_compose()
+            && self.holder.is_some_and(Container::is_running)
+            && !self.reasons.iter().any(other_code)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Plans the look at a new release: is it ready, does it stay up, does it answer from outside?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, Phase};
 use super::diff::Remedy;
@@ -127,7 +127,9 @@ impl<'a> Planner<'a> {
         // A killed pass has put it in place and did not come to its jobs, or not to their end.
         let goes_on = all.values().any(|one| one.is_unverified(input.history));
         let wanted = |name: &String, job: &Job| match job.when {
-            JobTime::FirstDeploy => !input.history.ran_jobs.contains(name),
+            JobTime::FirstDeploy => {
+                !input.history.ran_jobs.contains(name) && !was_there(job, all)
+            }
             JobTime::EachRelease => *deploys || goes_on,
             JobTime::ByHand => false,
         };
@@ -138,7 +140,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the jobs that have run to their end when this plan is done.
-    pub(super) fn jobs_then(&self) -> BTreeSet<String> {
+    pub(super) fn jobs_then(
+        &self,
+        all: &BTreeMap<&ServiceName, Examined<'a>>,
+    ) -> BTreeSet<String> {
         let ran = self.input.history.ran_jobs.iter().cloned();
         let runs = self.steps.iter().filter_map(|step| {
             let Action::Job(draft) = &step.action else {
@@ -146,7 +151,10 @@ impl<'a> Planner<'a> {
             };
             Some(draft.name.clone())
         });
-        ran.chain(runs).collect()
+        let jobs = self.input.desired.jobs.iter();
+        let needless = jobs.filter(|(_, job)| was_there(job, all));
+        let needless = needless.map(|(name, _)| name.clone());
+        ran.chain(runs).chain(needless).collect()
     }
 }
 
@@ -160,6 +168,13 @@ impl super::services::Input<'_> {
             one_off: self.one_off(one, &format!("job-{label}"), &job.run, &label, job.timeout),
         }
     }
+}
+
+/// Returns whether a job of the first deploy belongs to a service that Docker Compose had deployed
+/// before us.
+fn was_there(job: &Job, all: &BTreeMap<&ServiceName, Examined<'_>>) -> bool {
+    let of_compose = || all.get(&job.service).is_some_and(Examined::is_of_compose);
+    job.when == JobTime::FirstDeploy && of_compose()
 }
 
 /// Returns whether a plan does something to a container.

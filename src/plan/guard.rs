@@ -45,7 +45,8 @@ impl<'a> Planner<'a> {
             let before = doubt.and_then(|doubt| doubt.before.clone());
             // A tag that has moved is other code under the same name.
             let moved = one.reasons.iter().any(|one| one.field == Field::ImageId);
-            if doubt.is_some() || moved || self.is_ahead(&mark) {
+            let ahead = self.is_ahead(&mark) && !one.runs_without_us(history);
+            if doubt.is_some() || moved || ahead {
                 due.push(Due {
                     index,
                     migration,
@@ -212,7 +213,10 @@ impl<'a> Planner<'a> {
         let deploys = self.is_deploy(all);
         self.deploys = deploys;
         let mut before = self.ground.clone();
-        if let Some(raise) = self.raise(deploys) {
+        // Before the first release there is nobody to be shown a page, but of what ran without us.
+        let released = self.input.history.release.is_some();
+        let visited = released || all.values().any(Examined::is_of_compose);
+        if let Some(raise) = self.raise(deploys, visited) {
             let action = Action::MaintainOn(Box::new(raise));
             before = vec![self.push(Phase::Guard, action, &[], before)];
         }

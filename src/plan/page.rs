@@ -11,8 +11,9 @@ use crate::desired::maintenance::{During, Maintenance};
 use crate::maintenance::Owner;
 
 impl Planner<'_> {
-    /// Returns how the maintenance page is switched on, if it is to be.
-    pub(super) fn raise(&mut self, deploys: bool) -> Option<Raise> {
+    /// Returns how the maintenance page is switched on, if it is to be; `visited` says whether
+    /// something runs that there are visitors of.
+    pub(super) fn raise(&mut self, deploys: bool, visited: bool) -> Option<Raise> {
         let Input {
             desired,
             observed,
@@ -34,8 +35,7 @@ impl Planner<'_> {
                     During::Migrate => !self.due.is_empty(),
                     During::Never => false,
                 };
-                // Before the first release there is nobody to be shown a page.
-                if !during || history.release.is_none() {
+                if !during || !visited {
                     return None;
                 }
                 let attempt = history.next_attempt;

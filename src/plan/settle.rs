@@ -165,7 +165,7 @@ impl<'a> Planner<'a> {
             schema: self.schema_then(examined),
             schema_unchanged: history.schema.attempt,
             migrations: self.migrations.clone(),
-            jobs: self.jobs_then(),
+            jobs: self.jobs_then(examined),
             backups: if history.guards.is_empty() {
                 let released = history.release.as_ref();
                 released.map_or_else(BTreeMap::new, |release| release.backups.clone())
