@@ -43,6 +43,9 @@ pub const JOB: &str = "dev.moored.job";
 /// Which of two places a container of a blue-green service has: `blue` or `green`.
 pub const SLOT: &str = "dev.moored.slot";
 
+/// Digest of what a network was asked to be.
+pub const ASKED: &str = "dev.moored.asked";
+
 /// The version of Docker Compose whose labels these are.
 pub const COMPOSE_VERSION: &str = "2.40.3";
 

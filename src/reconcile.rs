@@ -3,6 +3,7 @@
 //! The only place that knows the order of the stages. A pass takes no input from what triggered
 //! it: it reads everything afresh.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<P
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     execute::settle_leftovers(hands, &desired)?;
     let looked = look_at(view, desired).await?;
+    hands.record.keep_asked(&looked.observed.asked)?;
     if looked.plan.is_empty() {
         return Ok(Passed {
             looked,
@@ -90,14 +92,15 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         let stack = desired.stack.clone();
         view.events.tell(Event::Warning { stack, warning });
     }
-    let history = match &view.record {
-        Some(record) => record.history(&desired.stack)?,
-        None => History::default(),
+    let (history, asked) = match &view.record {
+        Some(record) => (record.history(&desired.stack)?, record.asked()?),
+        None => (History::default(), BTreeMap::new()),
     };
+    let engine = view.engine.as_ref();
     let recorded = history.recorded();
-    let observed =
-        observe::observe(view.engine.as_ref(), &desired, recorded, view.instance()).await?;
+    let mut observed = observe::observe(engine, &desired, recorded, view.instance()).await?;
     let now = view.clock.now().as_second();
+    observe::ask_registries(engine, &desired, &mut observed, &asked, now).await?;
     let context = Context {
         instance: view.instance(),
         key: &view.key,

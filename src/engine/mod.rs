@@ -240,6 +240,10 @@ pub trait WriteEngine: ReadEngine {
     /// Makes a network. Repeatable: one of this name with the same labels is success.
     async fn create_network(&self, network: &Network) -> Result<(), EngineError>;
 
+    /// Removes a network by its id. Repeatable: a missing one is success. One that a running
+    /// container is in is [`EngineError::Conflict`] or [`EngineError::Refused`].
+    async fn remove_network(&self, id: &str) -> Result<(), EngineError>;
+
     /// Makes a volume. Repeatable.
     async fn create_volume(&self, volume: &Volume) -> Result<(), EngineError>;
 }

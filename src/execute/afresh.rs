@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::StepError;
+use super::around::around_of;
 use super::scene::Scene;
 use crate::engine::EngineError;
 use crate::engine::model::{Container, ContainerSpec, MountSource};
@@ -59,7 +60,11 @@ pub(super) async fn restart(
         });
     }
     tell(format!("{why}; it is restarted"));
-    Ok(scene.hands.engine.restart_container(&container.id).await?)
+    let engine = scene.hands.engine.as_ref();
+    match around_of(container, scene) {
+        Some(whose) => whose.restart(engine, &container.id).await,
+        None => Ok(engine.restart_container(&container.id).await?),
+    }
 }
 
 /// Returns the first file of which the container sees another one.

@@ -8,8 +8,9 @@ use procfs::net::TcpState;
 use procfs::process::Process;
 use tokio::time::Instant;
 
-use super::containers;
+use super::around::Whose;
 use super::pace::{BETWEEN_LOOKS, Pace};
+use super::{StepError, containers};
 use crate::engine::model::{ContainerSpec, Health};
 use crate::engine::{EngineError, WriteEngine};
 use crate::plan::{ContainerRef, Draining, Workers, aside};
@@ -30,10 +31,11 @@ pub(super) async fn start(
     name: &str,
     spec: &ContainerSpec,
     there: Option<&ContainerRef>,
-) -> Result<(), EngineError> {
+    whose: Whose<'_>,
+) -> Result<(), StepError> {
     match there {
-        Some(there) => engine.start_container(&there.id).await,
-        None => containers::create(engine, name, spec).await,
+        Some(there) => whose.start(engine, &there.id).await,
+        None => containers::create(engine, name, spec, whose).await,
     }
 }
 
@@ -189,14 +191,15 @@ pub(super) async fn hand_over(
     old: &ContainerRef,
     name: &str,
     beside: &str,
-) -> Result<(), EngineError> {
+    whose: Whose<'_>,
+) -> Result<(), StepError> {
     if let Some(there) = engine.container(&old.id).await? {
-        engine.stop_container(&there.id).await?;
+        whose.stop(engine, &there.id).await?;
         if there.name != aside(name) {
             engine.rename_container(&there.id, &aside(name)).await?;
         }
     }
-    rename(engine, beside, name).await
+    Ok(rename(engine, beside, name).await?)
 }
 
 /// Takes [`hand_over`] back, from wherever it stopped: the old container has the name again, and

@@ -3,24 +3,38 @@
 
 use std::borrow::Cow;
 
+use super::StepError;
+use super::around::{Whose, copy_into};
 use crate::engine::model::{Container, ContainerSpec, ContainerState};
 use crate::engine::{EngineError, WriteEngine};
 use crate::labels;
-use crate::plan::{ContainerRef, aside, incoming};
+use crate::plan::{ContainerRef, RemoveReason, aside, incoming};
 
 /// Makes and starts a container.
 pub(super) async fn create(
     engine: &dyn WriteEngine,
     name: &str,
     spec: &ContainerSpec,
-) -> Result<(), EngineError> {
+    whose: Whose<'_>,
+) -> Result<(), StepError> {
     let id = make(engine, name, spec).await?;
-    let started = engine.start_container(&id).await;
+    let started = start(engine, &id, spec).await;
     if started.is_err() {
         // One that could not be started keeps its name and would block the next try.
         engine.remove_container(&id).await?;
     }
-    started
+    started?;
+    whose.post_start(engine, &id).await
+}
+
+/// Starts a container that was made just now.
+pub(super) async fn start(
+    engine: &dyn WriteEngine,
+    id: &str,
+    spec: &ContainerSpec,
+) -> Result<(), EngineError> {
+    copy_into(engine, id, &spec.copied).await?;
+    engine.start_container(id).await
 }
 
 /// Makes the new container beside the old one, then lets it take its place. The old one is kept
@@ -32,12 +46,27 @@ pub(super) async fn replace(
     old: &ContainerRef,
     name: &str,
     spec: &ContainerSpec,
-) -> Result<(), EngineError> {
+    whose: Whose<'_>,
+) -> Result<(), StepError> {
     let new = make(engine, &incoming(name), spec).await?;
-    engine.stop_container(&old.id).await?;
+    whose.stop(engine, &old.id).await?;
     engine.rename_container(&old.id, &aside(&old.name)).await?;
     engine.rename_container(&new, name).await?;
-    engine.start_container(&new).await
+    start(engine, &new, spec).await?;
+    whose.post_start(engine, &new).await
+}
+
+/// Removes a container. One whose service is gone may run: it gets its time to stop. Repeatable.
+pub(super) async fn remove(
+    engine: &dyn WriteEngine,
+    container: &ContainerRef,
+    why: RemoveReason,
+) -> Result<(), EngineError> {
+    match why {
+        RemoveReason::Orphan => engine.stop_container(&container.id).await?,
+        RemoveReason::Replaced | RemoveReason::HalfMade => {}
+    }
+    engine.remove_container(&container.id).await
 }
 
 /// Makes a container without starting it. One that this very attempt has made already (the

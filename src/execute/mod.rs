@@ -4,6 +4,7 @@
 //! nothing new begins, what runs is let finish, and what was replaced is put back.
 
 mod afresh;
+mod around;
 mod await_service;
 mod beside;
 pub mod checks;
@@ -19,7 +20,9 @@ mod leftovers;
 mod maintain;
 mod migrate;
 mod neighbours;
+mod network;
 mod one_off;
+mod output;
 mod pace;
 mod release;
 mod release_files;
@@ -28,6 +31,7 @@ mod soak;
 mod step;
 mod tries;
 mod undo;
+mod undo_front;
 mod walk;
 mod way_back;
 

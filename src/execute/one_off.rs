@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::containers;
 use super::pace::{BETWEEN_LOOKS, Pace, in_seconds};
 use crate::engine::model::{Container, ContainerSpec, ContainerState, Restart};
 use crate::engine::{EngineError, WriteEngine};
@@ -131,7 +132,7 @@ async fn start(
         None => make(engine, one).await?,
     };
     go_on()?;
-    let Err(failure) = engine.start_container(&id).await else {
+    let Err(failure) = containers::start(engine, &id, one.spec).await else {
         return Ok(id);
     };
     match &failure {

@@ -2,13 +2,14 @@
 
 use tokio::sync::watch;
 
+use super::around::Whose;
 use super::checks::Checks;
 use super::scene::Scene;
 use super::{
     StepError, await_service, beside, containers, data, files, front, inside, maintain, migrate,
     one_off,
 };
-use super::{latency, release, soak};
+use super::{latency, network, release, soak};
 use crate::engine::EngineError;
 use crate::events::Event;
 use crate::plan::{Action, Step, TestPlace};
@@ -31,28 +32,53 @@ pub(super) async fn run(
         Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
         Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
         Action::MaintainOff(lower) => maintain::lower(lower, scene, &told).await?,
-        Action::Stop { container, .. } => engine.stop_container(&container.id).await?,
+        Action::Stop { service, container } => {
+            Whose::of(service, scene)
+                .stop(engine, &container.id)
+                .await?;
+        }
         Action::Backup(draft) => data::back_up(draft, number, scene, &told).await?,
         Action::Migrate(draft) => migrate::migrate(draft, number, scene, given_up, &told).await?,
         Action::Job(draft) => migrate::job(draft, number, scene, given_up, &told).await?,
         Action::Restore(draft) => data::restore(draft, &draft.file, scene, &told).await?,
-        Action::PutBack { old, name, .. } => {
+        Action::PutBack { service, old, name } => {
             containers::bring_back(engine, old, name).await?;
+            Whose::of(service, scene)
+                .post_start(engine, &old.id)
+                .await?;
         }
         Action::CreateNetwork(network) => engine.create_network(network).await?,
+        Action::RemakeNetwork(draft) => network::remake(engine, draft).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
         Action::Place { root, files } => files::place(root, files, &hands.store_of(stack))?,
         Action::Rename { container, name } => engine.rename_container(&container.id, name).await?,
-        Action::Create { name, spec, .. } => containers::create(engine, name, spec).await?,
+        Action::Create {
+            service,
+            name,
+            spec,
+        } => containers::create(engine, name, spec, Whose::of(service, scene)).await?,
         Action::Replace {
-            old, name, spec, ..
-        } => {
-            containers::replace(engine, old, name, spec).await?;
+            service,
+            old,
+            name,
+            spec,
+            ..
+        } => containers::replace(engine, old, name, spec, Whose::of(service, scene)).await?,
+        Action::Start { service, container } => {
+            Whose::of(service, scene)
+                .start(engine, &container.id)
+                .await?;
         }
-        Action::Start { container, .. } => engine.start_container(&container.id).await?,
         Action::StartBeside {
-            name, spec, there, ..
-        } => beside::start(engine, name, spec, there.as_ref()).await?,
+            service,
+            name,
+            spec,
+            there,
+            ..
+        } => {
+            let whose = Whose::of(service, scene);
+            beside::start(engine, name, spec, there.as_ref(), whose).await?;
+        }
         Action::TestProxy(draft) => front::test(draft, scene, given_up, &told).await?,
         Action::Switch(draft) => front::switch(draft, scene, &told).await?,
         Action::SwitchBack(draft) => front::back(draft, scene, &told).await?,
@@ -62,12 +88,20 @@ pub(super) async fn run(
             ..
         } => beside::drain(engine, &container.id, draining, &told).await?,
         Action::HandOver {
-            old, name, beside, ..
-        } => beside::hand_over(engine, old, name, beside).await?,
+            service,
+            old,
+            name,
+            beside,
+            ..
+        } => beside::hand_over(engine, old, name, beside, Whose::of(service, scene)).await?,
         Action::Reload { container, how, .. } => {
             inside::tell_to_reload(engine, container, how).await?;
         }
-        Action::Restart { container, .. } => engine.restart_container(&container.id).await?,
+        Action::Restart { service, container } => {
+            Whose::of(service, scene)
+                .restart(engine, &container.id)
+                .await?;
+        }
         Action::Connect {
             container,
             network,
@@ -106,13 +140,13 @@ pub(super) async fn run(
             let smoke = checks.smoke(&draft.smoke, container, before).await;
             smoke.map_err(|error| maintain::hint(error, scene))?;
         }
-        Action::Remove { container, .. } => engine.remove_container(&container.id).await?,
         Action::Adopt { containers } => {
             let now = hands.clock.now();
             hands
                 .record
                 .adopt(stack, scene.plan.attempt, containers, now)?;
         }
+        Action::Remove { container, why } => containers::remove(engine, container, *why).await?,
         Action::Record(draft) => release::record(draft, scene).await?,
     }
     Ok(())
@@ -151,6 +185,7 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
         | Action::Restore(_)
         | Action::PutBack { .. }
         | Action::CreateNetwork(_)
+        | Action::RemakeNetwork(_)
         | Action::CreateVolume(_)
         | Action::Place { .. }
         | Action::Rename { .. }

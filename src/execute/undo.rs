@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::walk::Walk;
-use super::{StepError, beside, containers, data, files, front, inside, maintain, way_back};
+use super::{
+    StepError, beside, containers, data, files, front, inside, maintain, network, way_back,
+};
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
 use crate::engine::model::{ContainerSpec, Endpoint};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
-    Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RestoreDraft, Retreat, Step,
-    Switch, is_aside,
+    Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RemadeNetwork, RestoreDraft,
+    Retreat, Step, Switch, is_aside,
 };
 use crate::record::RecordError;
 
@@ -47,6 +49,8 @@ pub(super) enum Undo<'a> {
     Connect(&'a ContainerRef, &'a str, &'a Endpoint),
     /// A container is disconnected from a network.
     Disconnect(&'a ContainerRef, &'a str),
+    /// A network is what it was, with the same containers in it.
+    Network(&'a RemadeNetwork),
     /// A container is restarted, because it is to see the old files.
     Restart(&'a ContainerRef),
     /// A process reads the old files again.
@@ -110,6 +114,7 @@ impl Undo<'_> {
             | Self::End { .. }
             | Self::HandBack { .. }
             | Self::Rename(_)
+            | Self::Network(_)
             | Self::Connect(..)
             | Self::Disconnect(..) => 2,
             Self::Restart(_) | Self::Reload(..) => JOINS,
@@ -219,51 +224,6 @@ impl<'a> Walk<'a> {
         steps
     }
 
-    /// Returns whether the proxy leaves a container beside the old one before that goes: where the
-    /// old one was stopped for its data, there is nobody yet to send visitors to, nor a name.
-    fn leaves_first(&self) -> bool {
-        let beside = self.begun.iter().filter_map(|step| {
-            let Action::StartBeside { service, .. } = &step.action else {
-                return None;
-            };
-            Some(service)
-        });
-        let beside: BTreeSet<&ServiceName> = beside.collect();
-        let gone = |step: &&'a Step| matches!(&step.action, Action::Stop { service, .. } if beside.contains(service));
-        !beside.is_empty() && !self.begun.iter().any(gone)
-    }
-
-    /// Returns how the proxy finds again what it sends requests to, if a step that is taken back
-    /// has moved that.
-    fn look_up(&self) -> Option<(&'a Step, Undo<'a>)> {
-        let moves = |step: &&&Step| {
-            matches!(
-                step.action,
-                Action::Replace { .. }
-                    | Action::Restart { .. }
-                    | Action::Stop { .. }
-                    | Action::Await {
-                        instead: Some(_),
-                        ..
-                    }
-            )
-        };
-        let first = *self.begun.iter().find(moves)?;
-        let mut steps = self.plan.steps.iter();
-        let draft = steps.find_map(|step| {
-            let Action::Switch(draft) = &step.action else {
-                return None;
-            };
-            (draft.looks_up && draft.container.is_some()).then_some(draft)
-        })?;
-        Some((first, Undo::LookUp(draft, self.has_begun_to_switch())))
-    }
-
-    fn has_begun_to_switch(&self) -> bool {
-        let mut begun = self.begun.iter();
-        begun.any(|step| matches!(step.action, Action::Switch(_)))
-    }
-
     /// Returns how a step is taken back; `None` = it is not.
     fn undo_of(&self, step: &'a Step) -> Option<Undo<'a>> {
         match &step.action {
@@ -346,6 +306,7 @@ impl<'a> Walk<'a> {
                 place,
                 ..
             } => Some(Undo::Connect(container, network, place)),
+            Action::RemakeNetwork(draft) => Some(Undo::Network(draft)),
             Action::MaintainOn(raise) => Some(Undo::Lower(raise)),
             Action::Pull { .. }
             | Action::CreateNetwork(_)
@@ -403,11 +364,16 @@ impl<'a> Walk<'a> {
                     engine.restart_container(&old.id).await?;
                 } else if there && *serves {
                     containers::run_again(engine, old).await?;
+                    self.is_back(step, old, &tell).await?;
                 }
                 return Ok(there);
             }
             Undo::BringBack(old, name) => {
-                return Ok(containers::bring_back(engine, old, name).await?);
+                let there = containers::bring_back(engine, old, name).await?;
+                if there {
+                    self.is_back(step, old, &tell).await?;
+                }
+                return Ok(there);
             }
             Undo::Data(draft) => {
                 maintain::still_on(&self.scene)?;
@@ -419,13 +385,20 @@ impl<'a> Walk<'a> {
                 let file = data::file_of(&draft.name, &files)?;
                 data::restore(draft, file, &self.scene, &tell).await?;
             }
-            Undo::Start(container) => containers::run_again(engine, container).await?,
+            Undo::Start(container) => {
+                containers::run_again(engine, container).await?;
+                self.is_back(step, container, &tell).await?;
+            }
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
-            Undo::Restart(container) => engine.restart_container(&container.id).await?,
             Undo::Rename(container) => containers::name_back(engine, container).await?,
+            Undo::Restart(container) => {
+                engine.restart_container(&container.id).await?;
+                self.is_back(step, container, &tell).await?;
+            }
             Undo::Connect(container, network, place) => {
                 engine.connect(&container.id, network, place).await?;
             }
+            Undo::Network(draft) => network::take_back(engine, draft).await?,
             Undo::Disconnect(container, network) => {
                 engine.disconnect(&container.id, network).await?;
             }
@@ -442,7 +415,10 @@ impl<'a> Walk<'a> {
                 front::back(draft, &self.scene, &tell).await?;
             }
             Undo::LookUp(draft, false) => front::look_up(draft, &self.scene).await?,
-            Undo::RunAgain(old) => beside::run_again(engine, old).await?,
+            Undo::RunAgain(old) => {
+                beside::run_again(engine, old).await?;
+                self.is_back(step, old, &tell).await?;
+            }
             Undo::End {
                 name,
                 spec,
@@ -468,7 +444,12 @@ impl<'a> Walk<'a> {
                 name,
                 beside,
                 serves,
-            } => beside::hand_back(engine, old, name, beside, *serves).await?,
+            } => {
+                beside::hand_back(engine, old, name, beside, *serves).await?;
+                if *serves {
+                    self.is_back(step, old, &tell).await?;
+                }
+            }
             Undo::Lower(raise) => maintain::take_down(raise, &self.scene, &tell).await?,
         }
         Ok(true)

@@ -219,6 +219,7 @@ mod tests {
             },
             from: None,
             steps: (1..).zip(steps).map(step).collect(),
+            around: BTreeMap::new(),
             holds: Vec::new(),
             held_back: Vec::new(),
             differences: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod front;
 mod owned;
+mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -12,8 +13,8 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use crate::backup;
-use crate::desired::DesiredState;
 use crate::desired::backups::{Backup, BackupName};
+use crate::desired::{DesiredState, Pull};
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
@@ -22,6 +23,7 @@ use crate::source::RepoPath;
 
 pub use front::{Loaded, ObservedProxy, certificate};
 pub use owned::{Found, Ownership, containers};
+pub use registry::{Answer, Asked, ask_registries};
 
 /// What was found on the host, as far as one stack is concerned.
 #[derive(Clone, Default)]
@@ -53,6 +55,11 @@ pub struct ObservedState {
     pub sources: BTreeSet<BackupName>,
     /// When the newest of each backup with a schedule was taken; one that was never is left out.
     pub taken: BTreeMap<BackupName, Timestamp>,
+    /// Images that are here, and of which no registry says whether there is another one by now;
+    /// with what stands in the way.
+    pub unanswered: BTreeMap<String, String>,
+    /// What registries said this time, as far as a later pass wants to know it.
+    pub asked: BTreeMap<String, Asked>,
 }
 
 /// Where an image is.
@@ -65,6 +72,13 @@ pub enum ImageState {
         /// `sha256:…`.
         digest: String,
     },
+    /// On the host, and by now the registry has another one under this digest, which Git wants.
+    Moved {
+        /// `sha256:…`.
+        digest: String,
+    },
+    /// Not on the host, and Git says that it is not pulled.
+    NotPulled,
     /// The registry has none of this name.
     Missing {
         /// What it says.
@@ -146,6 +160,7 @@ pub async fn observe<'a>(
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
         taken: taken(desired, instance),
+        ..ObservedState::default()
     })
 }
 
@@ -160,7 +175,11 @@ async fn images(
         .collect();
     futures_util::stream::iter(references)
         .map(|reference| async move {
-            let state = image(engine, reference).await?;
+            let state = match engine.image(reference).await? {
+                Some(image) => ImageState::Here(Box::new(image)),
+                None if is_never_pulled(desired, reference) => ImageState::NotPulled,
+                None => at_registry(engine, reference).await?,
+            };
             Ok((reference.to_owned(), state))
         })
         .buffer_unordered(AT_ONCE)
@@ -168,10 +187,13 @@ async fn images(
         .await
 }
 
-async fn image(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, EngineError> {
-    if let Some(image) = engine.image(reference).await? {
-        return Ok(ImageState::Here(Box::new(image)));
-    }
+/// Returns whether every service with this image says so.
+fn is_never_pulled(desired: &DesiredState, reference: &str) -> bool {
+    let mut services = desired.services.values();
+    services.all(|service| service.spec.image != reference || service.pull == Pull::Never)
+}
+
+async fn at_registry(engine: &dyn ReadEngine, reference: &str) -> Result<ImageState, EngineError> {
     // An image that runs and lost its tag is not here either: no container could be made from it.
     match engine.registry_digest(reference).await {
         Ok(digest) => Ok(ImageState::Remote { digest }),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Reason;
 use super::drafts::{
     BackupDraft, JobDraft, Lower, MigrationDraft, ProxyTest, Raise, ReadyDraft, ReleaseDraft,
-    RestoreDraft, SmokeDraft, Switch,
+    RemadeNetwork, RestoreDraft, SmokeDraft, Switch,
 };
 use crate::desired::manifest::Reload;
 use crate::desired::{PlacedFile, ServiceName};
@@ -96,6 +96,8 @@ pub enum Action {
     },
     /// Makes a network.
     CreateNetwork(Network),
+    /// Makes a network again that is not what Git says.
+    RemakeNetwork(Box<RemadeNetwork>),
     /// Makes a volume.
     CreateVolume(Volume),
     /// Writes repository files into the project directory.

@@ -210,6 +210,10 @@ fn touched_by(action: &Action) -> Vec<&str> {
         Action::Switch(switch) | Action::SwitchBack(switch) => {
             switch.container.as_deref().into_iter().collect()
         }
+        Action::RemakeNetwork(draft) => {
+            let members = draft.members.iter();
+            members.map(|one| one.container.id.as_str()).collect()
+        }
         Action::Await { instead, .. } => instead.iter().map(|one| one.id.as_str()).collect(),
         Action::Pull { .. }
         | Action::Measure(_)

@@ -282,6 +282,7 @@ impl<'a> Planner<'a> {
             from: Some(commit.revision.clone()),
             commit,
             steps: self.steps,
+            around: self.input.around(),
             holds: self.holds,
             held_back: Vec::new(),
             differences: Vec::new(),

@@ -15,7 +15,8 @@ use crate::desired::migrations::{Job, JobTime};
 impl<'a> Planner<'a> {
     /// Measures how fast the stack answers before anything changes, where that is compared.
     pub(super) fn measure(&mut self, all: &All<'a>) {
-        if self.input.history.release.is_none() || !is_touched(all) {
+        let touched = is_touched(all) || !self.remade.is_empty();
+        if self.input.history.release.is_none() || !touched {
             return;
         }
         for draft in self.smokes(all, |one| one.container_name.clone()) {

@@ -118,7 +118,11 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
         },
         Field::Name => Remedy::Rename,
         Field::Network(_) => Remedy::Reconnect,
-        Field::File(_) | Field::Inside(_) | Field::Dependency(_) | Field::Owed => Remedy::Restart,
+        Field::File(_)
+        | Field::Inside(_)
+        | Field::Dependency(_)
+        | Field::Owed
+        | Field::PostStart => Remedy::Restart,
         Field::Config(_) | Field::Upstream(_) | Field::Certificate(_) | Field::Loaded => {
             Remedy::Reload
         }

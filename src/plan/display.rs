@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::ser::SerializeStruct;
 
 use super::action::{Action, Await, Phase, Placement, RemoveReason, Step, is_aside};
+use super::around::programs;
 use super::drafts::OneOff;
 use super::drafts::TestPlace;
 use super::facts::Field;
@@ -47,6 +48,7 @@ impl Action {
             Self::Pull { .. } => "pull",
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::Create { .. } => "create",
             Self::Place { .. } => "place",
+            Self::RemakeNetwork(_) => "remake",
             Self::Rename { .. } => "rename",
             Self::Replace { .. } => "replace",
             Self::Start { .. } | Self::StartBeside { .. } => "start",
@@ -87,7 +89,7 @@ impl Action {
     pub fn subject(&self) -> String {
         match self {
             Self::Pull { services, .. } => names(services.iter()),
-            Self::CreateNetwork(_) => "network".to_owned(),
+            Self::CreateNetwork(_) | Self::RemakeNetwork(_) => "network".to_owned(),
             Self::CreateVolume(_) => "volume".to_owned(),
             Self::Place { .. } => "files".to_owned(),
             Self::Rename { container, .. } | Self::Remove { container, .. } => {
@@ -127,6 +129,7 @@ impl Action {
         match self {
             Self::Pull { image, digest, .. } => by_digest(image, digest),
             Self::CreateNetwork(network) => network.name.clone(),
+            Self::RemakeNetwork(draft) => format!("{}: {} differ", draft.before.name, draft.what),
             Self::CreateVolume(volume) => volume.name.clone(),
             Self::Place { files, .. } => files.iter().map(placement).collect::<Vec<_>>().join(", "),
             Self::Rename { container, name } if is_aside(&container.name) => {
@@ -295,6 +298,7 @@ impl Step {
             ),
             Action::Pull { .. }
             | Action::CreateNetwork(_)
+            | Action::RemakeNetwork(_)
             | Action::CreateVolume(_)
             | Action::Place { .. }
             | Action::Rename { .. }
@@ -364,7 +368,7 @@ impl fmt::Display for Plan {
                 format!("{:>2}", step.number),
                 step.action.verb().to_owned(),
                 step.action.subject(),
-                step.why(),
+                step.why() + &programs(step, &self.around),
                 after(&step.after),
             ]
         });

@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 
 use super::action::Placement;
 use super::facts::Facts;
-use super::{ReleaseId, ReleasedProxy, Schema};
+use super::{ContainerRef, ReleaseId, ReleasedProxy, Schema};
 use crate::desired::ServiceName;
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::checks::{Ready, Smoke};
 use crate::desired::maintenance::Maintenance;
 use crate::desired::proxy::{MarkerAt, ProxyKind};
-use crate::engine::model::ContainerSpec;
+use crate::engine::model::{ContainerSpec, Endpoint, Network};
 use crate::maintenance::Owner;
 use crate::source::RepoPath;
 
@@ -226,4 +226,28 @@ pub struct Switch {
     /// Whether what it sends requests to is started anew under the same name: it keeps the
     /// addresses that it has looked up, and has to look again when that is taken back, too.
     pub looks_up: bool,
+}
+
+/// A network that is about to be made again.
+#[derive(Clone)]
+pub struct RemadeNetwork {
+    /// What it is then.
+    pub wanted: Network,
+    /// What it is now.
+    pub before: Network,
+    /// In what they differ.
+    pub what: String,
+    /// The containers of ours in it, running or not.
+    pub members: Vec<Member>,
+}
+
+/// A container of ours in a network.
+#[derive(Clone)]
+pub struct Member {
+    /// Which one.
+    pub container: ContainerRef,
+    /// Its place there.
+    pub place: Endpoint,
+    /// Whether it is stopped meanwhile, by a step of its own.
+    pub stops: bool,
 }

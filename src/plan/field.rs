@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | `Name` | it has another name: rename it |
 /// | `Network` | it is not connected as it should be: connect it again |
 /// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
+/// | `PostStart` | what runs inside after its start changed: restart it
 /// | `Owed` | an interrupted pass was to restart it: restart it |
 /// | `Inside` | a container sees another file than the one on the host: restart it |
 /// | `Config`, `Upstream`, `Certificate`, `Loaded` | of a proxy: have it load its files |
@@ -107,6 +108,7 @@ pub enum Field {
     Upstream(String),
     Certificate(String),
     Loaded,
+    PostStart,
 }
 
 /// How far what an engine shows of a container tells what it was asked for.
@@ -217,7 +219,8 @@ impl Field {
             | Self::Inside(_)
             | Self::Upstream(_)
             | Self::Certificate(_)
-            | Self::Loaded => ShownAs::Asked,
+            | Self::Loaded
+            | Self::PostStart => ShownAs::Asked,
         }
     }
 }
@@ -236,6 +239,7 @@ impl fmt::Display for Field {
             Self::Inside(path) => write!(f, "{path} as its container sees it"),
             Self::Upstream(upstream) => write!(f, "upstream {upstream}"),
             Self::Certificate(path) => write!(f, "certificate {path}"),
+            Self::PostStart => f.write_str("post_start"),
             Self::Loaded => f.write_str("loaded"),
             Self::Owed => f.write_str("restart owed by an interrupted pass"),
             Self::Container => f.write_str("container"),

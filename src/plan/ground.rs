@@ -7,6 +7,7 @@ use super::action::{Action, Phase, Placement};
 use super::diff::Remedy;
 use super::examined::Examined;
 use super::facts::Field;
+use super::objects::{in_what, volume_differences};
 use super::order::Planner;
 use super::services::Input;
 use super::{AfterFailure, Hold, Reason};
@@ -114,6 +115,12 @@ impl<'a> Planner<'a> {
             made || due.contains(one.name)
         });
         self.pull_all(made);
+        let unanswered = self.input.observed.unanswered.iter();
+        let silent = unanswered.map(|(image, cause)| Hold::RegistrySilent {
+            image: image.clone(),
+            cause: cause.clone(),
+        });
+        self.holds.extend(silent);
     }
 
     /// Pulls the image of one service if it is missing.
@@ -136,11 +143,12 @@ impl<'a> Planner<'a> {
             let image = image.to_owned();
             match self.input.observed.images.get(&image) {
                 Some(ImageState::Here(_)) => {}
-                Some(ImageState::Remote { digest }) => {
+                Some(ImageState::Remote { digest } | ImageState::Moved { digest }) => {
+                    let of_image = |field: &Field| matches!(field, Field::Image | Field::ImageId);
                     let reasons: Vec<Reason> = users
                         .iter()
                         .flat_map(|one| &one.reasons)
-                        .filter(|reason| reason.field == Field::Image)
+                        .filter(|reason| of_image(&reason.field))
                         .take(1)
                         .cloned()
                         .collect();
@@ -153,6 +161,7 @@ impl<'a> Planner<'a> {
                     let step = self.push(Phase::Prepare, action, &reasons, Vec::new());
                     self.ground.push(step);
                 }
+                Some(ImageState::NotPulled) => self.holds.push(Hold::ImageNotPulled { image }),
                 Some(ImageState::Missing { cause }) => {
                     self.holds.push(Hold::ImageMissing {
                         image,
@@ -180,51 +189,15 @@ impl<'a> Planner<'a> {
         let mut missing = Vec::new();
         for (name, wanted) in &desired.networks {
             match (wanted, observed.networks.get(name)) {
-                (Wanted::Own(network), None) => {
-                    let mut network = network.clone();
-                    network.labels.extend(self.ownership());
-                    missing.push(network);
-                }
+                (Wanted::Own(network), None) => missing.push(self.network_to_make(network)),
                 (Wanted::External(_), None) => self.holds.push(Hold::ExternalMissing {
                     kind: "network".to_owned(),
                     name: name.clone(),
                 }),
-                (Wanted::Own(network), Some(live)) => self.compare_network(network, live),
-                (Wanted::External(_), Some(_)) => {}
+                (Wanted::Own(_) | Wanted::External(_), Some(_)) => {}
             }
         }
         missing
-    }
-
-    pub(super) fn compare_network(&mut self, wanted: &Network, live: &Network) {
-        let stack = self.input.desired.stack.as_str();
-        let name = live.name.clone();
-        if live
-            .labels
-            .get(labels::PROJECT)
-            .is_none_or(|project| project != stack)
-        {
-            self.holds.push(Hold::NetworkTaken { name });
-            return;
-        }
-        let mut differs = Vec::new();
-        if wanted.driver != live.driver {
-            differs.push("driver");
-        }
-        if wanted.internal != live.internal {
-            differs.push("internal");
-        }
-        if wanted
-            .options
-            .iter()
-            .any(|(key, value)| live.options.get(key) != Some(value))
-        {
-            differs.push("driver options");
-        }
-        if !differs.is_empty() {
-            let (kind, what) = ("network".to_owned(), differs.join(" and "));
-            self.holds.push(Hold::Differs { kind, name, what });
-        }
     }
 
     pub(super) fn missing_volumes(&mut self) -> Vec<Volume> {
@@ -244,13 +217,12 @@ impl<'a> Planner<'a> {
                     name: name.clone(),
                 }),
                 (Wanted::Own(volume), Some(live)) => {
-                    let driver = volume.driver != live.driver;
-                    if driver || volume.options != live.options {
-                        let what = if driver { "driver" } else { "driver options" };
+                    let differs = volume_differences(volume, live);
+                    if !differs.is_empty() {
                         self.holds.push(Hold::Differs {
                             kind: "volume".to_owned(),
                             name: name.clone(),
-                            what: what.to_owned(),
+                            what: in_what(&differs),
                         });
                     }
                 }

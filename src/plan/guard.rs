@@ -204,7 +204,7 @@ impl<'a> Planner<'a> {
                     .iter()
                     .any(|reason| reason.origin != Origin::Drift)
         };
-        !self.due.is_empty() || all.values().any(by_git)
+        !self.due.is_empty() || !self.remade.is_empty() || all.values().any(by_git)
     }
 
     /// Plans the maintenance page, the stop of the writers and the backups.

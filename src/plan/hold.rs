@@ -126,6 +126,18 @@ pub enum Hold {
         /// What stands in the way.
         cause: String,
     },
+    /// The image is not on the host, and Git says that it is not pulled.
+    ImageNotPulled {
+        /// Which one.
+        image: String,
+    },
+    /// Nobody says whether there is another image under a tag by now; the one that is here stays.
+    RegistrySilent {
+        /// Which one.
+        image: String,
+        /// What stands in the way.
+        cause: String,
+    },
     /// A network or volume that must be there is not.
     ExternalMissing {
         /// `network` or `volume`.
@@ -137,6 +149,15 @@ pub enum Hold {
     NetworkTaken {
         /// Its name.
         name: String,
+    },
+    /// A network of the stack differs, and containers of others are in it.
+    NetworkInUse {
+        /// Its name.
+        name: String,
+        /// In what it differs.
+        what: String,
+        /// Names of the others' containers.
+        containers: Vec<String>,
     },
     /// A network or volume is there and differs; changing it would take it away first.
     Differs {
@@ -261,6 +282,7 @@ impl Hold {
             | Self::PrunesTooMuch { .. }
             | Self::NoServices
             | Self::ImageMissing { .. }
+            | Self::ImageNotPulled { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
             | Self::ProxyMissing { .. }
@@ -271,6 +293,8 @@ impl Hold {
             | Self::MaintenanceForgotten { .. }
             | Self::BackupLate { .. }
             | Self::Pinned { .. }
+            | Self::RegistrySilent { .. }
+            | Self::NetworkInUse { .. }
             | Self::Differs { .. }
             | Self::DriftReported { .. }
             | Self::ProxyAway { .. }

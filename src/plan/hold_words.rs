@@ -90,8 +90,11 @@ impl Hold {
             | Self::NoServices
             | Self::ImageMissing { .. }
             | Self::ImageUnknown { .. }
+            | Self::ImageNotPulled { .. }
+            | Self::RegistrySilent { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
+            | Self::NetworkInUse { .. }
             | Self::Differs { .. }
             | Self::DriftReported { .. }
             | Self::Orphan { .. }
@@ -193,8 +196,11 @@ impl Hold {
             | Self::DoesNotSettle { .. }
             | Self::ImageMissing { .. }
             | Self::ImageUnknown { .. }
+            | Self::ImageNotPulled { .. }
+            | Self::RegistrySilent { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
+            | Self::NetworkInUse { .. }
             | Self::Differs { .. }
             | Self::DriftReported { .. }
             | Self::Unhealthy { .. }
@@ -264,6 +270,17 @@ impl fmt::Display for Hold {
                 f,
                 "image {image} is not on this host and can't be looked up for now: {cause}"
             ),
+            Self::ImageNotPulled { image } => write!(
+                f,
+                "image {image} is not on this host, and pull_policy: never says that it is not \
+                 pulled; bring it here (docker pull {image}, or docker load), or say another \
+                 pull_policy"
+            ),
+            Self::RegistrySilent { image, cause } => write!(
+                f,
+                "image {image}: the registry does not say whether there is another one by now, so \
+                 the one that is here stays: {cause}"
+            ),
             Self::ExternalMissing { kind, name } => write!(
                 f,
                 "{kind} {name} is declared external and does not exist; create it first: docker \
@@ -272,15 +289,27 @@ impl fmt::Display for Hold {
             Self::NetworkTaken { name } => {
                 write!(f, "network {name} exists and does not belong to this stack")
             }
-            Self::Differs { kind, name, what } if kind == "volume" => {
-                write!(f, "volume {name}: {what} differ; data would be lost")
-            }
-            Self::Differs { kind, name, what } => {
-                write!(
-                    f,
-                    "{kind} {name}: {what} differ; it would have to be made again"
-                )
-            }
+            Self::NetworkInUse {
+                name,
+                what,
+                containers,
+            } => write!(
+                f,
+                "network {name}: {what} differ; it would have to be made again, and containers of \
+                 others are in it: {}; disconnect them first: docker network disconnect {name} \
+                 CONTAINER",
+                containers.join(", ")
+            ),
+            Self::Differs { kind, name, what } if kind == "volume" => write!(
+                f,
+                "volume {name}: {what} differ; it stays as it is, because one that is made again is \
+                 empty: say in Git what it is, or name another volume there and copy the data over"
+            ),
+            Self::Differs { kind, name, what } => write!(
+                f,
+                "{kind} {name}: {what} differ; it is made again when what an interrupted pass has \
+                 left in it is settled"
+            ),
             Self::DriftReported { service, reasons } => {
                 let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
                 write!(

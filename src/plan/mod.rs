@@ -7,6 +7,7 @@
 
 mod action;
 mod adopt;
+mod around;
 mod beside;
 mod by_hand;
 mod checks;
@@ -26,6 +27,7 @@ mod hold_words;
 mod leftovers;
 mod live;
 mod neighbours;
+mod networks;
 mod objects;
 mod order;
 mod orphans;
@@ -47,11 +49,12 @@ pub use action::{
     aside, incoming, is_aside, is_incoming,
 };
 pub use adopt::adopt;
+pub use around::{Around, LifeEffect};
 pub use by_hand::{Restoring, restore, restore_commands, run_job, tools_of};
 pub use diff::{Origin, Reason, value};
 pub use drafts::{
-    BackupDraft, JobDraft, Lower, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
-    ReleaseDraft, RestoreDraft, SmokeDraft, Switch, TestPlace,
+    BackupDraft, JobDraft, Lower, Member, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
+    ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,
 };
 pub use ground::SETTLES_WITHIN;
 pub use history::{
@@ -88,6 +91,8 @@ pub struct Plan {
     pub from: Option<Revision>,
     /// Steps in an order in which they can be done one after the other.
     pub steps: Vec<Step>,
+    /// What goes with the starts and stops of services, where anything does.
+    pub around: BTreeMap<ServiceName, Around>,
     /// What is not done, and why.
     pub holds: Vec<Hold>,
     /// Steps that would be done if containers of Docker Compose were ours, see

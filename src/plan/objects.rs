@@ -89,6 +89,13 @@ pub fn volume_differences(git: &Volume, live: &Volume) -> Vec<ObjectDifference> 
     found.0
 }
 
+/// Says in what something differs, without the values: options of a network file system hold
+/// passwords.
+pub(super) fn in_what(differences: &[ObjectDifference]) -> String {
+    let names: Vec<&str> = differences.iter().map(|one| one.what.as_str()).collect();
+    names.join(" and ")
+}
+
 fn named_or<'a>(value: &'a str, default: &'a str) -> &'a str {
     if value.is_empty() { default } else { value }
 }

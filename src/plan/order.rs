@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
+use super::drafts::RemadeNetwork;
 use super::examined::Examined;
 use super::facts::{Fact, Field};
 use super::front::Front;
@@ -39,12 +40,14 @@ pub fn plan(
     planner.hold_others(&examined);
     planner.hold_late_backups();
     planner.look_at_data(&examined);
+    planner.look_at_networks(&examined);
     planner.leave_none_beside(&mut examined);
     planner.look_at_front(&examined);
     planner.prepare(&examined);
     planner.test_front(&examined);
     planner.measure(&examined);
     planner.guard(&examined);
+    planner.remake_networks(&order, &examined);
     planner.decide_switch(&examined);
     planner.converge(&order, &examined);
     planner.settle(&examined);
@@ -87,6 +90,8 @@ pub(super) struct Planner<'a> {
     pub(super) stopped: BTreeSet<&'a ServiceName>,
     /// Steps that may change the form of the data.
     pub(super) migrations: Vec<u32>,
+    /// Networks that have to be made again.
+    pub(super) remade: Vec<RemadeNetwork>,
     /// The proxy in front of the stack.
     pub(super) front: Option<Front<'a>>,
     /// Services whose container beside went before the data is worked on.
@@ -115,6 +120,7 @@ impl<'a> Planner<'a> {
             removed: BTreeSet::new(),
             stopped: BTreeSet::new(),
             migrations: Vec::new(),
+            remade: Vec::new(),
             front: None,
             retreated: BTreeSet::new(),
             switches: false,
@@ -445,6 +451,7 @@ impl<'a> Planner<'a> {
                 .as_ref()
                 .map(|release| release.id.revision.clone()),
             steps: self.steps,
+            around: self.input.around(),
             holds: self.holds,
             held_back,
             differences,

@@ -1,5 +1,6 @@
 //! Tells what a container is observed to be, its name and state included.
 
+use super::around;
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
 use crate::engine::model::{Container, ContainerState};
@@ -42,5 +43,6 @@ fn with_state(container: &Container, known: facts::Known<'_>, veil: Veil<'_>) ->
         | ContainerState::Dead) => other.to_string(),
     };
     live.insert(Field::State, Fact::Plain(state));
+    around::complete_live(known.git, &mut live);
     live
 }

@@ -8,7 +8,7 @@ use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
 use super::seen::live_facts;
-use super::{Context, History, Hold, Origin, PastAttempt, Subject, neighbours};
+use super::{Context, History, Hold, Origin, PastAttempt, Subject, around, neighbours};
 use crate::desired::{
     Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
     default_container_name,
@@ -33,7 +33,11 @@ impl<'a> Input<'a> {
         match self.observed.images.get(&service.spec.image) {
             Some(ImageState::Here(image)) => Some(image),
             Some(
-                ImageState::Remote { .. } | ImageState::Missing { .. } | ImageState::Unknown { .. },
+                ImageState::Remote { .. }
+                | ImageState::Moved { .. }
+                | ImageState::NotPulled
+                | ImageState::Missing { .. }
+                | ImageState::Unknown { .. },
             )
             | None => None,
         }
@@ -108,6 +112,7 @@ impl<'a> Input<'a> {
                     is_of_git: self.is_made_of(holder, service),
                 };
                 let mut live = live_facts(holder, examined, known, self.veil());
+                around::recall(&mut live, released);
                 // What was a secret when it was released is one still.
                 facts::hide_as(&mut live, released, self.context.key);
                 let mut reasons = compare(&git, released, &live, image_known);
@@ -157,7 +162,7 @@ impl<'a> Input<'a> {
         container.spec.labels.get(labels::DIGEST) == Some(&self.digest(service))
     }
 
-    fn released(&self, name: &ServiceName) -> Option<&'a Facts> {
+    pub(super) fn released(&self, name: &ServiceName) -> Option<&'a Facts> {
         self.history
             .release
             .as_ref()
@@ -234,6 +239,7 @@ impl<'a> Input<'a> {
             _ => ContainerState::Running.to_string(),
         };
         git.insert(Field::State, Fact::Plain(state));
+        self.complete(examined, &mut git);
         git
     }
 

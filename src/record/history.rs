@@ -11,7 +11,7 @@ use crate::desired::{ServiceName, StackName};
 use crate::journal::{Outcome, Status};
 use crate::plan::facts::Field;
 use crate::plan::{
-    Action, AfterFailure, Failure, History, Kind, PastAttempt, Release, Schema, Step,
+    Action, AfterFailure, Failure, History, Kind, PastAttempt, Plan, Release, Schema,
 };
 use crate::source::Revision;
 
@@ -63,6 +63,11 @@ pub(super) struct Touched {
     /// Jobs, by step.
     #[serde(default)]
     pub(super) jobs: BTreeMap<u32, String>,
+    // That below came later in version 2: an older program reads past it.
+    /// Starts and restarts with commands that follow, by step: begun and not known to be done,
+    /// they are owed.
+    #[serde(default)]
+    hooks: BTreeMap<u32, ServiceName>,
 }
 
 /// A migration as later plans know it.
@@ -260,24 +265,37 @@ fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
 }
 
 fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
-    // Where a step failed, everything was put back, restarts included.
-    if let Some(Outcome::RolledBack { .. } | Outcome::Failed { .. }) = attempt.status.outcome {
-        return BTreeSet::new();
+    let Status { done, in_doubt, .. } = &attempt.status;
+    let hooks = attempt.touched.hooks.iter();
+    let hooks = hooks.filter(|(step, _)| in_doubt.contains(step));
+    let restarts = attempt.touched.restarts.iter();
+    let restarts = restarts.filter(|(step, _)| !done.contains(step));
+    let of = |(_, service): (&u32, &ServiceName)| service.clone();
+    match attempt.status.outcome {
+        // Everything was put back, restarts included.
+        Some(Outcome::RolledBack { .. }) => BTreeSet::new(),
+        // There was nothing to put back; what was started is left.
+        Some(Outcome::Failed { .. }) => hooks.map(of).collect(),
+        Some(
+            Outcome::Succeeded
+            | Outcome::Held { .. }
+            | Outcome::Stuck { .. }
+            | Outcome::Postponed { .. }
+            | Outcome::Unsettled { .. }
+            | Outcome::Stopped
+            | Outcome::Interrupted,
+        )
+        | None => restarts.chain(hooks).map(of).collect(),
     }
-    let done = |step: &u32| attempt.status.done.contains(step);
-    attempt
-        .touched
-        .restarts
-        .iter()
-        .filter(|(step, _)| !done(step))
-        .map(|(_, service)| service.clone())
-        .collect()
 }
 
 impl Touched {
-    pub(super) fn new(steps: &[Step]) -> Self {
-        let mut touched = Self::default();
-        for step in steps {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let mut touched = Self {
+            hooks: hooks(plan),
+            ..Self::default()
+        };
+        for step in &plan.steps {
             let owed = step.reasons.iter().any(|reason| {
                 matches!(
                     reason.field,
@@ -313,6 +331,7 @@ impl Touched {
                 Action::Restart { .. }
                 | Action::Pull { .. }
                 | Action::CreateNetwork(_)
+                | Action::RemakeNetwork(_)
                 | Action::CreateVolume(_)
                 | Action::Place { .. }
                 | Action::Rename { .. }
@@ -343,6 +362,16 @@ impl Touched {
         }
         touched
     }
+}
+
+/// Returns the steps that start a service with commands that follow on its start.
+fn hooks(plan: &Plan) -> BTreeMap<u32, ServiceName> {
+    let starts = plan.steps.iter().filter_map(|step| {
+        let turn = step.action.turn().filter(|turn| turn.starts)?;
+        let around = plan.around.get(turn.service)?;
+        (!around.post_start.is_empty()).then(|| (step.number, turn.service.clone()))
+    });
+    starts.collect()
 }
 
 pub(super) fn time(milliseconds: i64) -> Timestamp {

@@ -4,6 +4,7 @@
 //! [`Journal::append`] returned from survives a power cut. Format: `docs/decisions/0003-journal.md`.
 
 mod adopted;
+mod asked;
 mod data;
 mod error;
 mod history;

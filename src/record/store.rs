@@ -115,7 +115,7 @@ impl Record {
                     plan.commit.author_name,
                     now.as_millisecond(),
                     plan.to_string(),
-                    schema::json(&history::Touched::new(&plan.steps)),
+                    schema::json(&history::Touched::new(plan)),
                     plan.kind.word(),
                 ],
             )?;

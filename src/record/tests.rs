@@ -28,6 +28,7 @@ fn plan(stack: &str, attempt: u64) -> Plan {
         },
         from: None,
         steps: Vec::new(),
+        around: BTreeMap::new(),
         holds: Vec::new(),
         held_back: Vec::new(),
         differences: Vec::new(),

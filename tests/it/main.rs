@@ -9,6 +9,8 @@ mod compose;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crash_compose;
+#[cfg(test)]
 mod crash_front;
 #[cfg(test)]
 mod crash_guarded;

@@ -113,6 +113,18 @@ impl Docker {
         same_owner(doing, network, &after)
     }
 
+    /// Removes a network. Its being gone already is success.
+    pub(super) async fn unmake_network(&self, id: &str) -> Result<(), EngineError> {
+        let doing = format!("remove network {}", short(id));
+        let client = self.client(&doing).await?;
+        let path = connection::in_path(&doing, id)?;
+        let answer = self.call(&doing, CALL_LIMIT, client.remove_network(path));
+        match answer.await {
+            Err(EngineError::NotFound { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Lists the networks of exactly this name.
     async fn networks_named(&self, doing: &str, name: &str) -> Result<Vec<Network>, EngineError> {
         let client = self.client(doing).await?;

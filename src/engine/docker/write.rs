@@ -215,6 +215,10 @@ impl WriteEngine for Docker {
         self.make_network(network).await
     }
 
+    async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+        self.unmake_network(id).await
+    }
+
     async fn create_volume(&self, volume: &Volume) -> Result<(), EngineError> {
         let doing = format!("create volume {}", volume.name);
         let client = self.client(&doing).await?;

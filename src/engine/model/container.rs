@@ -1,6 +1,6 @@
 //! A container as it lives, and what runs inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,8 @@ pub struct ContainerSummary {
     pub labels: BTreeMap<String, String>,
     /// Whether its process runs.
     pub running: bool,
+    /// Names of its networks.
+    pub networks: BTreeSet<String>,
 }
 
 /// What a container is doing.

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::AsyncWrite;
 use tokio::time::timeout;
 
+use super::super::output::End;
 use super::latency;
 use super::patience::Refusal;
 use crate::desired::checks::{Latency, ServiceProbe, Smoke, SmokeProbe, TcpAddress};
@@ -176,7 +174,7 @@ impl<'a> Container<'a> {
             Ok(Err(error)) => return Err(Refusal::Engine(error)),
             Err(_) => return Err(Refusal::NotYet("it did not end".to_owned())),
         };
-        let said = last_line(ended.errors.as_bytes()).or_else(|| last_line(&output.0));
+        let said = last_line(ended.errors.as_bytes()).or_else(|| last_line(output.bytes()));
         let said = said.map_or_else(String::new, |line| format!(": {line}"));
         Err(Refusal::NotYet(format!(
             "ended with exit code {}{said}",
@@ -225,34 +223,4 @@ fn last_line(output: &[u8]) -> Option<String> {
     let mut lines = output.rsplit(|byte| *byte == b'\n');
     let line = lines.find(|line| !line.trim_ascii().is_empty())?;
     Some(probe::excerpt(line))
-}
-
-/// The end of an output: at most twice [`KEPT`] bytes of it.
-#[derive(Default)]
-struct End(Vec<u8>);
-
-/// More than the last line of anything that is meant for people.
-const KEPT: usize = 4 * 1024;
-
-impl AsyncWrite for End {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        // However much there is at once: only its end is kept.
-        let end = bytes.len().saturating_sub(KEPT);
-        self.0.extend(bytes.iter().skip(end));
-        let surplus = self.0.len().saturating_sub(KEPT);
-        self.0.drain(..surplus);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

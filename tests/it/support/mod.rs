@@ -47,6 +47,7 @@ pub(crate) mod docker_cli;
 pub(crate) mod fake_engine;
 pub(crate) mod foreign;
 pub(crate) mod git_http;
+pub(crate) mod hooks;
 pub(crate) mod host_proxy;
 pub(crate) mod http;
 pub(crate) mod load;

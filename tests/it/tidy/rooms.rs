@@ -52,7 +52,10 @@ const ROOMS: [(&str, &[&str]); 23] = [
     // What a pass tells while it works is told in the words of the plan.
     ("events", &["source", "engine", "desired", "plan"]),
     ("journal", &[]),
-    ("record", &["source", "desired", "plan", "journal"]),
+    (
+        "record",
+        &["source", "desired", "observe", "plan", "journal"],
+    ),
     (
         "execute",
         &[

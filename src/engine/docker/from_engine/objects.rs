@@ -32,6 +32,12 @@ pub(in super::super) fn summary(line: EngineSummary) -> ContainerSummary {
                     | ContainerSummaryStateEnum::STOPPING
             )
         ),
+        networks: line
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .unwrap_or_default()
+            .into_keys()
+            .collect(),
     }
 }
 

@@ -160,7 +160,8 @@ impl World {
             doing: format!("read {path} in container {name}"),
             cause,
         };
-        let put = self.files_in.get(&(name.clone(), path.to_owned()));
+        let by = |known: &String| self.files_in.get(&(known.clone(), path.to_owned()));
+        let put = by(name).or_else(|| by(&kept.shown.id));
         let content = match (put, host_path(&kept.shown, path)) {
             (Some(content), _) => content.clone(),
             (None, Some(host)) if host.is_dir() => {
@@ -188,7 +189,7 @@ impl World {
             });
         }
         for (path, file) in files {
-            let place = (container.name.clone(), path.clone());
+            let place = (container.id.clone(), path.clone());
             let content = file.content.expose().as_bytes().to_vec();
             self.files_in.insert(place, content);
         }

@@ -45,6 +45,8 @@ pub(crate) struct Kept {
     pub(super) printed: String,
     /// What it does to a database when it ends.
     pub(super) work: Option<super::ledger::Work>,
+    /// Ids of the networks that it has been in, by name.
+    pub(crate) joined: std::collections::BTreeMap<String, String>,
 }
 
 impl Kept {

@@ -12,6 +12,7 @@ mod front;
 mod inspect;
 mod ledger;
 mod neighbours;
+mod networks;
 mod world;
 
 use std::collections::BTreeMap;
@@ -260,6 +261,11 @@ impl WriteEngine for FakeEngine {
         self.write("create_network", &network.name, |world| {
             world.make_network(network)
         })
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
+        let name = self.world().network_name(id);
+        self.write("remove_network", &name, |world| world.remove_network(id))
     }
 
     async fn create_volume(&self, volume: &Volume) -> Result<(), EngineError> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use moored::engine::EngineError;
 use moored::engine::model::{
-    Container, ContainerSpec, ContainerState, ContainerSummary, Endpoint, Health, Image,
-    MountSource, Network, Volume,
+    Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
+    Network, Volume,
 };
 use moored::files::{Mode, digest};
 use moored::labels;
@@ -128,6 +128,7 @@ impl World {
             image: kept.shown.spec.image.clone(),
             labels: kept.shown.spec.labels.clone(),
             running: is_running(&kept.shown.state),
+            networks: kept.shown.spec.networks.keys().cloned().collect(),
         };
         self.containers.values().map(summary).collect()
     }
@@ -271,6 +272,7 @@ impl World {
             prints,
             printed: String::new(),
             work,
+            joined: BTreeMap::new(),
         };
         self.containers.insert(id.clone(), kept);
         Ok(id)
@@ -318,12 +320,7 @@ impl World {
         if is_running(&container.state) {
             return Ok(());
         }
-        for network in container.spec.networks.keys() {
-            if !self.networks.contains_key(network) {
-                let cause = format!("network {network} not found");
-                return Err(EngineError::NotFound { doing, cause });
-            }
-        }
+        self.join_all(&doing, &container)?;
         let ports = host_ports(&container.spec);
         let taken = self.containers.values().any(|other| {
             other.shown.id != container.id
@@ -412,50 +409,6 @@ impl World {
             self.containers.remove(&id);
             self.loaded.remove(&id);
         }
-    }
-
-    pub(crate) fn connect(&mut self, id: &str, network: &str, place: &Endpoint) -> Answer {
-        let container = self.known("connect container", id)?;
-        let doing = format!("connect container {} to network {network}", container.name);
-        if !self.networks.contains_key(network) {
-            let cause = format!("network {network} not found");
-            return Err(EngineError::NotFound { doing, cause });
-        }
-        if let Some(endpoint) = container.spec.networks.get(network) {
-            if place.aliases.is_subset(&endpoint.aliases) {
-                return Ok(());
-            }
-            let cause = "it is there already, under other aliases".to_owned();
-            return Err(EngineError::Conflict { doing, cause });
-        }
-        let kept = self.find_mut(id).unwrap();
-        let networks = &mut kept.shown.spec.networks;
-        networks.insert(network.to_owned(), place.clone());
-        Ok(())
-    }
-
-    pub(crate) fn disconnect(&mut self, id: &str, network: &str) {
-        if let Some(kept) = self.find_mut(id) {
-            kept.shown.spec.networks.remove(network);
-        }
-    }
-
-    pub(crate) fn make_network(&mut self, network: &Network) -> Answer {
-        let id = self.new_id();
-        let there = self
-            .networks
-            .entry(network.name.clone())
-            .or_insert_with(|| Network {
-                id,
-                ..network.clone()
-            });
-        if there.labels == network.labels {
-            return Ok(());
-        }
-        Err(EngineError::Conflict {
-            doing: format!("create network {}", network.name),
-            cause: "a network of this name exists already and has other labels".to_owned(),
-        })
     }
 
     pub(crate) fn make_volume(&mut self, volume: &Volume) -> Answer {

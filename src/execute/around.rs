@@ -1,0 +1,220 @@
+//! Starts and stops the container of a service with what goes with it: files are copied in before
+//! a start, commands run inside after it and before a stop.
+//!
+//! Whether a command ran is unknown after a kill: it is run again, with the next start or restart
+//! ([decision 0016](../../docs/decisions/0016-hooks.md)).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::StepError;
+use super::await_service::down;
+use super::output::End;
+use super::scene::Scene;
+use super::walk::Walk;
+use crate::desired::{Hook, ServiceName};
+use crate::engine::model::{Container, CopiedFile, Exec};
+use crate::engine::{EngineError, WriteEngine};
+use crate::labels;
+use crate::plan::{Around, ContainerRef, Step};
+
+/// Time for one command. Docker Compose has no limit; somebody waits for us.
+const HOOK_WITHIN: Duration = Duration::from_secs(300);
+
+/// Characters of a command that a word about it has room for.
+const SHOWN: usize = 80;
+
+/// The container of a service, and what goes with its starts and stops.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) service: &'a ServiceName,
+    pub(super) around: Option<&'a Around>,
+}
+
+impl<'a> Whose<'a> {
+    /// Finds what goes with the starts and stops of a service.
+    pub(super) fn of(service: &'a ServiceName, scene: &Scene<'a>) -> Self {
+        let around = scene.plan.around.get(service);
+        Self { service, around }
+    }
+
+    /// Starts a container. Repeatable.
+    pub(super) async fn start(self, engine: &dyn WriteEngine, id: &str) -> Result<(), StepError> {
+        if let Some(around) = self.around {
+            copy_into(engine, id, &around.files).await?;
+        }
+        engine.start_container(id).await?;
+        self.post_start(engine, id).await
+    }
+
+    /// Restarts a container.
+    pub(super) async fn restart(self, engine: &dyn WriteEngine, id: &str) -> Result<(), StepError> {
+        self.pre_stop(engine, id).await?;
+        if let Some(around) = self.around {
+            copy_into(engine, id, &around.files).await?;
+        }
+        engine.restart_container(id).await?;
+        self.post_start(engine, id).await
+    }
+
+    /// Stops a container. Repeatable.
+    pub(super) async fn stop(self, engine: &dyn WriteEngine, id: &str) -> Result<(), StepError> {
+        self.pre_stop(engine, id).await?;
+        Ok(engine.stop_container(id).await?)
+    }
+
+    /// Runs the commands that follow on a start.
+    pub(super) async fn post_start(
+        self,
+        engine: &dyn WriteEngine,
+        id: &str,
+    ) -> Result<(), StepError> {
+        let hooks = self.around.iter().flat_map(|around| &around.post_start);
+        for hook in hooks {
+            match run(engine, id, hook, "post_start").await {
+                Err(failure @ StepError::Engine(EngineError::Conflict { .. })) => {
+                    return Err(self.not_up(engine, id, failure).await);
+                }
+                ran => ran?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the commands that come before a stop; none in a container that does not run.
+    pub(super) async fn pre_stop(
+        self,
+        engine: &dyn WriteEngine,
+        id: &str,
+    ) -> Result<(), StepError> {
+        let hooks = self.around.iter().flat_map(|around| &around.pre_stop);
+        for hook in hooks {
+            let there = engine.container(id).await?;
+            if !there.is_some_and(|there| there.is_running()) {
+                break;
+            }
+            match run(engine, id, hook, "pre_stop").await {
+                // It has ended by itself meanwhile.
+                Err(StepError::Engine(
+                    EngineError::Conflict { .. } | EngineError::NotFound { .. },
+                )) => break,
+                ran => ran?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the commands that follow on a start in a container that a failure has brought back, if
+    /// they are those of its time. One that fails is told: that it serves again matters more.
+    pub(super) async fn is_back(
+        self,
+        engine: &dyn WriteEngine,
+        id: &str,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), EngineError> {
+        if self.around.is_none_or(|around| !around.as_before) {
+            return Ok(());
+        }
+        match self.post_start(engine, id).await {
+            Err(StepError::Engine(lost @ EngineError::Unavailable { .. })) => Err(lost),
+            Err(failure) => {
+                tell(failure.to_string());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn not_up(self, engine: &dyn WriteEngine, id: &str, failure: StepError) -> StepError {
+        match engine.container(id).await {
+            Ok(Some(there)) if !there.is_running() => {
+                StepError::not_up(engine, self.service, id, down(&there)).await
+            }
+            Ok(_) | Err(_) => failure,
+        }
+    }
+}
+
+/// Returns what goes with the starts and stops of a container of the stack.
+pub(super) fn around_of<'a>(container: &Container, scene: &Scene<'a>) -> Option<Whose<'a>> {
+    let label = container.spec.labels.get(labels::SERVICE)?;
+    let mut all = scene.plan.around.iter();
+    let (service, around) = all.find(|(service, _)| service.as_str() == label)?;
+    let around = Some(around);
+    Some(Whose { service, around })
+}
+
+impl Walk<'_> {
+    /// Runs what follows on a start in a container that was brought back by taking a step back.
+    pub(super) async fn is_back(
+        &self,
+        step: &Step,
+        container: &ContainerRef,
+        tell: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), EngineError> {
+        let engine = self.scene.hands.engine.as_ref();
+        match step.action.turn() {
+            Some(turn) => {
+                let whose = Whose::of(turn.service, &self.scene);
+                whose.is_back(engine, &container.id, tell).await
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Copies files into a container; nothing for none.
+pub(super) async fn copy_into(
+    engine: &dyn WriteEngine,
+    id: &str,
+    files: &BTreeMap<String, CopiedFile>,
+) -> Result<(), EngineError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    engine.copy_into(id, files).await
+}
+
+/// Runs a command inside a container to its end, within its time.
+async fn run(engine: &dyn WriteEngine, id: &str, hook: &Hook, what: &str) -> Result<(), StepError> {
+    let exec = Exec {
+        command: &hook.command,
+        env: &hook.env,
+        user: hook.user.as_deref(),
+        working_dir: hook.working_dir.as_deref(),
+        privileged: hook.privileged,
+    };
+    let failed = |how: String, output: String| StepError::Command {
+        what: format!("{what}: {}", shown(&hook.command)),
+        how,
+        output,
+    };
+    let mut said = End::default();
+    let ran = timeout(HOOK_WITHIN, engine.exec(id, &exec, None, &mut said)).await;
+    let output = String::from_utf8_lossy(said.bytes()).into_owned();
+    match ran {
+        Ok(Ok(ended)) if ended.code == 0 => Ok(()),
+        Ok(Ok(ended)) => Err(failed(
+            format!("ended with exit code {}", ended.code),
+            output + &ended.errors,
+        )),
+        Ok(Err(failure)) => Err(failure.into()),
+        Err(_) => {
+            let within = humantime::format_duration(HOOK_WITHIN);
+            Err(failed(format!("had not ended after {within}"), output))
+        }
+    }
+}
+
+/// Returns a command in a line.
+fn shown(command: &[String]) -> String {
+    let text = shell_words::join(command);
+    let plain = text.chars().filter(|c| !c.is_control());
+    let mut short: String = plain.clone().take(SHOWN).collect();
+    if plain.count() > SHOWN {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,63 @@
+//! Makes a network again, with the same containers in it.
+//!
+//! A kill on the way leaves containers that are not connected, and perhaps no network: the next
+//! plan makes it and connects them.
+
+use crate::engine::{EngineError, WriteEngine};
+use crate::plan::{Member, RemadeNetwork};
+
+/// Takes a network away and makes it as Git says; the containers in it have their places again.
+/// Whatever ran in it has been stopped, or goes on without it meanwhile.
+pub(super) async fn remake(
+    engine: &dyn WriteEngine,
+    draft: &RemadeNetwork,
+) -> Result<(), EngineError> {
+    leave(engine, draft).await?;
+    engine.remove_network(&draft.before.id).await?;
+    engine.create_network(&draft.wanted).await?;
+    join(engine, draft).await
+}
+
+/// Takes that back, from wherever it stopped. Repeatable.
+pub(super) async fn take_back(
+    engine: &dyn WriteEngine,
+    draft: &RemadeNetwork,
+) -> Result<(), EngineError> {
+    let networks = engine.networks().await?;
+    let there = networks.iter().find(|one| one.name == draft.before.name);
+    if there.is_none_or(|there| there.id != draft.before.id) {
+        // What was started in the new one is to see the old one from its start.
+        for member in draft.members.iter().filter(|member| member.stops) {
+            engine.stop_container(&member.container.id).await?;
+        }
+        leave(engine, draft).await?;
+        if let Some(there) = there.filter(|there| there.labels == draft.wanted.labels) {
+            engine.remove_network(&there.id).await?;
+        }
+        engine.create_network(&draft.before).await?;
+    }
+    join(engine, draft).await
+}
+
+async fn leave(engine: &dyn WriteEngine, draft: &RemadeNetwork) -> Result<(), EngineError> {
+    for Member { container, .. } in &draft.members {
+        engine.disconnect(&container.id, &draft.before.name).await?;
+    }
+    Ok(())
+}
+
+async fn join(engine: &dyn WriteEngine, draft: &RemadeNetwork) -> Result<(), EngineError> {
+    for Member {
+        container, place, ..
+    } in &draft.members
+    {
+        let joined = engine.connect(&container.id, &draft.before.name, place);
+        match joined.await {
+            // Nobody misses one that has gone since.
+            Err(EngineError::NotFound { .. })
+                if engine.container(&container.id).await?.is_none() => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Asks registries what a tag stands for by now, as often as the pull policies of Git want it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::stream::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::{AT_ONCE, ImageState, ObservedState};
+use crate::desired::{DesiredState, Pull};
+use crate::engine::{EngineError, ReadEngine};
+
+/// What came of asking a registry for a reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// When it was asked, in seconds since 1970.
+    pub at: i64,
+    /// What it said.
+    pub answer: Answer,
+}
+
+/// What a registry said of a reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It stands for this digest (`sha256:…`).
+    Digest(String),
+    /// Nothing that helps; what stands in the way.
+    None(String),
+}
+
+/// Time for an answer: somebody waits for a quiet pass, and what is here goes on anyway.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Seconds until a registry that gave no answer is asked again.
+const AGAIN_AFTER: i64 = 120;
+
+/// Finds out which images on the host have another one under their tag at the registry, where a
+/// pull policy wants to know; `before` is what was said at earlier passes.
+///
+/// What is to be remembered of it is in [`ObservedState::asked`]. A registry that gives no answer
+/// stops nothing.
+///
+/// # Errors
+/// The engine can't be asked.
+pub async fn ask_registries(
+    engine: &dyn ReadEngine,
+    desired: &DesiredState,
+    observed: &mut ObservedState,
+    before: &BTreeMap<String, Asked>,
+    now: i64,
+) -> Result<(), EngineError> {
+    let wanted = intervals(desired);
+    let due = wanted.iter().filter(|(image, interval)| {
+        let here = matches!(observed.images.get(**image), Some(ImageState::Here(_)));
+        here && before
+            .get(**image)
+            .is_none_or(|asked| is_due(asked, **interval, now))
+    });
+    let due: Vec<&str> = due.map(|(image, _)| *image).collect();
+    let fresh: BTreeMap<String, Asked> = futures_util::stream::iter(due)
+        .map(|image| async move {
+            let answer = ask(engine, image).await?;
+            Ok::<_, EngineError>((image.to_owned(), Asked { at: now, answer }))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    for (image, interval) in wanted {
+        let known = fresh.get(image).or_else(|| before.get(image));
+        let asked = match (observed.images.get(image), known) {
+            // It was asked because there is none here.
+            (Some(ImageState::Remote { digest }), _) => Asked {
+                at: now,
+                answer: Answer::Digest(digest.clone()),
+            },
+            (Some(ImageState::Here(_)), Some(known)) => known.clone(),
+            _ => continue,
+        };
+        observed.take_in(image, &asked);
+        let worth_keeping = interval > 0 || matches!(asked.answer, Answer::None(_));
+        if before.get(image) != Some(&asked) && (worth_keeping || before.contains_key(image)) {
+            observed.asked.insert(image.to_owned(), asked);
+        }
+    }
+    Ok(())
+}
+
+impl ObservedState {
+    fn take_in(&mut self, image: &str, asked: &Asked) {
+        let Some(ImageState::Here(here)) = self.images.get(image) else {
+            return;
+        };
+        match &asked.answer {
+            Answer::Digest(digest) => {
+                let same = |known: &String| known.ends_with(&format!("@{digest}"));
+                if !here.repo_digests.iter().any(same) {
+                    let moved = ImageState::Moved {
+                        digest: digest.clone(),
+                    };
+                    self.images.insert(image.to_owned(), moved);
+                }
+            }
+            Answer::None(cause) => {
+                self.unanswered.insert(image.to_owned(), cause.clone());
+            }
+        }
+    }
+}
+
+/// Returns how many seconds must lie between two questions, by image; only images that somebody
+/// wants to be asked for.
+fn intervals(desired: &DesiredState) -> BTreeMap<&str, i64> {
+    let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
+    for service in desired.services.values() {
+        let interval = match service.pull {
+            Pull::Missing | Pull::Never => continue,
+            Pull::Always => 0,
+            Pull::Every(interval) => i64::try_from(interval.as_secs()).unwrap_or(i64::MAX),
+        };
+        let image = service.spec.image.as_str();
+        // A digest never stands for another image.
+        if image.contains('@') {
+            continue;
+        }
+        let shortest = wanted.entry(image).or_insert(interval);
+        *shortest = interval.min(*shortest);
+    }
+    wanted
+}
+
+fn is_due(asked: &Asked, interval: i64, now: i64) -> bool {
+    let passed = now.saturating_sub(asked.at);
+    // The clock was set back: what it said then says nothing.
+    let since = if passed < 0 { i64::MAX } else { passed };
+    match &asked.answer {
+        Answer::Digest(_) => since >= interval,
+        Answer::None(_) => since >= AGAIN_AFTER,
+    }
+}
+
+async fn ask(engine: &dyn ReadEngine, image: &str) -> Result<Answer, EngineError> {
+    let digest = engine.registry_digest(image);
+    match tokio::time::timeout(ANSWER_WITHIN, digest).await {
+        Ok(Ok(digest)) => Ok(Answer::Digest(digest)),
+        Ok(Err(error @ EngineError::Unavailable { .. })) => Err(error),
+        Ok(Err(
+            EngineError::NotFound { cause, .. }
+            | EngineError::Refused { cause, .. }
+            | EngineError::Registry { cause, .. }
+            | EngineError::Conflict { cause, .. },
+        )) => Ok(Answer::None(cause)),
+        Ok(Err(error @ EngineError::TimedOut { .. })) => Ok(Answer::None(error.to_string())),
+        Err(_) => {
+            let within = ANSWER_WITHIN.as_secs();
+            Ok(Answer::None(format!("no answer within {within} s")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_not_asked_more_often_than_the_policy_says() {
+        let digest = || Answer::Digest("sha256:1".to_owned());
+        let none = || Answer::None("away".to_owned());
+        for (answer, interval, now, due) in [
+            (digest(), 0, 1000, true),
+            (digest(), 60, 1059, false),
+            (digest(), 60, 1060, true),
+            (digest(), i64::MAX, 2_000_000_000, false),
+            // One that gave no answer is left in peace, and not for a week.
+            (none(), 0, 1119, false),
+            (none(), 0, 1120, true),
+            (none(), 604_800, 1120, true),
+            // The clock was set back.
+            (digest(), 60, 999, true),
+        ] {
+            let asked = Asked { at: 1000, answer };
+            assert_eq!(
+                is_due(&asked, interval, now),
+                due,
+                "{asked:?} {interval} {now}"
+            );
+        }
+    }
+}
