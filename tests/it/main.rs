@@ -35,6 +35,8 @@ mod properties;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod pull_policies;
+#[cfg(test)]
 mod rollback;
 #[cfg(test)]
 mod scenarios;
@@ -44,3 +46,5 @@ mod source;
 mod support;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod turns;
