@@ -28,7 +28,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Reads YAML: every value has a place, and finding the same twice gives the same.
-pub fn yaml(input: &[u8]) {
+pub(crate) fn yaml(input: &[u8]) {
     let Ok(documents) = parse_documents("input.yaml", input) else {
         return;
     };
@@ -53,7 +53,7 @@ fn placed(node: &Node) {
 }
 
 /// Puts variables into a string: what holds no `$` stays as it is.
-pub fn interpolation(input: &[u8]) {
+pub(crate) fn interpolation(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else {
         return;
     };
@@ -81,7 +81,7 @@ fn replace(node: &mut Node, text: &str) {
 }
 
 /// Reads an environment file in both formats: no name is empty or holds an equals sign.
-pub fn env_file(input: &[u8]) {
+pub(crate) fn env_file(input: &[u8]) {
     let both = [
         env_file::parse("input.env", input, &variable),
         env_file::parse_raw("input.env", input, &variable),
@@ -92,7 +92,7 @@ pub fn env_file(input: &[u8]) {
 }
 
 /// Reads a port: no more than there are, and one that is published reads back as printed.
-pub fn ports(input: &[u8]) {
+pub(crate) fn ports(input: &[u8]) {
     let Some(ports) = text(input).and_then(|text| short::parse_ports(text).ok()) else {
         return;
     };
@@ -107,7 +107,7 @@ pub fn ports(input: &[u8]) {
 }
 
 /// Reads a volume: the path in the container is clean.
-pub fn volumes(input: &[u8]) {
+pub(crate) fn volumes(input: &[u8]) {
     let Some(volume) = text(input).and_then(|text| short::parse_volume(text).ok()) else {
         return;
     };
@@ -116,7 +116,7 @@ pub fn volumes(input: &[u8]) {
 }
 
 /// Reads a time: what is printed reads back as the same.
-pub fn durations(input: &[u8]) {
+pub(crate) fn durations(input: &[u8]) {
     if let Some(time) = text(input).and_then(|text| short::parse_duration(text).ok()) {
         assert!(time >= 0);
         assert_eq!(
@@ -127,7 +127,7 @@ pub fn durations(input: &[u8]) {
 }
 
 /// Reads a size: never less than nothing, and its digits read back as the same.
-pub fn bytes(input: &[u8]) {
+pub(crate) fn bytes(input: &[u8]) {
     if let Some(size) = text(input).and_then(|text| short::parse_bytes(text).ok()) {
         assert!(size >= 0);
         // Go computes with floats of 53 bits.
@@ -138,7 +138,7 @@ pub fn bytes(input: &[u8]) {
 }
 
 /// Splits a command: no more words than characters.
-pub fn commands(input: &[u8]) {
+pub(crate) fn commands(input: &[u8]) {
     let Some(line) = text(input) else { return };
     if let Ok(words) = short::split_command(line) {
         assert!(words.len() <= line.chars().count());
@@ -146,7 +146,7 @@ pub fn commands(input: &[u8]) {
 }
 
 /// Loads a whole project of one file; what is printed of it loads, and then stays the same.
-pub fn model(input: &[u8]) {
+pub(crate) fn model(input: &[u8]) {
     let Some(printed) = load(input) else { return };
     // A dollar in a key is doubled each time, as Compose does.
     if printed.contains('$') {

@@ -56,14 +56,16 @@ pub(super) async fn replace(
     whose.post_start(engine, &new).await
 }
 
-/// Removes a container. One whose service is gone may run: it gets its time to stop. Repeatable.
+/// Removes a container. One that Git no longer wants may run: it gets its time to stop. Repeatable.
 pub(super) async fn remove(
     engine: &dyn WriteEngine,
     container: &ContainerRef,
     why: RemoveReason,
 ) -> Result<(), EngineError> {
     match why {
-        RemoveReason::Orphan => engine.stop_container(&container.id).await?,
+        RemoveReason::Orphan | RemoveReason::Surplus => {
+            engine.stop_container(&container.id).await?
+        }
         RemoveReason::Replaced | RemoveReason::HalfMade => {}
     }
     engine.remove_container(&container.id).await

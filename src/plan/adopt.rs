@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ContainerRef, Phase};
 use super::examined::Examined;
+use super::facts::Field;
 use super::order::{Planner, examine_all};
 use super::services::{Input, reference};
-use super::facts::Field;
 use super::{Context, History, Hold, Plan, Reason, Weight};
 use crate::desired::{DesiredState, ServiceName};
 use crate::engine::model::{Container, ContainerSpec};

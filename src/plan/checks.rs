@@ -128,9 +128,7 @@ impl<'a> Planner<'a> {
         // A killed pass has put it in place and did not come to its jobs, or not to their end.
         let goes_on = all.values().any(|one| one.is_unverified(input.history));
         let wanted = |name: &String, job: &Job| match job.when {
-            JobTime::FirstDeploy => {
-                !input.history.ran_jobs.contains(name) && !was_there(job, all)
-            }
+            JobTime::FirstDeploy => !input.history.ran_jobs.contains(name) && !was_there(job, all),
             JobTime::EachRelease => *deploys || goes_on,
             JobTime::ByHand => false,
         };
@@ -141,10 +139,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the jobs that have run to their end when this plan is done.
-    pub(super) fn jobs_then(
-        &self,
-        all: &BTreeMap<&ServiceName, Examined<'a>>,
-    ) -> BTreeSet<String> {
+    pub(super) fn jobs_then(&self, all: &BTreeMap<&ServiceName, Examined<'a>>) -> BTreeSet<String> {
         let ran = self.input.history.ran_jobs.iter().cloned();
         let runs = self.steps.iter().filter_map(|step| {
             let Action::Job(draft) = &step.action else {

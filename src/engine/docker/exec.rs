@@ -357,10 +357,10 @@ mod tests {
 
     #[test]
     fn a_command_says_where_and_with_which_rights_it_runs() {
-        let command = ["a".to_owned()];
+        let (command, env) = (["a".to_owned()], BTreeMap::new());
         let exec = |working_dir, privileged| Exec {
             command: &command,
-            env: &BTreeMap::new(),
+            env: &env,
             user: None,
             working_dir,
             privileged,

@@ -150,6 +150,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
         &[
             "schedule",
             "source",
+            "engine",
             "desired",
             "plan",
             "events",
@@ -324,6 +325,8 @@ fn libraries_stay_in_their_rooms() {
         let homes: &[&str] = match library {
             // The form of a result is an argument of the command line too.
             "clap::" => &[home, "src/report/mod.rs"],
+            // Models and results are printed in the form that they are written in.
+            "serde_yaml::" => &[home, "src/desired/compose/print.rs", "src/report/mod.rs"],
             // Databases of others are backed up with the library that they are written with.
             "rusqlite::" => &[home, "src/backup/sqlite.rs"],
             // The engine shows and takes files in this form.
