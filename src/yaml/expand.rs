@@ -1,6 +1,7 @@
 //! Replaces aliases and merge keys by what they stand for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::load::{Body, Raw, RawMap};
@@ -18,8 +19,9 @@ pub(super) fn expand(file: &Arc<str>, root: &Raw, findings: &mut Vec<Diagnostic>
     let mut expansion = Expansion {
         file,
         found: BTreeSet::new(),
+        seen: BTreeSet::new(),
     };
-    let node = expansion.node(root, false);
+    let node = expansion.node(root, Inside::default());
     findings.extend(expansion.found);
     node
 }
@@ -28,46 +30,72 @@ struct Expansion<'a> {
     file: &'a Arc<str>,
     /// A set, because a value behind an anchor comes by more than once.
     found: BTreeSet<Diagnostic>,
+    /// Collections that came by already, where Compose has taken out what is `!reset`.
+    seen: BTreeSet<*const Raw>,
+}
+
+/// What a value stands in.
+#[derive(Clone, Copy, Default)]
+struct Inside {
+    /// Beneath a key that begins with `x-`, where Compose takes any value.
+    extension: bool,
+    /// Beneath `!override`, where Compose looks for no more tags.
+    replacement: bool,
+}
+
+/// What becomes of a value in a collection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// It is `!reset`: only its place is remembered.
+    Resets,
+    /// It was `!reset` where the collection stood first; an alias does not see it.
+    Gone,
 }
 
 impl Expansion<'_> {
-    /// `is_extension`: beneath a key that begins with `x-`, where Compose takes any value.
-    fn node(&mut self, raw: &Raw, is_extension: bool) -> Node {
+    fn node(&mut self, raw: &Raw, inside: Inside) -> Node {
         let mut written_as = None;
         let kind = match &raw.body {
             // Compose drops the value, and only remembers where it stood.
-            _ if is_reset(raw) => Kind::Null,
+            _ if is_reset(raw) && !inside.replacement => Kind::Null,
             Body::Scalar { value, written } => {
                 written_as = Some(written.clone());
                 match value {
                     Resolved::Value(kind) => kind.clone(),
                     Resolved::Time => {
-                        if !is_extension {
+                        if !inside.extension {
                             self.date(raw);
                         }
                         Kind::Str(written.text.clone())
                     }
                 }
             }
-            Body::Seq(items) => {
-                let items = items.iter().map(|item| self.node(item, is_extension));
-                Kind::Seq(items.collect())
-            }
-            Body::Map(map) => Kind::Map(self.map(raw, map, is_extension)),
+            Body::Seq(items) => Kind::Seq(self.items(raw, items, inside)),
+            Body::Map(map) => Kind::Map(self.map(raw, map, inside)),
         };
         Node {
             file: Arc::clone(self.file),
             position: raw.position,
-            tag: raw.tag.clone(),
+            tag: raw.tag.clone().filter(|_| !inside.replacement),
             kind,
             written: written_as,
         }
     }
 
+    fn items(&mut self, raw: &Raw, items: &[Rc<Raw>], inside: Inside) -> Vec<Node> {
+        let below = inside.below(raw);
+        let again = self.comes_again(raw, below);
+        let stays = items
+            .iter()
+            .filter(|item| below.fate(item, again) != Fate::Gone);
+        stays.map(|item| self.node(item, below)).collect()
+    }
+
     /// Own keys win over merged ones, and earlier merged mappings over later ones.
-    fn map(&mut self, raw: &Raw, map: &RawMap, is_extension: bool) -> Map {
+    fn map(&mut self, raw: &Raw, map: &RawMap, inside: Inside) -> Map {
         let mut collected = Collected::default();
-        self.collect(map, is_extension, &mut collected);
+        self.collect(raw, map, inside.below(raw), &mut collected);
         if collected.entries.len() > MAX_KEYS {
             let message = format!("a mapping has more than {MAX_KEYS} keys");
             let finding = Diagnostic::at(self.file, raw.position, message);
@@ -76,11 +104,19 @@ impl Expansion<'_> {
         Map::from_unique(collected.entries)
     }
 
-    fn collect(&mut self, map: &RawMap, is_extension: bool, collected: &mut Collected) {
+    fn collect(&mut self, raw: &Raw, map: &RawMap, inside: Inside, collected: &mut Collected) {
+        let again = self.comes_again(raw, inside);
         for (key, key_position, value) in &map.entries {
-            let is_extension = is_extension || key.starts_with("x-");
+            let fate = inside.fate(value, again);
+            if fate == Fate::Gone {
+                continue;
+            }
+            let inside = Inside {
+                extension: inside.extension || key.starts_with("x-"),
+                ..inside
+            };
             if collected.seen.insert(key.clone()) {
-                if is_reset(value) {
+                if fate == Fate::Resets {
                     collected
                         .resets
                         .insert(key.clone(), collected.entries.len());
@@ -88,10 +124,10 @@ impl Expansion<'_> {
                 collected.entries.push(Entry {
                     key: key.clone(),
                     key_position: *key_position,
-                    value: self.node(value, is_extension),
+                    value: self.node(value, inside),
                 });
             } else if let Some(index) = collected.resets.remove(key) {
-                let merged = self.node(value, is_extension);
+                let merged = self.node(value, inside);
                 if let Some(entry) = collected.entries.get_mut(index) {
                     entry.value.kind = merged.kind;
                     entry.value.written = merged.written;
@@ -99,9 +135,20 @@ impl Expansion<'_> {
             }
         }
         for merged in &map.merged {
-            if let Body::Map(merged) = &merged.body {
-                self.collect(merged, is_extension, collected);
+            if let Body::Map(map) = &merged.body {
+                self.collect(merged, map, inside, collected);
             }
+        }
+    }
+
+    /// Notes a collection, unless Compose looks for no tags there, and returns whether it came by
+    /// before.
+    fn comes_again(&mut self, raw: &Raw, below: Inside) -> bool {
+        let one = std::ptr::from_ref(raw);
+        if below.replacement {
+            self.seen.contains(&one)
+        } else {
+            !self.seen.insert(one)
         }
     }
 
@@ -110,6 +157,25 @@ impl Expansion<'_> {
         let finding = Diagnostic::at(self.file, raw.position, message)
             .hint("put quotes around it to make it a string");
         self.found.insert(finding);
+    }
+}
+
+impl Inside {
+    /// Returns what the values of a collection stand in.
+    fn below(self, collection: &Raw) -> Self {
+        let replaces = collection.tag.as_deref() == Some("!override");
+        Self {
+            replacement: self.replacement || replaces,
+            ..self
+        }
+    }
+
+    fn fate(self, raw: &Raw, again: bool) -> Fate {
+        match (is_reset(raw), again, self.replacement) {
+            (true, true, _) => Fate::Gone,
+            (true, false, false) => Fate::Resets,
+            (true, false, true) | (false, _, _) => Fate::Stays,
+        }
     }
 }
 

@@ -242,11 +242,26 @@ fn reset_and_override_stay_on_the_node() {
         ("a: !reset {b: [1]}", "{a: !reset null}"),
         ("a: [1, !reset 2]", "{a: [1, !reset null]}"),
         ("a: !override [1]", "{a: !override [1]}"),
-        (
-            "a: !override {b: !reset}",
-            "{a: !override {b: !reset null}}",
-        ),
+        ("a: !override {b: !reset}", "{a: !override {b: \"\"}}"),
         ("a: !override 5", "{a: !override \"5\"}"),
+        ("a: !override {b: !reset 1}", "{a: !override {b: \"1\"}}"),
+        // What is reset inside an anchored value is gone where an alias brings it.
+        (
+            "x: &x {p: !reset 1, q: 2}\ny: *x",
+            "{x: {p: !reset null, q: 2}, y: {q: 2}}",
+        ),
+        (
+            "x: &x [!reset 1, 2]\ny: *x",
+            "{x: [!reset null, 2], y: [2]}",
+        ),
+        (
+            "x: &x {p: !reset 1}\ny: {<<: *x, q: 2}",
+            "{x: {p: !reset null}, y: {q: 2}}",
+        ),
+        (
+            "x: {p: &p !reset 1, q: *p}",
+            "{x: {p: !reset null, q: !reset null}}",
+        ),
         // A merged value takes the place of the one that was reset.
         (
             "x: &x {p: 1, q: 2}\ny: {p: !reset 3, <<: *x, q: !override 4}",

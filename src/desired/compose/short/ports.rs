@@ -29,6 +29,10 @@ pub fn parse_ports(text: &str) -> Result<Vec<Port>, String> {
     let Some((first, last)) = range(target) else {
         return refused("the port in the container is not a port or range");
     };
+    // Compose drops a zero, and then misses the port.
+    if first == 0 {
+        return refused("the port in the container is 0");
+    }
     let published = if published.is_empty() {
         None
     } else {
