@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::{Action, ContainerRef, Phase};
 use super::examined::Examined;
 use super::facts::Field;
+use super::guard::All;
 use super::order::{Planner, examine_all};
 use super::services::{Input, reference};
 use super::{Context, History, Hold, Plan, Reason, Weight};
@@ -161,6 +162,15 @@ impl<'a> Planner<'a> {
         }
         self.holds.extend(holds);
         (!containers.is_empty()).then_some(Action::Adopt { containers })
+    }
+
+    /// Holds the plan of a person that would do something to a container of Docker Compose.
+    pub(super) fn hold_what_is_not_ours(&mut self, all: &All<'a>) {
+        // Nothing is adopted by the way.
+        let _adoption = self.adoption(all);
+        if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
+            self.steps.clear();
+        }
     }
 
     /// Tells of containers that Docker Compose made for the project and that no service has.

@@ -52,6 +52,7 @@ pub fn restore(
     let all = examine_by_hand(input);
     let mut planner = Planner::new(input);
     planner.restore(wish, &all);
+    planner.hold_what_is_not_ours(&all);
     planner.finish_by_hand(format!("restore of {} from {}", wish.name, wish.file))
 }
 

@@ -1,6 +1,8 @@
 //! The one integration test binary.
 
 #[cfg(test)]
+mod adopt;
+#[cfg(test)]
 mod backup;
 #[cfg(test)] // For clippy: what lies in here is test code.
 mod checks;
