@@ -13,12 +13,13 @@ use super::StepError;
 use super::await_service::down;
 use super::output::End;
 use super::scene::Scene;
+use super::undo::Undo;
 use super::walk::Walk;
 use crate::desired::{Hook, ServiceName};
 use crate::engine::model::{Container, CopiedFile, Exec};
 use crate::engine::{EngineError, WriteEngine};
 use crate::labels;
-use crate::plan::{Around, ContainerRef, Step};
+use crate::plan::{Action, Around, ContainerRef, Step};
 
 /// Time for one command. Docker Compose has no limit; somebody waits for us.
 const HOOK_WITHIN: Duration = Duration::from_secs(300);
@@ -26,17 +27,18 @@ const HOOK_WITHIN: Duration = Duration::from_secs(300);
 /// Characters of a command that a word about it has room for.
 const SHOWN: usize = 80;
 
-/// The container of a service, and what goes with its starts and stops.
+/// Whose container it is, and what goes with its starts and stops.
 #[derive(Clone, Copy)]
 pub(super) struct Whose<'a> {
-    pub(super) service: &'a ServiceName,
-    pub(super) around: Option<&'a Around>,
+    service: Option<&'a ServiceName>,
+    around: Option<&'a Around>,
 }
 
 impl<'a> Whose<'a> {
-    /// Finds what goes with the starts and stops of a service.
-    pub(super) fn of(service: &'a ServiceName, scene: &Scene<'a>) -> Self {
-        let around = scene.plan.around.get(service);
+    /// Finds what goes with an action that starts or stops a container; nothing for another one.
+    pub(super) fn of(action: &'a Action, scene: &Scene<'a>) -> Self {
+        let service = action.turn().map(|turn| turn.service);
+        let around = service.and_then(|service| scene.plan.around.get(service));
         Self { service, around }
     }
 
@@ -128,11 +130,11 @@ impl<'a> Whose<'a> {
     }
 
     async fn not_up(self, engine: &dyn WriteEngine, id: &str, failure: StepError) -> StepError {
-        match engine.container(id).await {
-            Ok(Some(there)) if !there.is_running() => {
-                StepError::not_up(engine, self.service, id, down(&there)).await
+        match (engine.container(id).await, self.service) {
+            (Ok(Some(there)), Some(service)) if !there.is_running() => {
+                StepError::not_up(engine, service, id, down(&there)).await
             }
-            Ok(_) | Err(_) => failure,
+            (Ok(_) | Err(_), _) => failure,
         }
     }
 }
@@ -142,25 +144,61 @@ pub(super) fn around_of<'a>(container: &Container, scene: &Scene<'a>) -> Option<
     let label = container.spec.labels.get(labels::SERVICE)?;
     let mut all = scene.plan.around.iter();
     let (service, around) = all.find(|(service, _)| service.as_str() == label)?;
-    let around = Some(around);
-    Some(Whose { service, around })
+    Some(Whose {
+        service: Some(service),
+        around: Some(around),
+    })
 }
 
 impl Walk<'_> {
-    /// Runs what follows on a start in a container that was brought back by taking a step back.
-    pub(super) async fn is_back(
-        &self,
-        step: &Step,
-        container: &ContainerRef,
-        tell: &(dyn Fn(String) + Send + Sync),
-    ) -> Result<(), EngineError> {
-        let engine = self.scene.hands.engine.as_ref();
-        match step.action.turn() {
-            Some(turn) => {
-                let whose = Whose::of(turn.service, &self.scene);
-                whose.is_back(engine, &container.id, tell).await
+    /// Takes one step back, with what follows on a start where that starts something again;
+    /// returns whether something is as it was before.
+    pub(super) async fn go_back(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
+        let there = self.undo(step, undo).await?;
+        if let Some(container) = undo.starts().filter(|_| there) {
+            let engine = self.scene.hands.engine.as_ref();
+            let tell = self.scene.told(step.number);
+            let whose = Whose::of(&step.action, &self.scene);
+            whose.is_back(engine, &container.id, &tell).await?;
+        }
+        Ok(there)
+    }
+}
+
+impl<'a> Undo<'a> {
+    /// Returns the container that runs again by it.
+    fn starts(&self) -> Option<&'a ContainerRef> {
+        match self {
+            Self::Start(container)
+            | Self::Restart(container)
+            | Self::RunAgain(container)
+            | Self::BringBack(container, _)
+            | Self::PutBack {
+                old: container,
+                serves: true,
+                ..
             }
-            None => Ok(()),
+            | Self::HandBack {
+                old: container,
+                serves: true,
+                ..
+            } => Some(container),
+            Self::PutBack { serves: false, .. }
+            | Self::HandBack { serves: false, .. }
+            | Self::Files(..)
+            | Self::Unmake(..)
+            | Self::Data(_)
+            | Self::Safety(_)
+            | Self::Stop(_)
+            | Self::Rename(_)
+            | Self::Connect(..)
+            | Self::Disconnect(..)
+            | Self::Network(_)
+            | Self::Reload(..)
+            | Self::SwitchBack(_)
+            | Self::LookUp(..)
+            | Self::End { .. }
+            | Self::Lower(_) => None,
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) async fn run(
     let stack = &scene.plan.stack;
     let number = step.number;
     let told = scene.told(number);
+    let whose = Whose::of(&step.action, scene);
     match &step.action {
         Action::Pull { image, digest, .. } => {
             pull(image, digest, number, scene).await?;
@@ -32,53 +33,28 @@ pub(super) async fn run(
         Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
         Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
         Action::MaintainOff(lower) => maintain::lower(lower, scene, &told).await?,
-        Action::Stop { service, container } => {
-            Whose::of(service, scene)
-                .stop(engine, &container.id)
-                .await?;
-        }
+        Action::Stop { container, .. } => whose.stop(engine, &container.id).await?,
         Action::Backup(draft) => data::back_up(draft, number, scene, &told).await?,
         Action::Migrate(draft) => migrate::migrate(draft, number, scene, given_up, &told).await?,
         Action::Job(draft) => migrate::job(draft, number, scene, given_up, &told).await?,
         Action::Restore(draft) => data::restore(draft, &draft.file, scene, &told).await?,
-        Action::PutBack { service, old, name } => {
+        Action::PutBack { old, name, .. } => {
             containers::bring_back(engine, old, name).await?;
-            Whose::of(service, scene)
-                .post_start(engine, &old.id)
-                .await?;
+            whose.post_start(engine, &old.id).await?;
         }
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::RemakeNetwork(draft) => network::remake(engine, draft).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
         Action::Place { root, files } => files::place(root, files, &hands.store_of(stack))?,
         Action::Rename { container, name } => engine.rename_container(&container.id, name).await?,
-        Action::Create {
-            service,
-            name,
-            spec,
-        } => containers::create(engine, name, spec, Whose::of(service, scene)).await?,
+        Action::Create { name, spec, .. } => containers::create(engine, name, spec, whose).await?,
         Action::Replace {
-            service,
-            old,
-            name,
-            spec,
-            ..
-        } => containers::replace(engine, old, name, spec, Whose::of(service, scene)).await?,
-        Action::Start { service, container } => {
-            Whose::of(service, scene)
-                .start(engine, &container.id)
-                .await?;
-        }
+            old, name, spec, ..
+        } => containers::replace(engine, old, name, spec, whose).await?,
+        Action::Start { container, .. } => whose.start(engine, &container.id).await?,
         Action::StartBeside {
-            service,
-            name,
-            spec,
-            there,
-            ..
-        } => {
-            let whose = Whose::of(service, scene);
-            beside::start(engine, name, spec, there.as_ref(), whose).await?;
-        }
+            name, spec, there, ..
+        } => beside::start(engine, name, spec, there.as_ref(), whose).await?,
         Action::TestProxy(draft) => front::test(draft, scene, given_up, &told).await?,
         Action::Switch(draft) => front::switch(draft, scene, &told).await?,
         Action::SwitchBack(draft) => front::back(draft, scene, &told).await?,
@@ -88,20 +64,12 @@ pub(super) async fn run(
             ..
         } => beside::drain(engine, &container.id, draining, &told).await?,
         Action::HandOver {
-            service,
-            old,
-            name,
-            beside,
-            ..
-        } => beside::hand_over(engine, old, name, beside, Whose::of(service, scene)).await?,
+            old, name, beside, ..
+        } => beside::hand_over(engine, old, name, beside, whose).await?,
         Action::Reload { container, how, .. } => {
             inside::tell_to_reload(engine, container, how).await?;
         }
-        Action::Restart { service, container } => {
-            Whose::of(service, scene)
-                .restart(engine, &container.id)
-                .await?;
-        }
+        Action::Restart { container, .. } => whose.restart(engine, &container.id).await?,
         Action::Connect {
             container,
             network,

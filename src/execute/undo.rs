@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
                 stack,
                 step: step.number,
             });
-            match self.undo(step, &undo).await {
+            match self.go_back(step, &undo).await {
                 Ok(undone) => {
                     back |= undone;
                     let more = after.iter().skip(1).any(|number| *number == step.number);
@@ -340,7 +340,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes one step back; returns whether something is as it was before.
-    async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
+    pub(super) async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
         let hands = self.scene.hands;
         let engine = hands.engine.as_ref();
         let tell = self.scene.told(step.number);
@@ -364,16 +364,11 @@ impl<'a> Walk<'a> {
                     engine.restart_container(&old.id).await?;
                 } else if there && *serves {
                     containers::run_again(engine, old).await?;
-                    self.is_back(step, old, &tell).await?;
                 }
                 return Ok(there);
             }
             Undo::BringBack(old, name) => {
-                let there = containers::bring_back(engine, old, name).await?;
-                if there {
-                    self.is_back(step, old, &tell).await?;
-                }
-                return Ok(there);
+                return Ok(containers::bring_back(engine, old, name).await?);
             }
             Undo::Data(draft) => {
                 maintain::still_on(&self.scene)?;
@@ -385,16 +380,10 @@ impl<'a> Walk<'a> {
                 let file = data::file_of(&draft.name, &files)?;
                 data::restore(draft, file, &self.scene, &tell).await?;
             }
-            Undo::Start(container) => {
-                containers::run_again(engine, container).await?;
-                self.is_back(step, container, &tell).await?;
-            }
+            Undo::Start(container) => containers::run_again(engine, container).await?,
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Rename(container) => containers::name_back(engine, container).await?,
-            Undo::Restart(container) => {
-                engine.restart_container(&container.id).await?;
-                self.is_back(step, container, &tell).await?;
-            }
+            Undo::Restart(container) => engine.restart_container(&container.id).await?,
             Undo::Connect(container, network, place) => {
                 engine.connect(&container.id, network, place).await?;
             }
@@ -415,10 +404,7 @@ impl<'a> Walk<'a> {
                 front::back(draft, &self.scene, &tell).await?;
             }
             Undo::LookUp(draft, false) => front::look_up(draft, &self.scene).await?,
-            Undo::RunAgain(old) => {
-                beside::run_again(engine, old).await?;
-                self.is_back(step, old, &tell).await?;
-            }
+            Undo::RunAgain(old) => beside::run_again(engine, old).await?,
             Undo::End {
                 name,
                 spec,
@@ -444,12 +430,7 @@ impl<'a> Walk<'a> {
                 name,
                 beside,
                 serves,
-            } => {
-                beside::hand_back(engine, old, name, beside, *serves).await?;
-                if *serves {
-                    self.is_back(step, old, &tell).await?;
-                }
-            }
+            } => beside::hand_back(engine, old, name, beside, *serves).await?,
             Undo::Lower(raise) => maintain::take_down(raise, &self.scene, &tell).await?,
         }
         Ok(true)
