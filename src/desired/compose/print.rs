@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-use super::json;
+use super::{json, place};
 use crate::yaml::{Kind, Node};
 
 const NOT_FINITE: &str = "a number of the model is infinite or none";
@@ -15,7 +15,7 @@ pub fn json(model: &Node) -> Result<String, String> {
     if !is_finite(model) {
         return Err(NOT_FINITE.to_owned());
     }
-    Ok(escaped(&json::pretty(model)))
+    Ok(escaped(&json::pretty(&shown(model))))
 }
 
 /// Returns a model as YAML.
@@ -23,8 +23,23 @@ pub fn json(model: &Node) -> Result<String, String> {
 /// # Errors
 /// A number in it is none.
 pub fn yaml(model: &Node) -> Result<String, String> {
-    let text = serde_yaml::to_string(&Printed(model)).map_err(|error| error.to_string())?;
+    let text = serde_yaml::to_string(&Printed(&shown(model))).map_err(|error| error.to_string())?;
     Ok(escaped(&text))
+}
+
+/// Leaves out the content of configs that comes from a variable: the variable's name says it.
+fn shown(model: &Node) -> Node {
+    let mut model = model.clone();
+    if let Kind::Map(top) = &mut model.kind {
+        for config in place::entries(top, "configs") {
+            if let Kind::Map(map) = &mut config.value.kind
+                && map.contains_key("environment")
+            {
+                map.remove("content");
+            }
+        }
+    }
+    model
 }
 
 fn escaped(text: &str) -> String {
