@@ -100,7 +100,22 @@ fn volume_mount(
             return None;
         }
     };
-    let words = [bind.text("selinux"), bind.text("propagation")];
+    let recursive = bind.text_or_empty("recursive");
+    // Only the short form of a request has it; where that can't say the rest, Docker Compose
+    // leaves it out as well.
+    let fits_short_form = match &source {
+        MountSource::Bind { create, .. } => *create && recursive.is_empty(),
+        MountSource::Volume(_) => own.text("subpath").is_none() && own.pairs("labels").is_empty(),
+        MountSource::Anonymous(_)
+        | MountSource::Tmpfs
+        | MountSource::TmpfsMount
+        | MountSource::Image(_)
+        | MountSource::Other(_) => false,
+    };
+    let selinux = bind.text("selinux").filter(|_| fits_short_form);
+    // A volume has no propagation, and Compose says so.
+    let is_bind = matches!(source, MountSource::Bind { .. });
+    let words = [selinux, bind.text("propagation").filter(|_| is_bind)];
     let no_copy = own.flag("nocopy").then(|| "nocopy".to_owned());
     let mut options: Vec<String> = words.into_iter().flatten().chain(no_copy).collect();
     options.sort();
@@ -114,7 +129,7 @@ fn volume_mount(
         long: LongMount {
             subpath: subpath.unwrap_or_default(),
             labels: own.pairs("labels"),
-            recursive: bind.text_or_empty("recursive"),
+            recursive,
             size: tmpfs.integer("size"),
             mode: u32::try_from(tmpfs.integer("mode")).unwrap_or_default(),
         },

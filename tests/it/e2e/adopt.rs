@@ -11,7 +11,7 @@ const COMPOSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peer/docker-c
 
 /// Runs Docker Compose on the project of a stage; returns what it printed on both.
 #[track_caller]
-fn compose(stage: &Stage, files: bool, arguments: &[&str]) -> String {
+pub(super) fn compose(stage: &Stage, files: bool, arguments: &[&str]) -> String {
     assert!(Path::new(COMPOSE).exists(), "scripts/test fetches it");
     let mut command = Command::new(COMPOSE);
     command.args(["--project-name", &stage.stack]);

@@ -15,6 +15,7 @@ mod command_line;
 mod controller;
 mod converge;
 mod deploy;
+mod differential;
 mod drift;
 mod failure;
 mod faults;

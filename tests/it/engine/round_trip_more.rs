@@ -124,7 +124,7 @@ fn limits(image: &str) -> Vec<Case> {
             .into();
             spec.device_cgroup_rules = words(&["c 1:3 mr", "a 7:* rmw"]);
         }),
-        case("devices of a driver (not started)", &|spec| {
+        case("devices of a driver, not started", &|spec| {
             spec.device_requests = vec![DeviceRequest {
                 driver: "nvidia".to_owned(),
                 ids: words(&["0"]),

@@ -44,8 +44,8 @@ pub(super) fn host_config(spec: &ContainerSpec, spoken: ApiVersion) -> Result<Ho
         storage_opt: filled_map(&spec.storage_opt),
         privileged: Some(spec.privileged),
         readonly_rootfs: Some(spec.read_only),
-        cap_add: filled(spec.cap_add.iter().cloned().collect()),
-        cap_drop: filled(spec.cap_drop.iter().cloned().collect()),
+        cap_add: filled(spec.cap_add.iter().map(|name| capability(name)).collect()),
+        cap_drop: filled(spec.cap_drop.iter().map(|name| capability(name)).collect()),
         group_add: filled(spec.group_add.iter().cloned().collect()),
         security_opt: filled(security_opt.cloned().collect()),
         masked_paths: all_system_paths.then(Vec::new),
@@ -186,6 +186,14 @@ fn logging(logging: &Logging) -> HostConfigLogConfig {
         typ: text(&logging.driver),
         config: filled_map(&logging.options),
     }
+}
+
+/// The engine takes both forms and keeps the one that it was given; the Docker CLI gives this one.
+fn capability(name: &str) -> String {
+    if name == "ALL" {
+        return name.to_owned();
+    }
+    format!("CAP_{name}")
 }
 
 fn extra_host((name, address): &(String, String)) -> String {
