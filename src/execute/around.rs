@@ -19,7 +19,7 @@ use crate::desired::{Hook, ServiceName};
 use crate::engine::model::{Container, CopiedFile, Exec};
 use crate::engine::{EngineError, WriteEngine};
 use crate::labels;
-use crate::plan::{Action, Around, ContainerRef, Step};
+use crate::plan::{Action, Around, ContainerRef, RemoveReason, Step};
 
 /// Time for one command. Docker Compose has no limit; somebody waits for us.
 const HOOK_WITHIN: Duration = Duration::from_secs(300);
@@ -201,6 +201,27 @@ impl<'a> Undo<'a> {
             | Self::Lower(_) => None,
         }
     }
+}
+
+/// Removes a container. One that is not wanted any more may run: it gets its time to stop, and its
+/// commands before that where Git still has its service. Repeatable.
+pub(super) async fn remove(
+    container: &ContainerRef,
+    why: RemoveReason,
+    scene: &Scene<'_>,
+) -> Result<(), StepError> {
+    let engine = scene.hands.engine.as_ref();
+    let may_run = match why {
+        RemoveReason::Orphan | RemoveReason::Surplus => engine.container(&container.id).await?,
+        RemoveReason::Replaced | RemoveReason::HalfMade => None,
+    };
+    if let Some(there) = may_run {
+        match around_of(&there, scene) {
+            Some(whose) => whose.stop(engine, &there.id).await?,
+            None => engine.stop_container(&there.id).await?,
+        }
+    }
+    Ok(engine.remove_container(&container.id).await?)
 }
 
 /// Copies files into a container; nothing for none.

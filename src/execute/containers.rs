@@ -8,7 +8,7 @@ use super::around::{Whose, copy_into};
 use crate::engine::model::{Container, ContainerSpec, ContainerState};
 use crate::engine::{EngineError, WriteEngine};
 use crate::labels;
-use crate::plan::{ContainerRef, RemoveReason, aside, incoming};
+use crate::plan::{ContainerRef, aside, incoming};
 
 /// Makes and starts a container.
 pub(super) async fn create(
@@ -54,21 +54,6 @@ pub(super) async fn replace(
     engine.rename_container(&new, name).await?;
     start(engine, &new, spec).await?;
     whose.post_start(engine, &new).await
-}
-
-/// Removes a container. One that Git no longer wants may run: it gets its time to stop. Repeatable.
-pub(super) async fn remove(
-    engine: &dyn WriteEngine,
-    container: &ContainerRef,
-    why: RemoveReason,
-) -> Result<(), EngineError> {
-    match why {
-        RemoveReason::Orphan | RemoveReason::Surplus => {
-            engine.stop_container(&container.id).await?
-        }
-        RemoveReason::Replaced | RemoveReason::HalfMade => {}
-    }
-    engine.remove_container(&container.id).await
 }
 
 /// Makes a container without starting it. One that this very attempt has made already (the

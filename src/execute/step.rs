@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::around::Whose;
+use super::around::{self, Whose};
 use super::checks::Checks;
 use super::scene::Scene;
 use super::{
@@ -114,7 +114,7 @@ pub(super) async fn run(
                 .record
                 .adopt(stack, scene.plan.attempt, containers, now)?;
         }
-        Action::Remove { container, why } => containers::remove(engine, container, *why).await?,
+        Action::Remove { container, why } => around::remove(container, *why, scene).await?,
         Action::Record(draft) => release::record(draft, scene).await?,
     }
     Ok(())
