@@ -2,10 +2,6 @@
 //!
 //! `cargo fuzz run TARGET` (with a nightly compiler) looks for inputs that break it;
 //! `tests/it/fuzz_corpus.rs` replays `corpus/TARGET/` on stable.
-#![allow(
-    dead_code,
-    reason = "each target compiles this file and calls one function"
-)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +11,26 @@ use moored::desired::compose::load::{self, Request};
 use moored::desired::compose::short;
 use moored::desired::compose::{env_file, interpolate, print};
 use moored::yaml::{Kind, Node, parse, parse_documents};
+
+const TARGETS: [(&str, fn(&[u8])); 9] = [
+    ("yaml", yaml),
+    ("interpolation", interpolation),
+    ("env_file", env_file),
+    ("ports", ports),
+    ("volumes", volumes),
+    ("durations", durations),
+    ("bytes", bytes),
+    ("commands", commands),
+    ("model", model),
+];
+
+/// Gives an input to the target of a name.
+pub(crate) fn run(name: &str, input: &[u8]) {
+    let Some((_, target)) = TARGETS.iter().find(|(known, _)| *known == name) else {
+        panic!("there is no target {name}");
+    };
+    target(input);
+}
 
 /// Variables that an input may name.
 fn variable(name: &str) -> Option<String> {
@@ -28,7 +44,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Reads YAML: every value has a place, and finding the same twice gives the same.
-pub(crate) fn yaml(input: &[u8]) {
+fn yaml(input: &[u8]) {
     let Ok(documents) = parse_documents("input.yaml", input) else {
         return;
     };
@@ -53,7 +69,7 @@ fn placed(node: &Node) {
 }
 
 /// Puts variables into a string: what holds no `$` stays as it is.
-pub(crate) fn interpolation(input: &[u8]) {
+fn interpolation(input: &[u8]) {
     let Ok(text) = str::from_utf8(input) else {
         return;
     };
@@ -81,7 +97,7 @@ fn replace(node: &mut Node, text: &str) {
 }
 
 /// Reads an environment file in both formats: no name is empty or holds an equals sign.
-pub(crate) fn env_file(input: &[u8]) {
+fn env_file(input: &[u8]) {
     let both = [
         env_file::parse("input.env", input, &variable),
         env_file::parse_raw("input.env", input, &variable),
@@ -92,7 +108,7 @@ pub(crate) fn env_file(input: &[u8]) {
 }
 
 /// Reads a port: no more than there are, and one that is published reads back as printed.
-pub(crate) fn ports(input: &[u8]) {
+fn ports(input: &[u8]) {
     let Some(ports) = text(input).and_then(|text| short::parse_ports(text).ok()) else {
         return;
     };
@@ -107,7 +123,7 @@ pub(crate) fn ports(input: &[u8]) {
 }
 
 /// Reads a volume: the path in the container is clean.
-pub(crate) fn volumes(input: &[u8]) {
+fn volumes(input: &[u8]) {
     let Some(volume) = text(input).and_then(|text| short::parse_volume(text).ok()) else {
         return;
     };
@@ -116,7 +132,7 @@ pub(crate) fn volumes(input: &[u8]) {
 }
 
 /// Reads a time: what is printed reads back as the same.
-pub(crate) fn durations(input: &[u8]) {
+fn durations(input: &[u8]) {
     if let Some(time) = text(input).and_then(|text| short::parse_duration(text).ok()) {
         assert!(time >= 0);
         assert_eq!(
@@ -127,7 +143,7 @@ pub(crate) fn durations(input: &[u8]) {
 }
 
 /// Reads a size: never less than nothing, and its digits read back as the same.
-pub(crate) fn bytes(input: &[u8]) {
+fn bytes(input: &[u8]) {
     if let Some(size) = text(input).and_then(|text| short::parse_bytes(text).ok()) {
         assert!(size >= 0);
         // Go computes with floats of 53 bits.
@@ -138,7 +154,7 @@ pub(crate) fn bytes(input: &[u8]) {
 }
 
 /// Splits a command: no more words than characters.
-pub(crate) fn commands(input: &[u8]) {
+fn commands(input: &[u8]) {
     let Some(line) = text(input) else { return };
     if let Ok(words) = short::split_command(line) {
         assert!(words.len() <= line.chars().count());
@@ -146,7 +162,7 @@ pub(crate) fn commands(input: &[u8]) {
 }
 
 /// Loads a whole project of one file; what is printed of it loads, and then stays the same.
-pub(crate) fn model(input: &[u8]) {
+fn model(input: &[u8]) {
     let Some(printed) = load(input) else { return };
     // A dollar in a key is doubled each time, as Compose does.
     if printed.contains('$') {

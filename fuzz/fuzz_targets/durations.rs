@@ -3,4 +3,4 @@
 #[path = "../targets.rs"]
 mod targets;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::durations(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("durations", input));

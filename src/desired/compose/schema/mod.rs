@@ -14,6 +14,7 @@ mod tests;
 mod top;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use self::rule::{Names, Object, Others, Rule};
 use super::trail::Trail;
@@ -60,9 +61,7 @@ impl Checker<'_> {
                 }
             }
             Rule::Within(range) => {
-                if let Kind::Int(value) = node.kind
-                    && !range.contains(&value)
-                {
+                if !is_within(node, range) {
                     let (least, most) = (range.start(), range.end());
                     let message = if *most == i64::MAX {
                         format!("{at} must be {least} or more")
@@ -148,26 +147,16 @@ impl Checker<'_> {
         for key in object.required {
             if !map.contains_key(key) {
                 let message = format!("{at}: the key \"{key}\" is missing");
-                self.find(node, message, Some(format!("add {key}")));
+                let rule = object.keys.iter().find(|(known, _)| known == key);
+                let value = rule.map_or("…", |(_, rule)| rule.example());
+                self.find(node, message, Some(format!("add {key}: {value}")));
             }
         }
     }
 
     fn wrong_type(&mut self, node: &Node, rule: &Rule, at: &Trail<'_>) {
         let message = format!("{at} must be {}, not {}", rule.wanted(), node.kind_name());
-        let hint = match node.kind {
-            Kind::Null => Some("write a value, or take the key out"),
-            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) if rule.takes_text() => {
-                Some("put quotes around the value")
-            }
-            Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_)
-            | Kind::Map(_) => None,
-        };
-        self.find(node, message, hint.map(str::to_owned));
+        self.find(node, message, rule.remedy(node));
     }
 
     fn find(&mut self, node: &Node, message: String, hint: Option<String>) {
@@ -187,6 +176,19 @@ impl Checker<'_> {
             let finding = Diagnostic::new(location, message);
             self.findings.push(Diagnostic { hint, ..finding });
         }
+    }
+}
+
+/// Returns whether a value is no number, or one within bounds.
+fn is_within(node: &Node, range: &RangeInclusive<i64>) -> bool {
+    match node.kind {
+        Kind::Int(value) => range.contains(&value),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the bounds are small, or the largest there is"
+        )]
+        Kind::Float(value) => (*range.start() as f64..=*range.end() as f64).contains(&value),
+        Kind::Null | Kind::Bool(_) | Kind::Str(_) | Kind::Seq(_) | Kind::Map(_) => true,
     }
 }
 

@@ -106,12 +106,73 @@ impl Rule {
     }
 
     /// Returns whether quotes make any scalar fit.
-    pub(super) fn takes_text(&self) -> bool {
+    fn takes_text(&self) -> bool {
         match self {
             Self::Scalar(types) => types.contains(&Scalar::Text),
             Self::Word(_) | Self::Pattern(_) | Self::Within(_) => true,
             Self::Either(rules) => rules.iter().any(Self::takes_text),
             Self::Any | Self::List(_) | Self::Set(_) | Self::Map(..) | Self::Object(_) => false,
+        }
+    }
+
+    /// Returns what to do about a value of another type.
+    pub(super) fn remedy(&self, node: &Node) -> Option<String> {
+        let takes_list = self.takes(|rule| matches!(rule, Self::List(_) | Self::Set(_)));
+        let takes_map = self.takes(|rule| matches!(rule, Self::Map(..) | Self::Object(_)));
+        let remedy = match node.kind {
+            Kind::Null => "write a value, or take the key out",
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) if self.takes_text() => {
+                "put quotes around the value"
+            }
+            Kind::Str(_) if takes_list => "write a list: [VALUE]",
+            Kind::Map(_) if takes_list => "write a list, each item behind a dash",
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Seq(_)
+                if takes_map =>
+            {
+                "write a mapping: KEY: VALUE"
+            }
+            Kind::Str(_) if self.takes(|rule| matches!(rule, Self::Scalar(_))) => {
+                "take the quotes away, or write a value of that type"
+            }
+            Kind::Seq(_) if self.takes_text() => "write one value, without dash and brackets",
+            Kind::Bool(_)
+            | Kind::Int(_)
+            | Kind::Float(_)
+            | Kind::Str(_)
+            | Kind::Seq(_)
+            | Kind::Map(_) => return None,
+        };
+        Some(remedy.to_owned())
+    }
+
+    /// Returns a value that may be written, or a word that stands for one.
+    pub(super) fn example(&self) -> &'static str {
+        match self {
+            Self::Word(words) => words.first().copied().unwrap_or("…"),
+            Self::Any
+            | Self::Scalar(_)
+            | Self::Pattern(_)
+            | Self::Within(_)
+            | Self::List(_)
+            | Self::Set(_)
+            | Self::Map(..)
+            | Self::Object(_)
+            | Self::Either(_) => "VALUE",
+        }
+    }
+
+    fn takes(&self, is_it: impl Fn(&Self) -> bool + Copy) -> bool {
+        match self {
+            Self::Either(rules) => rules.iter().any(|rule| rule.takes(is_it)),
+            Self::Any
+            | Self::Scalar(_)
+            | Self::Word(_)
+            | Self::Pattern(_)
+            | Self::Within(_)
+            | Self::List(_)
+            | Self::Set(_)
+            | Self::Map(..)
+            | Self::Object(_) => is_it(self),
         }
     }
 

@@ -55,7 +55,7 @@ fn refuses_in_a_service() {
         ("zzz: y", "c.yaml:1:26: services.a: unknown key \"zzz\""),
         (
             "hostname: [a]",
-            "c.yaml:1:36: services.a.hostname must be a string, not a list",
+            "c.yaml:1:36: services.a.hostname must be a string, not a list\n  hint: write one value, without dash and brackets",
         ),
         (
             "user: 1000",
@@ -69,12 +69,12 @@ fn refuses_in_a_service() {
         ),
         (
             "environment: 'A=b'",
-            "c.yaml:1:39: services.a.environment must be a mapping or a list, not a string",
+            "c.yaml:1:39: services.a.environment must be a mapping or a list, not a string\n  hint: write a list: [VALUE]",
         ),
         (
             "environment: {A: [b]}",
             "c.yaml:1:43: services.a.environment.A must be a string, a number, a boolean or \
-             nothing, not a list",
+             nothing, not a list\n  hint: write one value, without dash and brackets",
         ),
         (
             "command: [a, 1]",
@@ -96,13 +96,17 @@ fn refuses_in_a_service() {
             "c.yaml:1:39: services.a.cpu_percent must be between 0 and 100",
         ),
         (
+            "oom_score_adj: 1e9",
+            "c.yaml:1:41: services.a.oom_score_adj must be between -1000 and 1000",
+        ),
+        (
             "cpu_count: -1",
             "c.yaml:1:37: services.a.cpu_count must be 0 or more",
         ),
         (
             "depends_on: {b: {}}",
             "c.yaml:1:42: services.a.depends_on.b: the key \"condition\" is missing\n  \
-             hint: add condition",
+             hint: add condition: service_started",
         ),
         (
             "cap_add: [A, B, A]",
@@ -126,7 +130,7 @@ fn refuses_in_a_service() {
         ),
         (
             "healthcheck: [CMD, x]",
-            "c.yaml:1:39: services.a.healthcheck must be a mapping, not a list",
+            "c.yaml:1:39: services.a.healthcheck must be a mapping, not a list\n  hint: write a mapping: KEY: VALUE",
         ),
         (
             "pull_policy: every_x",
@@ -141,7 +145,7 @@ fn refuses_in_a_service() {
         ),
         (
             "use_api_socket: 'true'",
-            "c.yaml:1:42: services.a.use_api_socket must be a boolean, not a string",
+            "c.yaml:1:42: services.a.use_api_socket must be a boolean, not a string\n  hint: take the quotes away, or write a value of that type",
         ),
     ] {
         assert_eq!(found(&service(keys)), [expected], "{keys}");
@@ -151,7 +155,10 @@ fn refuses_in_a_service() {
 #[test]
 fn refuses_at_the_top() {
     for (file, expected) in [
-        ("[a]", "c.yaml:1:1: the file must be a mapping, not a list"),
+        (
+            "[a]",
+            "c.yaml:1:1: the file must be a mapping, not a list\n  hint: write a mapping: KEY: VALUE",
+        ),
         (
             "{servces: {}}",
             "c.yaml:1:2: unknown key \"servces\"\n  hint: did you mean \"services\"?",
@@ -176,7 +183,7 @@ fn refuses_at_the_top() {
         ),
         (
             "{models: {m: {}}}",
-            "c.yaml:1:14: models.m: the key \"model\" is missing\n  hint: add model",
+            "c.yaml:1:14: models.m: the key \"model\" is missing\n  hint: add model: VALUE",
         ),
     ] {
         assert_eq!(found(file), [expected], "{file}");
@@ -185,8 +192,8 @@ fn refuses_at_the_top() {
 
 #[test]
 fn stops_at_what_a_person_can_read() {
-    let keys: String = (0..1000).map(|i| format!("k{i}: 1, ")).collect();
-    assert_eq!(found(&service(&keys)).len(), MAX_FINDINGS);
+    let keys: Vec<String> = (0..1000).map(|i| format!("k{i}: 1")).collect();
+    assert_eq!(found(&service(&keys.join(", "))).len(), MAX_FINDINGS);
 }
 
 #[test]

@@ -23,9 +23,15 @@ fn printed(keys: &str) -> String {
         .replace(r#""entrypoint":null"#, "")
 }
 
+fn print_as_go_does(cases: &[(&str, &str)]) {
+    for (keys, expected) in cases {
+        assert_eq!(printed(keys), *expected, "{keys}");
+    }
+}
+
 #[test]
-fn prints_a_service_as_go_does() {
-    for (keys, expected) in [
+fn prints_values_as_go_does() {
+    print_as_go_does(&[
         ("", "{}"),
         (
             "working_dir: /w, image: i, cap_add: [A], annotations: {b: 1, a: null}",
@@ -69,6 +75,12 @@ fn prints_a_service_as_go_does() {
             "extra_hosts: {b: '1', a: ['[::1]', '2,3']}",
             r#"{"extra_hosts":["a=2,3","a=::1","b=1"]}"#,
         ),
+    ]);
+}
+
+#[test]
+fn prints_structures_as_go_does() {
+    print_as_go_does(&[
         (
             "ulimits: {a: 1, b: {soft: 1, hard: 2}, c: 0, d: {hard: 0, soft: 3}}",
             r#"{"ulimits":{"a":1,"b":{"soft":1,"hard":2},"c":{},"d":{"soft":3}}}"#,
@@ -138,9 +150,7 @@ fn prints_a_service_as_go_does() {
             "post_start: [{command: a b, environment: [X=1]}], x-y: {z: 1}",
             r#"{"post_start":[{"command":["a","b"],"environment":{"X":"1"}}]}"#,
         ),
-    ] {
-        assert_eq!(printed(keys), expected, "{keys}");
-    }
+    ]);
 }
 
 #[test]
