@@ -12,7 +12,7 @@ use super::examined::Examined;
 use super::facts::Field;
 use super::guard::All;
 use super::order::{Planner, examine_all};
-use super::services::{Input, reference};
+use super::services::{Input, number, reference};
 use super::{Context, History, Hold, Plan, Reason, Weight};
 use crate::desired::{DesiredState, ServiceName};
 use crate::engine::model::{Container, ContainerSpec};
@@ -52,28 +52,31 @@ pub fn adopt(
 }
 
 impl<'a> Input<'a> {
-    /// Lets a container of Docker Compose stand in its service's place, if none of ours does: of
-    /// several the one with the lowest number.
+    /// Lets the container of Docker Compose with its number stand in a service's place, if none of
+    /// ours does; those of a number that Git does not want are told with the first.
     pub(super) fn stand_in(&self, one: &mut Examined<'a>) {
-        let label = |container: &Container, name: &str| container.spec.labels.get(name).cloned();
         let of_service = |container: &&Container| {
-            label(container, labels::SERVICE).as_deref() == Some(one.name.as_str())
+            let service = container.spec.labels.get(labels::SERVICE);
+            service.is_some_and(|service| service == one.name.service())
         };
-        let mut all: Vec<&'a Container> = self.observed.candidates.iter().collect();
-        all.retain(of_service);
-        let number = |container: &&Container| {
-            let number = label(container, labels::NUMBER)?;
-            number.parse::<u64>().ok()
-        };
-        all.sort_by_key(|container| (number(container).unwrap_or(u64::MAX), &container.name));
-        let mut all = all.into_iter();
-        if one.holder.is_none() {
-            one.holder = all.next();
+        let units = self.desired.services.keys();
+        let units = units.filter(|unit| unit.service() == one.name.service());
+        let wanted: BTreeSet<u32> = units.map(ServiceName::number).collect();
+        let own = one.name.number();
+        let mut left = Vec::new();
+        for container in self.observed.candidates.iter().filter(of_service) {
+            let number = number(container);
+            if number == own && one.holder.is_none() {
+                one.holder = Some(container);
+            } else if number == own || own == 1 && !wanted.contains(&number) {
+                left.push(container.name.clone());
+            }
         }
-        one.holds.extend(all.map(|other| Hold::Duplicate {
-            service: one.name.clone(),
-            container: other.name.clone(),
-        }));
+        one.holds
+            .extend(left.into_iter().map(|container| Hold::Duplicate {
+                service: one.name.clone(),
+                container,
+            }));
     }
 
     /// Returns the container in a service's place if Docker Compose made it and it is not ours.
@@ -181,7 +184,7 @@ impl<'a> Planner<'a> {
         let known = |container: &&Container| {
             let service = container.spec.labels.get(labels::SERVICE);
             let mut services = desired.services.keys();
-            services.any(|name| service.is_some_and(|service| service == name.as_str()))
+            services.any(|name| service.is_some_and(|service| service == name.service()))
         };
         let strangers = observed.candidates.iter().filter(|one| !known(one));
         let strangers = strangers.map(|one| Hold::NotOfStack {

@@ -102,8 +102,8 @@ pub(crate) fn compose_up(bench: &Bench, desired: &DesiredState, words: &[&str]) 
         let mut name = wanted.container_name.clone().unwrap_or(default);
         let mut spec = wanted.spec.clone();
         let of_compose = [
-            (labels::SERVICE, service.as_str()),
-            (labels::NUMBER, "1"),
+            (labels::SERVICE, service.service()),
+            (labels::NUMBER, &service.number().to_string()),
             (labels::ONEOFF, "False"),
             (labels::CONFIG_HASH, "0123"),
             (labels::WORKING_DIR, "/srv/shop"),
