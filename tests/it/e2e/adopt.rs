@@ -264,3 +264,56 @@ fn docker_compose_works_with_what_we_have_made() {
     stage.reconcile();
     stage.serves("v1");
 }
+
+#[test]
+fn who_is_in_the_network_of_another_is_adopted_and_follows_it() {
+    let stage = Stage::new("joined");
+    let v1 = stage.app("v1");
+    let commit = |vpn: &str| {
+        let manifest = format!("stack: {}\nsoak: 200ms\n", stage.stack);
+        let sleeps = "command: [sleep, '600'], stop_grace_period: 1s";
+        let compose = format!(
+            "services:\n  vpn: {{image: '{vpn}', ipc: shareable, {sleeps}, volumes: ['/data']}}\n  \
+             web: {{image: '{v1}', network_mode: 'service:vpn', {sleeps}}}\n  \
+             spy: {{image: '{v1}', pid: 'service:vpn', ipc: 'service:vpn', {sleeps}}}\n  \
+             copy: {{image: '{v1}', volumes_from: [vpn], {sleeps}}}\n"
+        );
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", compose.as_str()),
+        ];
+        stage.commit(vpn, &files);
+    };
+    commit(&v1);
+    compose(&stage, true, &["up", "--detach"]);
+    let before = stage.snapshot();
+    let all = ["vpn", "web", "spy", "copy"];
+    let ids = || all.map(|service| stage.id(service));
+    let old = ids();
+    stage.reconcile().says(&["released as 1-"]);
+    stage.unchanged(&before);
+    stage.moored(&["plan"]).exits(0).says(&["nothing to do"]);
+
+    // A new container of theirs is one of a new one's.
+    commit(&stage.app("v2"));
+    stage.reconcile();
+    let new = ids();
+    for (service, (old, new)) in all.iter().zip(old.iter().zip(&new)) {
+        assert_ne!(old, new, "{service}");
+    }
+    let joined = format!("container:{}", new[0]);
+    assert_eq!(stage.inspect("web", "{{.HostConfig.NetworkMode}}"), joined);
+    let spaces = stage.inspect("spy", "{{.HostConfig.PidMode}} {{.HostConfig.IpcMode}}");
+    assert_eq!(spaces, format!("{joined} {joined}"));
+    stage.moored(&["plan"]).exits(0).says(&["nothing to do"]);
+
+    // One that is started again has a new network; who was in the old one is restarted.
+    docker(&["stop", &stage.container("vpn")]);
+    let began = |service: &str| stage.inspect(service, "{{.State.StartedAt}}");
+    let (web, copy) = (began("web"), began("copy"));
+    stage.reconcile();
+    assert_ne!(began("web"), web);
+    assert_eq!(began("copy"), copy);
+    assert_eq!(ids(), new);
+    stage.moored(&["plan"]).exits(0).says(&["nothing to do"]);
+}
