@@ -31,6 +31,8 @@ mod journal_replay;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod nameless_volumes;
+#[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod properties;

@@ -39,4 +39,5 @@ mod rollback;
 mod safety;
 mod second;
 mod secrets;
+mod turns;
 mod vehicles;
