@@ -85,7 +85,8 @@ fn volume_mount(
         }
         ("bind", Some(path)) => {
             place(at, &path, project, files);
-            let create = bind.truth("create_host_path").unwrap_or(bind.is_empty());
+            // The model says so of each short form, and of no long one that does not say it itself.
+            let create = bind.flag("create_host_path");
             MountSource::Bind { path, create }
         }
         ("tmpfs", _) => MountSource::TmpfsMount,
