@@ -85,8 +85,8 @@ fn volume_mount(
         }
         ("bind", Some(path)) => {
             place(at, &path, project, files);
-            // The model says so of each short form, and of no long one that does not say it itself.
-            let create = bind.flag("create_host_path");
+            // Without any `bind` the engine makes a directory, as for the short form.
+            let create = volume.get("bind").is_none() || bind.flag("create_host_path");
             MountSource::Bind { path, create }
         }
         ("tmpfs", _) => MountSource::TmpfsMount,

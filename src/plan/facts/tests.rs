@@ -143,10 +143,10 @@ const CHANGES: &[Change] = &[
         spec.limits.blkio.write_iops = [("/dev/a".to_owned(), 1)].into();
     }),
     ("mem_swappiness", |spec| {
-        spec.limits.memory_swappiness = Some(0)
+        spec.limits.memory_swappiness = Some(0);
     }),
     ("oom_kill_disable", |spec| {
-        spec.limits.oom_kill_disable = true
+        spec.limits.oom_kill_disable = true;
     }),
     ("privileged", |spec| spec.privileged = true),
     ("read_only", |spec| spec.read_only = true),
@@ -157,7 +157,7 @@ const CHANGES: &[Change] = &[
     ("annotation a", |spec| spec.annotations = map("a", "b")),
     ("runtime", |spec| spec.runtime = Some("nvidia".to_owned())),
     ("isolation", |spec| {
-        spec.isolation = Some("hyperv".to_owned())
+        spec.isolation = Some("hyperv".to_owned());
     }),
     ("logging driver", |spec| {
         let logging = spec.logging.get_or_insert_default();
@@ -170,7 +170,7 @@ const CHANGES: &[Change] = &[
     ("pid", |spec| spec.namespaces.pid = "container:x".to_owned()),
     ("uts", |spec| spec.namespaces.uts = "host".to_owned()),
     ("userns_mode", |spec| {
-        spec.namespaces.user = "host".to_owned()
+        spec.namespaces.user = "host".to_owned();
     }),
     ("group_add", |spec| spec.group_add = set(&["audio"])),
     ("security_opt", |spec| {
@@ -199,10 +199,10 @@ const CHANGES: &[Change] = &[
         }];
     }),
     ("volume_driver", |spec| {
-        spec.volume_driver = "nfs".to_owned()
+        spec.volume_driver = "nfs".to_owned();
     }),
     ("storage_opt size", |spec| {
-        spec.storage_opt = map("size", "1G")
+        spec.storage_opt = map("size", "1G");
     }),
 ];
 

@@ -91,7 +91,9 @@ fn differences(case: &str, text: &str) -> Vec<String> {
         stage.stack,
         stage.path("state").display()
     );
-    let text = text.replace("image: app\n", &format!("image: {image}\n"));
+    let text = text
+        .replace("image: app\n", &format!("image: {image}\n"))
+        .replace("STACK", &stage.stack);
     let files = [
         ("moored.yaml", manifest.as_str()),
         ("compose.yaml", &text),
