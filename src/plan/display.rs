@@ -152,22 +152,7 @@ impl Action {
                 };
                 format!("{what}, ≤ {}", humantime::format_duration(*within))
             }
-            Self::Remove {
-                why: RemoveReason::Replaced,
-                ..
-            } => "the one before".to_owned(),
-            Self::Remove {
-                why: RemoveReason::HalfMade,
-                ..
-            } => "left by an interrupted pass".to_owned(),
-            Self::Remove {
-                why: RemoveReason::Orphan,
-                ..
-            } => "its service is gone".to_owned(),
-            Self::Remove {
-                why: RemoveReason::Surplus,
-                ..
-            } => "its service has fewer containers now".to_owned(),
+            Self::Remove { why, .. } => why_removed(*why).to_owned(),
             Self::Measure(draft) | Self::Smoke(draft) => draft.smoke.to_string(),
             Self::MaintainOn(raise) => {
                 let flag = raise.maintenance.flag.display().to_string();
@@ -229,6 +214,15 @@ impl Action {
             | Self::Disconnect { .. }
             | Self::Record(_) => String::new(),
         }
+    }
+}
+
+fn why_removed(why: RemoveReason) -> &'static str {
+    match why {
+        RemoveReason::Replaced => "the one before",
+        RemoveReason::HalfMade => "left by an interrupted pass",
+        RemoveReason::Orphan => "its service is gone",
+        RemoveReason::Surplus => "its service has fewer containers now",
     }
 }
 

@@ -255,6 +255,10 @@ fn docker_compose_works_with_what_we_have_made() {
     assert_eq!(labels("project.working_dir"), state.display().to_string());
     let file = state.join("compose.yaml").display().to_string();
     assert_eq!(labels("project.config_files"), file);
+    // Its own rule finds nothing to do, so that the way back is one command.
+    let ours = ids(&stage);
+    compose(&stage, true, &["up", "--detach"]);
+    assert_eq!(ids(&stage), ours);
     compose(&stage, false, &["down"]);
     assert!(stage.names().is_empty());
     docker(&["volume", "inspect", &format!("{}_rows", stage.stack)]);
