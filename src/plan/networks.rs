@@ -221,6 +221,10 @@ fn differences(wanted: &Network, live: &Network, key: &DigestKey) -> Vec<ObjectD
         return Vec::new();
     }
     let mut found = network_differences(wanted, live);
+    // Nobody kept what was asked for, and engines can be told to add options to every network.
+    if !live.labels.contains_key(labels::ASKED) {
+        found.retain(|one| one.git.is_some() || !one.what.starts_with("driver_opts"));
+    }
     // Docker Compose 1.29 says so of every network. Only where machines are joined can somebody
     // from elsewhere come in.
     found.retain(|one| one.what != "attachable" || live.driver == "overlay");

@@ -112,7 +112,7 @@ fn address_pools_join_by_their_subnet() {
         (
             "[{subnet: a, x: 1}, {subnet: b}]",
             "[{subnet: b, y: 3}, {subnet: b, y: 3}]",
-            "[{subnet: b, y: 3}, {subnet: b, y: 3}]",
+            "[{subnet: b, y: 3}]",
         ),
     ] {
         let mut merged = pools(base);
