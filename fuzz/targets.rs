@@ -12,7 +12,9 @@ use moored::desired::compose::short;
 use moored::desired::compose::{env_file, interpolate, print};
 use moored::yaml::{Kind, Node, parse, parse_documents};
 
-const TARGETS: [(&str, fn(&[u8])); 9] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 9] = [
     ("yaml", yaml),
     ("interpolation", interpolation),
     ("env_file", env_file),

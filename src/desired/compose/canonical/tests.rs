@@ -211,7 +211,7 @@ fn refuses_short_forms_that_cannot_be_read() {
 
 #[test]
 fn ranges_of_ports_have_a_budget() {
-    let ranges = vec!["'1-65535:1-65535'"; 5].join(", ");
+    let ranges = ["'1-65535:1-65535'"; 5].join(", ");
     let mut findings = Vec::new();
     canonical(
         &mut read(&service(&format!("ports: [{ranges}]"))),

@@ -45,9 +45,15 @@ fn takes_what_the_specification_defines() {
     }
 }
 
+fn refuse(cases: &[(&str, &str)]) {
+    for (keys, expected) in cases {
+        assert_eq!(found(&service(keys)), [*expected], "{keys}");
+    }
+}
+
 #[test]
-fn refuses_in_a_service() {
-    for (keys, expected) in [
+fn refuses_wrong_types_in_a_service() {
+    refuse(&[
         (
             "imgae: y",
             "c.yaml:1:26: services.a: unknown key \"imgae\"\n  hint: did you mean \"image\"?",
@@ -81,6 +87,12 @@ fn refuses_in_a_service() {
             "c.yaml:1:39: services.a.command[1] must be a string, not an integer\n  \
              hint: put quotes around the value",
         ),
+    ]);
+}
+
+#[test]
+fn refuses_values_that_do_not_fit() {
+    refuse(&[
         (
             "cgroup: privat",
             "c.yaml:1:34: services.a.cgroup must be one of host, private\n  \
@@ -147,9 +159,7 @@ fn refuses_in_a_service() {
             "use_api_socket: 'true'",
             "c.yaml:1:42: services.a.use_api_socket must be a boolean, not a string\n  hint: take the quotes away, or write a value of that type",
         ),
-    ] {
-        assert_eq!(found(&service(keys)), [expected], "{keys}");
-    }
+    ]);
 }
 
 #[test]
