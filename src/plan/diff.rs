@@ -127,6 +127,7 @@ pub(super) fn remedy(reason: &Reason) -> Remedy {
             Remedy::Reload
         }
         Field::Image
+        | Field::Setting(_)
         | Field::ImageId
         | Field::Command
         | Field::Entrypoint

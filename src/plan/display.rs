@@ -129,7 +129,7 @@ impl Action {
         match self {
             Self::Pull { image, digest, .. } => by_digest(image, digest),
             Self::CreateNetwork(network) => network.name.clone(),
-            Self::RemakeNetwork(draft) => format!("{}: {} differ", draft.before.name, draft.what),
+            Self::RemakeNetwork(draft) => draft.before.name.clone(),
             Self::CreateVolume(volume) => volume.name.clone(),
             Self::Place { files, .. } => files.iter().map(placement).collect::<Vec<_>>().join(", "),
             Self::Rename { container, name } if is_aside(&container.name) => {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::action::Placement;
 use super::facts::Facts;
-use super::{ContainerRef, ReleaseId, ReleasedProxy, Schema};
+use super::{ContainerRef, Reason, ReleaseId, ReleasedProxy, Schema};
 use crate::desired::ServiceName;
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::checks::{Ready, Smoke};
@@ -236,7 +236,7 @@ pub struct RemadeNetwork {
     /// What it is now.
     pub before: Network,
     /// In what they differ.
-    pub what: String,
+    pub reasons: Vec<Reason>,
     /// The containers of ours in it, running or not.
     pub members: Vec<Member>,
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// | `Name` | it has another name: rename it |
 /// | `Network` | it is not connected as it should be: connect it again |
 /// | `File`, `Dependency` | a mounted file or a dependency changed: restart it |
+/// | `Setting` | of a network: make it again
 /// | `PostStart` | what runs inside after its start changed: restart it
 /// | `Owed` | an interrupted pass was to restart it: restart it |
 /// | `Inside` | a container sees another file than the one on the host: restart it |
@@ -109,6 +110,7 @@ pub enum Field {
     Certificate(String),
     Loaded,
     PostStart,
+    Setting(String),
 }
 
 /// How far what an engine shows of a container tells what it was asked for.
@@ -220,7 +222,8 @@ impl Field {
             | Self::Upstream(_)
             | Self::Certificate(_)
             | Self::Loaded
-            | Self::PostStart => ShownAs::Asked,
+            | Self::PostStart
+            | Self::Setting(_) => ShownAs::Asked,
         }
     }
 }
@@ -240,6 +243,7 @@ impl fmt::Display for Field {
             Self::Upstream(upstream) => write!(f, "upstream {upstream}"),
             Self::Certificate(path) => write!(f, "certificate {path}"),
             Self::PostStart => f.write_str("post_start"),
+            Self::Setting(name) => f.write_str(name),
             Self::Loaded => f.write_str("loaded"),
             Self::Owed => f.write_str("restart owed by an interrupted pass"),
             Self::Container => f.write_str("container"),

@@ -154,6 +154,8 @@ pub enum Subject {
     Service(ServiceName),
     /// The proxy in front of it.
     Proxy(ProxyKind),
+    /// A network that is made again, by its name.
+    Network(String),
     /// Files at fixed places of the host.
     HostFiles,
 }
@@ -164,6 +166,7 @@ impl fmt::Display for Subject {
             Self::Service(name) => write!(f, "{name}"),
             // No service has a blank in its name.
             Self::Proxy(kind) => write!(f, "proxy {kind}"),
+            Self::Network(name) => write!(f, "network {name}"),
             Self::HostFiles => f.write_str("host files"),
         }
     }

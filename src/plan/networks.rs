@@ -7,18 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Hold;
 use super::action::{Action, ContainerRef, Phase};
 use super::drafts::{Member, RemadeNetwork};
 use super::examined::Examined;
+use super::facts::{Fact, Field};
 use super::guard::All;
 use super::objects::{ObjectDifference, in_what, network_differences};
 use super::order::Planner;
-use super::services::reference;
+use super::services::{Input, reference};
+use super::{Difference, Hold, Origin, Reason, Subject};
 use crate::desired::{ServiceName, Wanted};
 use crate::engine::model::{Container, ContainerState, Network};
 use crate::labels;
-use crate::secret::DigestKey;
+use crate::secret::{DigestKey, mentions};
 
 impl<'a> Planner<'a> {
     /// Finds the networks that differ from Git, and holds those that must not be touched.
@@ -58,7 +59,7 @@ impl<'a> Planner<'a> {
                 self.remade.push(RemadeNetwork {
                     wanted: self.network_to_make(wanted),
                     before: live.clone(),
-                    what,
+                    reasons: differs.iter().map(|one| self.reason(one)).collect(),
                     members: self.members_of(name, all),
                 });
             }
@@ -130,7 +131,7 @@ impl<'a> Planner<'a> {
 
     /// Plans that the networks which differ are made again, and the stop of what is in them.
     pub(super) fn remake_networks(&mut self, order: &[&'a ServiceName], all: &All<'a>) {
-        let mut remade = std::mem::take(&mut self.remade);
+        let mut remade = self.remade.clone();
         if remade.is_empty() {
             return;
         }
@@ -162,8 +163,9 @@ impl<'a> Planner<'a> {
         self.ground = remade
             .into_iter()
             .map(|draft| {
+                let reasons = draft.reasons.clone();
                 let action = Action::RemakeNetwork(Box::new(draft));
-                self.push(Phase::Converge, action, &[], before.clone())
+                self.push(Phase::Converge, action, &reasons, before.clone())
             })
             .collect();
     }
@@ -192,6 +194,35 @@ impl<'a> Planner<'a> {
             }
         }
         halted
+    }
+
+    fn reason(&self, differs: &ObjectDifference) -> Reason {
+        let Input {
+            desired, context, ..
+        } = self.input;
+        let fact = |value: &String| {
+            let mut fact = Fact::Plain(value.clone());
+            if mentions(value, &desired.secrets) {
+                fact.hide(context.key);
+            }
+            fact
+        };
+        Reason {
+            field: Field::Setting(differs.what.clone()),
+            git: differs.git.as_ref().map(fact),
+            release: None,
+            live: differs.live.as_ref().map(fact),
+            // Nobody can change one by hand.
+            origin: Origin::Pending,
+        }
+    }
+
+    /// Returns in what networks differ that are made again.
+    pub(super) fn network_differences(&self) -> impl Iterator<Item = Difference> {
+        self.remade.iter().map(|draft| Difference {
+            of: Subject::Network(draft.before.name.clone()),
+            reasons: draft.reasons.clone(),
+        })
     }
 
     /// Returns a network as it is asked for: with our labels.

@@ -438,6 +438,7 @@ impl<'a> Planner<'a> {
                 reasons: one.reasons.clone(),
             });
         let mut differences: Vec<Difference> = differences.collect();
+        differences.extend(self.network_differences());
         differences.extend(self.other_differences());
         Plan {
             kind: Kind::Deploy,
