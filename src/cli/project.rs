@@ -2,7 +2,7 @@
 //! variables.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
@@ -199,7 +199,12 @@ impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // Below a file there is nothing either.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(error.to_string()),
         };
         let mut text = Vec::new();

@@ -111,8 +111,8 @@ fn address_pools_join_by_their_subnet() {
         ("[{subnet: a}]", "[{subnet: b}]", "[{subnet: b}]"),
         (
             "[{subnet: a, x: 1}, {subnet: b}]",
+            "[{subnet: a, y: 2}, {subnet: b, y: 3}]",
             "[{subnet: b, y: 3}, {subnet: b, y: 3}]",
-            "[{subnet: b, y: 3}]",
         ),
     ] {
         let mut merged = pools(base);
