@@ -115,7 +115,7 @@ fn process(spec: &ContainerSpec, told: &mut Told<'_>) {
         // It may be one that came along: which of both can't be told.
         let is_anonymous = matches!(mount.source, MountSource::Anonymous(_));
         if !is_anonymous || spec.volumes_from.is_empty() {
-            told.text(Field::Mount(target.clone()), &words::mount(mount));
+            told.text(Field::Mount(words::clean(target)), &words::mount(mount));
         }
     }
 }

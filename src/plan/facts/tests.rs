@@ -374,10 +374,23 @@ fn what_the_kernel_can_not_do_is_no_difference_once_it_was_asked_for() {
     assert_eq!((differs(false), differs(true)), (true, false));
 }
 
+fn bind(spec: &mut ContainerSpec, target: &str, path: &str) {
+    let mut mount = Mount::anonymous();
+    mount.source = MountSource::Bind {
+        path: path.to_owned(),
+        create: true,
+    };
+    spec.mounts.insert(target.to_owned(), mount);
+}
+
 #[test]
 fn the_same_in_other_words_is_no_difference() {
     type Pair = (fn(&mut ContainerSpec), fn(&mut ContainerSpec));
-    let pairs: [Pair; 9] = [
+    let pairs: [Pair; 10] = [
+        (
+            |spec| bind(spec, "/data/", "/var/../srv//./data/"),
+            |spec| bind(spec, "/data", "/srv/data"),
+        ),
         (|_| {}, |spec| spec.namespaces.ipc = "private".to_owned()),
         (|_| {}, |spec| spec.namespaces.ipc = "shareable".to_owned()),
         (|_| {}, |spec| spec.runtime = Some("runc".to_owned())),

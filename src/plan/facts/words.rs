@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::model::{
-    ContainerSpec, Device, DeviceRequest, Endpoint, Healthcheck, Mount, Port, Ulimit,
+    ContainerSpec, Device, DeviceRequest, Endpoint, Healthcheck, Mount, MountSource, Port, Ulimit,
 };
 
 /// Returns an amount of memory in the largest unit that divides it, as people write limits.
@@ -110,7 +110,15 @@ pub(super) fn unpublished(spec: &ContainerSpec) -> BTreeSet<String> {
 }
 
 pub(super) fn mount(mount: &Mount) -> String {
-    let mut words = vec![mount.source.to_string()];
+    let mut words = vec![match &mount.source {
+        MountSource::Bind { path, .. } => clean(path),
+        source @ (MountSource::Volume(_)
+        | MountSource::Anonymous(_)
+        | MountSource::Tmpfs
+        | MountSource::TmpfsMount
+        | MountSource::Image(_)
+        | MountSource::Other(_)) => source.to_string(),
+    }];
     let long = &mount.long;
     words.extend(mount.read_only.then(|| "ro".to_owned()));
     words.extend(mount.options.iter().cloned());
@@ -123,6 +131,19 @@ pub(super) fn mount(mount: &Mount) -> String {
     let labels = long.labels.iter();
     words.extend(labels.map(|(name, value)| format!("label {name}={value}")));
     words.join(" ")
+}
+
+/// Returns a path as the engine keeps it: `/data/` and `/./data` are `/data`.
+pub(super) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 /// Says what a container is in a network. Its host name is one of its names there anyway.
