@@ -210,9 +210,9 @@ impl<'a> Planner<'a> {
         Reason {
             field: Field::Setting(differs.what.clone()),
             git: differs.git.as_ref().map(fact),
-            release: None,
-            live: differs.live.as_ref().map(fact),
             // Nobody can change one by hand.
+            release: differs.live.as_ref().map(fact),
+            live: differs.live.as_ref().map(fact),
             origin: Origin::Pending,
         }
     }
