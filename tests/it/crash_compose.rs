@@ -65,6 +65,9 @@ fn load(bench: &Bench, digit: char) -> DesiredState {
     desired
 }
 
+/// What goes wrong at the `n`th call.
+type Fault = fn(usize) -> Faults;
+
 fn host() -> Bench {
     let bench = Bench::new();
     let stock: HostYaml = serde_yaml::from_str("{}").unwrap();
@@ -187,7 +190,7 @@ fn killed_between_any_two_journal_entries() {
 fn killed_before_and_after_every_call() {
     let (expected, calls, _) = undisturbed();
     for n in 1..=calls {
-        let faults: [(&str, fn(usize) -> Faults); 4] = [
+        let faults: [(&str, Fault); 4] = [
             ("killed before", Faults::kill_before),
             ("killed after", Faults::kill_after),
             ("lost the answer of", Faults::lose_answer),
@@ -227,7 +230,12 @@ fn every_call_fails_once() {
                 bench.record().forgive(&desired.stack, now).unwrap();
             }
             Outcome::Unsettled { .. } => {}
-            other => panic!("{case}: {other:?}"),
+            other @ (Outcome::Succeeded
+            | Outcome::Held { .. }
+            | Outcome::Stuck { .. }
+            | Outcome::Postponed { .. }
+            | Outcome::Stopped
+            | Outcome::Interrupted) => panic!("{case}: {other:?}"),
         }
         settle(&bench, &desired, &case);
         assert_eq!(end_state(&bench), expected, "{case}");

@@ -116,20 +116,23 @@ fn a_file_without_a_file_of_the_host_is_copied_in() {
     assert_eq!(read(&stage, "web", "/etc/app/settings"), "mode=two");
 }
 
-#[test]
-fn a_network_is_changed_with_the_same_containers_in_it() {
-    let stage = Stage::new("networks");
-    let image = stage.app("v1");
-    let compose = |mtu: &str, more: &str| {
-        format!(
-            "services:\n  web:\n    image: {image}\n    stop_grace_period: 0s\n    ports: ['127.0.0.1:{}:8080']\n    \
+/// Two services in a network with this setting, one of them published, and one in another network.
+fn networked(stage: &Stage, image: &str, mtu: &str, more: &str) -> String {
+    format!(
+        "services:\n  web:\n    image: {image}\n    stop_grace_period: 0s\n    ports: ['127.0.0.1:{}:8080']\n    \
              depends_on: [db]\n    networks: {{back: {{aliases: [www]}}, front: }}\n  db:\n    image: {image}\n    \
              stop_grace_period: 0s\n    networks: [back]\n    volumes: [/data]\n  apart:\n    image: {image}\n    \
              stop_grace_period: 0s\n    networks: [front]\n\
              networks: {{front: , back: {{driver_opts: {{com.docker.network.driver.mtu: '{mtu}'}}{more}}}}}\n",
-            stage.port()
-        )
-    };
+        stage.port()
+    )
+}
+
+#[test]
+fn a_network_is_changed_with_the_same_containers_in_it() {
+    let stage = Stage::new("networks");
+    let image = stage.app("v1");
+    let compose = |mtu: &str, more: &str| networked(&stage, &image, mtu, more);
     let back = format!("{}_back", stage.stack);
     let network = |template: &str| docker(&["network", "inspect", "--format", template, &back]);
     let ids = || ["web", "db", "apart"].map(|service| stage.id(service));
