@@ -3,6 +3,8 @@
 //! Run with `cargo bench`. Times of different machines don't compare: what counts is how they grow
 //! with the number of services, which is to be in proportion.
 
+#![expect(clippy::unwrap_used, reason = "what a benchmark is given is known")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -100,18 +100,7 @@ pub fn load(
     };
     let mut found = Found::default();
     let variables = variables(&manifest, &files, &mut found)?;
-    let request = Request {
-        files: paths.iter().map(|path| files.on_host(path)).collect(),
-        project_directory: directory.clone(),
-        project: Some(manifest.stack.to_string()),
-        profiles: Vec::new(),
-        images: manifest
-            .images
-            .iter()
-            .map(|(name, image)| (name.to_string(), image.clone()))
-            .collect(),
-        home: None,
-    };
+    let request = request(&manifest, &paths, &files);
     let model = compose::load::load(&request, &|name: &str| variables.get(name), &files)?;
     found.warnings.extend(model.warnings);
     let project = Project {
@@ -180,6 +169,21 @@ pub fn load(
         host_files: files.of_host.into_inner(),
         warnings: composed.found.warnings,
     })
+}
+
+/// Says what is to be loaded.
+fn request(manifest: &Manifest, paths: &[RepoPath], files: &ProjectFiles<'_>) -> Request {
+    let images = manifest.images.iter();
+    Request {
+        files: paths.iter().map(|path| files.on_host(path)).collect(),
+        project_directory: files.directory.to_owned(),
+        project: Some(manifest.stack.to_string()),
+        profiles: Vec::new(),
+        images: images
+            .map(|(name, image)| (name.to_string(), image.clone()))
+            .collect(),
+        home: None,
+    }
 }
 
 /// Returns migrations that stop all containers of the services that they stop.

@@ -13,7 +13,7 @@ use crate::yaml::Node;
 
 /// Refuses names of containers and ports of the host that an earlier service has already.
 pub(super) fn clashes(
-    top: &Values<'_>,
+    top: Values<'_>,
     services: &BTreeMap<ServiceName, Service>,
     project: &Project<'_>,
 ) {
@@ -46,7 +46,7 @@ pub(super) fn clashes(
 }
 
 fn refuse(
-    top: &Values<'_>,
+    top: Values<'_>,
     service: &ServiceName,
     key: &str,
     message: String,
@@ -61,7 +61,7 @@ fn refuse(
 }
 
 /// Refuses what the manifest says about services that are not there.
-pub(super) fn manifest(top: &Values<'_>, project: &Project<'_>) {
+pub(super) fn manifest(top: Values<'_>, project: &Project<'_>) {
     let known: Vec<&str> = top
         .entries("services")
         .map(|entry| entry.key.as_str())

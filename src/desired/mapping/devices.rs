@@ -6,7 +6,7 @@ use super::values::Values;
 use crate::engine::model::{Device, DeviceRequest};
 
 /// Maps devices of the host, but for those with a name of the Container Device Interface.
-pub(super) fn devices(values: &Values<'_>) -> BTreeSet<Device> {
+pub(super) fn devices(values: Values<'_>) -> BTreeSet<Device> {
     let device = |device: Values<'_>| Device {
         source: device.text_or_empty("source"),
         target: device.text_or_empty("target"),
@@ -21,12 +21,12 @@ pub(super) fn devices(values: &Values<'_>) -> BTreeSet<Device> {
 
 /// Maps what drivers find: `deploy.resources.reservations.devices`, names of the Container Device
 /// Interface, and `gpus`; in the order of Compose.
-pub(super) fn requests(values: &Values<'_>) -> Vec<DeviceRequest> {
+pub(super) fn requests(values: Values<'_>) -> Vec<DeviceRequest> {
     let reserved = values.values("deploy").values("resources");
     let reserved = reserved.values("reservations");
     let mut requests: Vec<DeviceRequest> = reserved
         .maps("devices")
-        .map(|(_, one)| request(&one, &[]))
+        .map(|(_, one)| request(one, &[]))
         .collect();
     let named: Vec<String> = values
         .maps("devices")
@@ -46,11 +46,11 @@ pub(super) fn requests(values: &Values<'_>) -> Vec<DeviceRequest> {
             ..DeviceRequest::default()
         });
     }
-    requests.extend(values.maps("gpus").map(|(_, one)| request(&one, &["gpu"])));
+    requests.extend(values.maps("gpus").map(|(_, one)| request(one, &["gpu"])));
     requests
 }
 
-fn request(one: &Values<'_>, further: &[&str]) -> DeviceRequest {
+fn request(one: Values<'_>, further: &[&str]) -> DeviceRequest {
     let mut capabilities = one.texts("capabilities");
     capabilities.extend(further.iter().map(|name| (*name).to_owned()));
     DeviceRequest {

@@ -16,7 +16,7 @@ pub(super) struct Mapped {
 }
 
 /// Maps limits; those of `deploy.resources` win.
-pub(super) fn map(values: &Values<'_>) -> Mapped {
+pub(super) fn map(values: Values<'_>) -> Mapped {
     let deployed = values.values("deploy").values("resources");
     let (limits, reserved) = (deployed.values("limits"), deployed.values("reservations"));
     let or = |first: i64, second: i64| if first == 0 { second } else { first };
@@ -46,13 +46,13 @@ pub(super) fn map(values: &Values<'_>) -> Mapped {
             cpu_rt_period: microseconds(values, "cpu_rt_period"),
             cpu_rt_runtime: microseconds(values, "cpu_rt_runtime"),
             cgroup_parent: values.text_or_empty("cgroup_parent"),
-            blkio: blkio(&values.values("blkio_config")),
+            blkio: blkio(values.values("blkio_config")),
         },
     }
 }
 
 /// Maps limits of processes: one number for both, or the two.
-pub(super) fn ulimits(values: &Values<'_>) -> BTreeMap<String, Ulimit> {
+pub(super) fn ulimits(values: Values<'_>) -> BTreeMap<String, Ulimit> {
     let limit = |node: &Node| {
         if let Kind::Int(both) = node.kind {
             return Ulimit {
@@ -73,18 +73,18 @@ pub(super) fn ulimits(values: &Values<'_>) -> BTreeMap<String, Ulimit> {
 }
 
 /// Microseconds are written as a number or as a duration.
-fn microseconds(values: &Values<'_>, key: &str) -> i64 {
+fn microseconds(values: Values<'_>, key: &str) -> i64 {
     match values.integer(key) {
         0 => values.nanoseconds(key) / 1000,
         number => number,
     }
 }
 
-fn blkio(config: &Values<'_>) -> Blkio {
+fn blkio(config: Values<'_>) -> Blkio {
     let rates = |key: &str| {
         config
             .maps(key)
-            .map(|(_, device)| (path(&device), either(&device, "rate", "Rate")))
+            .map(|(_, device)| (path(device), either(device, "rate", "Rate")))
             .collect()
     };
     let weight = |number: i64| u16::try_from(number).unwrap_or_default();
@@ -92,7 +92,7 @@ fn blkio(config: &Values<'_>) -> Blkio {
         weight: weight(config.integer("weight")),
         weight_device: config
             .maps("weight_device")
-            .map(|(_, device)| (path(&device), weight(either(&device, "weight", "Weight"))))
+            .map(|(_, device)| (path(device), weight(either(device, "weight", "Weight"))))
             .collect(),
         read_bps: rates("device_read_bps"),
         read_iops: rates("device_read_iops"),
@@ -102,12 +102,12 @@ fn blkio(config: &Values<'_>) -> Blkio {
 }
 
 /// The model has the names of Go's fields here, because the types of compose-go name no others.
-fn path(device: &Values<'_>) -> String {
+fn path(device: Values<'_>) -> String {
     let path = device.text("path").or_else(|| device.text("Path"));
     path.unwrap_or_default()
 }
 
-fn either(device: &Values<'_>, one: &str, other: &str) -> i64 {
+fn either(device: Values<'_>, one: &str, other: &str) -> i64 {
     match device.integer(one) {
         0 => device.integer(other),
         number => number,

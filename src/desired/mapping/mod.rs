@@ -39,15 +39,15 @@ pub(super) struct Composed {
 /// Maps the whole model.
 pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Diagnostics> {
     let top = Values::of(model);
-    project.networks = resources::networks(&top, &project);
-    project.volumes = resources::volumes(&top, &project);
+    project.networks = resources::networks(top, &project);
+    project.volumes = resources::volumes(top, &project);
     let (mut services, mut counts) = (BTreeMap::new(), BTreeMap::new());
     for entry in top.entries("services") {
         match ServiceName::try_from(entry.key.clone()) {
             Ok(name) => {
-                let count = replicas::count(&name, &Values::of(&entry.value), &project);
+                let count = replicas::count(&name, Values::of(&entry.value), &project);
                 counts.insert(name.clone(), count);
-                if let Some(service) = service::map(&name, &entry.value, &top, &project) {
+                if let Some(service) = service::map(&name, &entry.value, top, &project) {
                     services.insert(name, service);
                 }
             }
@@ -59,9 +59,9 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
                     the repository and remove its containers by hand";
         project.refuse_with_hint(model, "there are no services", hint);
     }
-    replicas::add(&mut services, &counts, &top, &project);
-    checks::clashes(&top, &services, &project);
-    checks::manifest(&top, &project);
+    replicas::add(&mut services, &counts, top, &project);
+    checks::clashes(top, &services, &project);
+    checks::manifest(top, &project);
     let used = |name: &str| {
         let mut services = services.values();
         services.any(|one| one.spec.networks.contains_key(name))
@@ -78,10 +78,10 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
     })
 }
 
-fn by_name<'a, T: Clone>(
-    by_key: &'a BTreeMap<String, Wanted<T>>,
+fn by_name<T: Clone>(
+    by_key: &BTreeMap<String, Wanted<T>>,
     name: fn(&T) -> &String,
-) -> impl Iterator<Item = (String, Wanted<T>)> + use<'a, T> {
+) -> impl Iterator<Item = (String, Wanted<T>)> {
     by_key.values().map(move |wanted| match wanted {
         Wanted::Own(one) | Wanted::External(one) => (name(one).clone(), wanted.clone()),
     })

@@ -14,8 +14,8 @@ use crate::yaml::Node;
 /// What a container finds in its file system beyond its image.
 #[derive(Default)]
 pub(super) struct Mounts {
-    /// Mounts by target.
-    pub(super) mounts: BTreeMap<String, Mount>,
+    /// Its mounts.
+    pub(super) by_target: BTreeMap<String, Mount>,
     /// The repository files among them.
     pub(super) files: BTreeSet<RepoPath>,
     /// What is copied in, by target.
@@ -23,12 +23,12 @@ pub(super) struct Mounts {
 }
 
 /// Maps everything that a service has mounted or copied.
-pub(super) fn map(values: &Values<'_>, top: &Values<'_>, project: &Project<'_>) -> Mounts {
+pub(super) fn map(values: Values<'_>, top: Values<'_>, project: &Project<'_>) -> Mounts {
     let mut mounts = Mounts::default();
     for line in values.texts("tmpfs") {
         let (target, options) = line.split_once(':').unwrap_or((&line, ""));
         let options = options.split(',').filter(|option| !option.is_empty());
-        mounts.mounts.insert(target.to_owned(), memory(options));
+        mounts.by_target.insert(target.to_owned(), memory(options));
     }
     for (at, volume) in values.maps("volumes") {
         let target = volume.text_or_empty("target");
@@ -40,13 +40,13 @@ pub(super) fn map(values: &Values<'_>, top: &Values<'_>, project: &Project<'_>) 
             let hint = "NAME:/path, with a name of at least two letters: Compose reads a single \
                         one as a drive";
             project.refuse_with_hint(at, message, hint);
-        } else if let Some(mount) = volume_mount(at, &volume, project, &mut mounts.files) {
-            mounts.mounts.insert(target, mount);
+        } else if let Some(mount) = volume_mount(at, volume, project, &mut mounts.files) {
+            mounts.by_target.insert(target, mount);
         }
     }
     for kind in [SECRET, CONFIG] {
         for (at, one) in values.maps(kind.key) {
-            kind.map(at, &one, values, top, project, &mut mounts);
+            kind.map(at, one, values, top, project, &mut mounts);
         }
     }
     mounts
@@ -67,7 +67,7 @@ fn memory<'o>(options: impl Iterator<Item = &'o str>) -> Mount {
 
 fn volume_mount(
     at: &Node,
-    volume: &Values<'_>,
+    volume: Values<'_>,
     project: &Project<'_>,
     files: &mut BTreeSet<RepoPath>,
 ) -> Option<Mount> {
@@ -169,9 +169,9 @@ impl Kind {
     fn map(
         &self,
         at: &Node,
-        one: &Values<'_>,
-        service: &Values<'_>,
-        top: &Values<'_>,
+        one: Values<'_>,
+        service: Values<'_>,
+        top: Values<'_>,
         project: &Project<'_>,
         mounts: &mut Mounts,
     ) {
@@ -202,7 +202,7 @@ impl Kind {
                 long: LongMount::default(),
             };
             // What `volumes` says wins.
-            mounts.mounts.entry(target).or_insert(mount);
+            mounts.by_target.entry(target).or_insert(mount);
             return;
         }
         let content = if self.is_secret {
@@ -240,7 +240,7 @@ impl Kind {
 }
 
 /// Returns the permissions, which the model has in octal; everybody may read what says nothing.
-fn mode(one: &Values<'_>) -> u32 {
+fn mode(one: Values<'_>) -> u32 {
     const READABLE: u32 = 0o444;
     let text = one.text("mode");
     let mode = text.and_then(|text| u32::from_str_radix(&text, 8).ok());

@@ -20,8 +20,8 @@ pub(super) struct Joined {
 pub(super) fn map(
     name: &ServiceName,
     container: &str,
-    values: &Values<'_>,
-    top: &Values<'_>,
+    values: Values<'_>,
+    top: Values<'_>,
     project: &Project<'_>,
 ) -> Joined {
     if let Some(mode) = values.text("network_mode") {
@@ -38,7 +38,7 @@ pub(super) fn map(
             continue;
         };
         let own = Values::of(&entry.value);
-        let mut endpoint = endpoint(&own);
+        let mut endpoint = endpoint(own);
         endpoint
             .aliases
             .extend([container.to_owned(), name.to_string()]);
@@ -58,7 +58,7 @@ pub(super) fn map(
     Joined { endpoints, mode }
 }
 
-fn endpoint(own: &Values<'_>) -> Endpoint {
+fn endpoint(own: Values<'_>) -> Endpoint {
     let set = |key: &str| own.texts(key).into_iter().collect::<BTreeSet<String>>();
     Endpoint {
         aliases: set("aliases"),
@@ -74,7 +74,7 @@ fn endpoint(own: &Values<'_>) -> Endpoint {
 }
 
 /// Maps links to services, each under three names, and to containers of elsewhere.
-fn links(values: &Values<'_>, top: &Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
+fn links(values: Values<'_>, top: Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
     let mut links = BTreeSet::new();
     for link in values.texts("links") {
         let (service, alias) = link.split_once(':').unwrap_or((&link, &link));
@@ -95,7 +95,7 @@ fn links(values: &Values<'_>, top: &Values<'_>, project: &Project<'_>) -> BTreeS
 }
 
 /// Returns the name of a service's container, before it is known whether the service is right.
-fn container_of(service: &str, top: &Values<'_>, project: &Project<'_>) -> String {
+fn container_of(service: &str, top: Values<'_>, project: &Project<'_>) -> String {
     let given = top
         .values("services")
         .values(service)
@@ -107,17 +107,13 @@ fn container_of(service: &str, top: &Values<'_>, project: &Project<'_>) -> Strin
 }
 
 /// Returns a mode that shares what a service has as one that shares what its container has.
-fn shared(mode: &str, top: &Values<'_>, project: &Project<'_>) -> Option<String> {
+fn shared(mode: &str, top: Values<'_>, project: &Project<'_>) -> Option<String> {
     let service = mode.strip_prefix("service:")?;
     Some(format!("container:{}", container_of(service, top, project)))
 }
 
 /// Maps the namespaces but for that of the network.
-pub(super) fn namespaces(
-    values: &Values<'_>,
-    top: &Values<'_>,
-    project: &Project<'_>,
-) -> Namespaces {
+pub(super) fn namespaces(values: Values<'_>, top: Values<'_>, project: &Project<'_>) -> Namespaces {
     let mode = |key: &str| {
         let mode = values.text_or_empty(key);
         shared(&mode, top, project).unwrap_or(mode)
@@ -133,8 +129,8 @@ pub(super) fn namespaces(
 
 /// Maps `volumes_from` to containers.
 pub(super) fn volumes_from(
-    values: &Values<'_>,
-    top: &Values<'_>,
+    values: Values<'_>,
+    top: Values<'_>,
     project: &Project<'_>,
 ) -> BTreeSet<String> {
     let container = |from: String| match from.strip_prefix("container:") {
@@ -149,7 +145,7 @@ pub(super) fn volumes_from(
 }
 
 /// Maps `extra_hosts`, which the model has as `NAME=ADDRESS`.
-pub(super) fn extra_hosts(values: &Values<'_>) -> Vec<(String, String)> {
+pub(super) fn extra_hosts(values: Values<'_>) -> Vec<(String, String)> {
     let split = |line: &String| {
         let (name, address) = line.split_once(['=', ':'])?;
         Some((name.to_owned(), address.to_owned()))
@@ -162,7 +158,7 @@ pub(super) fn extra_hosts(values: &Values<'_>) -> Vec<(String, String)> {
 }
 
 /// Maps published ports.
-pub(super) fn ports(values: &Values<'_>) -> BTreeSet<Port> {
+pub(super) fn ports(values: Values<'_>) -> BTreeSet<Port> {
     let port = |(_, port): (&Node, Values<'_>)| {
         Some(Port {
             target: u16::try_from(port.integer("target")).ok()?,
@@ -175,7 +171,7 @@ pub(super) fn ports(values: &Values<'_>) -> BTreeSet<Port> {
 }
 
 /// Maps exposed ports, as `80/tcp`.
-pub(super) fn expose(values: &Values<'_>) -> BTreeSet<String> {
+pub(super) fn expose(values: Values<'_>) -> BTreeSet<String> {
     let with_protocol = |port: String| {
         if port.contains('/') {
             port

@@ -27,7 +27,7 @@ pub(super) struct Environment {
 /// the two the files of the manifest.
 pub(super) fn environment(
     name: &ServiceName,
-    values: &Values<'_>,
+    values: Values<'_>,
     project: &Project<'_>,
 ) -> Environment {
     let mut environment = Environment::default();
@@ -104,7 +104,7 @@ impl Environment {
 }
 
 /// Maps the health check; `None` leaves it to the image.
-pub(super) fn healthcheck(values: &Values<'_>) -> Option<Healthcheck> {
+pub(super) fn healthcheck(values: Values<'_>) -> Option<Healthcheck> {
     values.get("healthcheck")?;
     let check = values.values("healthcheck");
     if check.flag("disable") {
@@ -121,7 +121,7 @@ pub(super) fn healthcheck(values: &Values<'_>) -> Option<Healthcheck> {
 }
 
 /// Maps `restart`, or `deploy.restart_policy`, which wins.
-pub(super) fn restart(values: &Values<'_>, project: &Project<'_>) -> Restart {
+pub(super) fn restart(values: Values<'_>, project: &Project<'_>) -> Restart {
     let policy = values.values("deploy").values("restart_policy");
     if let Some(condition) = policy.get("condition") {
         let text = condition.go_string().unwrap_or_default();
@@ -151,7 +151,7 @@ fn restart_of(condition: &str, times: i64, at: &Node, project: &Project<'_>) -> 
 }
 
 /// Maps the commands of a turn in a container's life.
-pub(super) fn hooks(values: &Values<'_>, key: &str) -> Vec<Hook> {
+pub(super) fn hooks(values: Values<'_>, key: &str) -> Vec<Hook> {
     let hook = |(_, hook): (&Node, Values<'_>)| Hook {
         command: hook.texts("command"),
         user: hook.text("user"),
@@ -167,7 +167,7 @@ pub(super) fn hooks(values: &Values<'_>, key: &str) -> Vec<Hook> {
 }
 
 /// Maps `pull_policy`.
-pub(super) fn pull(values: &Values<'_>, project: &Project<'_>) -> Pull {
+pub(super) fn pull(values: Values<'_>, project: &Project<'_>) -> Pull {
     const HOUR: u64 = 3600;
     let Some(at) = values.get("pull_policy") else {
         return Pull::Missing;
@@ -187,21 +187,19 @@ pub(super) fn pull(values: &Values<'_>, project: &Project<'_>) -> Pull {
         }
         _ => {
             let every = policy.strip_prefix("every_").map(short::parse_duration);
-            match every {
-                Some(Ok(every)) => Pull::Every(Duration::from_nanos(every.unsigned_abs())),
-                Some(Err(_)) | None => {
-                    let message = format!("\"{}\" is not a pull policy", policy.escape_default());
-                    let hint = "missing, always, never, daily, weekly or every_12h";
-                    project.refuse_with_hint(at, message, hint);
-                    Pull::Missing
-                }
+            if let Some(Ok(every)) = every {
+                return Pull::Every(Duration::from_nanos(every.unsigned_abs()));
             }
+            let message = format!("\"{}\" is not a pull policy", policy.escape_default());
+            let hint = "missing, always, never, daily, weekly or every_12h";
+            project.refuse_with_hint(at, message, hint);
+            Pull::Missing
         }
     }
 }
 
 /// Maps the options of the security modules; a seccomp profile in a file becomes its content.
-pub(super) fn security_opt(values: &Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
+pub(super) fn security_opt(values: Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
     let mut options = BTreeSet::new();
     for at in values.items("security_opt") {
         let option = at.go_string().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::yaml::Node;
 const MOST: u32 = 64;
 
 /// Returns how many containers a service has.
-pub(super) fn count(name: &ServiceName, values: &Values<'_>, project: &Project<'_>) -> u32 {
+pub(super) fn count(name: &ServiceName, values: Values<'_>, project: &Project<'_>) -> u32 {
     let deploy = values.values("deploy");
     if let Some(mode) = deploy.get("mode")
         && mode.as_str().is_some_and(|mode| mode != "replicated")
@@ -39,7 +39,7 @@ pub(super) fn count(name: &ServiceName, values: &Values<'_>, project: &Project<'
 pub(super) fn add(
     services: &mut BTreeMap<ServiceName, Service>,
     counts: &BTreeMap<ServiceName, u32>,
-    top: &Values<'_>,
+    top: Values<'_>,
     project: &Project<'_>,
 ) {
     let several = counts.iter().filter(|(_, count)| **count > 1);

@@ -12,13 +12,13 @@ use crate::yaml::{Entry, Node};
 
 /// Maps `networks`, by the name that services use.
 pub(super) fn networks(
-    top: &Values<'_>,
+    top: Values<'_>,
     project: &Project<'_>,
 ) -> BTreeMap<String, Wanted<Network>> {
     let map = |entry: &Entry| {
         let values = Values::of(&entry.value);
         let network = Network {
-            name: name(entry, &values, project),
+            name: name(entry, values, project),
             id: String::new(),
             driver: values.text("driver").unwrap_or_else(|| "bridge".to_owned()),
             options: values.pairs("driver_opts"),
@@ -26,30 +26,30 @@ pub(super) fn networks(
             attachable: values.flag("attachable"),
             enable_ipv4: values.truth("enable_ipv4"),
             enable_ipv6: values.truth("enable_ipv6"),
-            ipam: ipam(&values.values("ipam")),
+            ipam: ipam(values.values("ipam")),
             labels: labels_of(entry, labels::NETWORK, hash::network_hash, project),
         };
-        (entry.key.clone(), wanted(network, &values))
+        (entry.key.clone(), wanted(network, values))
     };
     top.entries("networks").map(map).collect()
 }
 
 /// Maps `volumes`, by the name that services use.
-pub(super) fn volumes(top: &Values<'_>, project: &Project<'_>) -> BTreeMap<String, Wanted<Volume>> {
+pub(super) fn volumes(top: Values<'_>, project: &Project<'_>) -> BTreeMap<String, Wanted<Volume>> {
     let map = |entry: &Entry| {
         let values = Values::of(&entry.value);
         let volume = Volume {
-            name: name(entry, &values, project),
+            name: name(entry, values, project),
             driver: values.text("driver").unwrap_or_else(|| "local".to_owned()),
             options: values.pairs("driver_opts"),
             labels: labels_of(entry, labels::VOLUME, hash::volume_hash, project),
         };
-        (entry.key.clone(), wanted(volume, &values))
+        (entry.key.clone(), wanted(volume, values))
     };
     top.entries("volumes").map(map).collect()
 }
 
-fn wanted<T>(one: T, values: &Values<'_>) -> Wanted<T> {
+fn wanted<T>(one: T, values: Values<'_>) -> Wanted<T> {
     if values.flag("external") {
         Wanted::External(one)
     } else {
@@ -57,7 +57,7 @@ fn wanted<T>(one: T, values: &Values<'_>) -> Wanted<T> {
     }
 }
 
-fn name(entry: &Entry, values: &Values<'_>, project: &Project<'_>) -> String {
+fn name(entry: &Entry, values: Values<'_>, project: &Project<'_>) -> String {
     let own = || format!("{}_{}", project.stack, entry.key);
     values.text("name").unwrap_or_else(own)
 }
@@ -83,7 +83,7 @@ fn labels_of(
     all
 }
 
-fn ipam(values: &Values<'_>) -> Ipam {
+fn ipam(values: Values<'_>) -> Ipam {
     let pool = |pool: Values<'_>| IpamPool {
         subnet: pool.text_or_empty("subnet"),
         ip_range: pool.text_or_empty("ip_range"),

@@ -41,7 +41,7 @@ const REFUSED: [(&str, &str); 5] = [
 pub(super) fn map(
     name: &ServiceName,
     node: &Node,
-    top: &Values<'_>,
+    top: Values<'_>,
     project: &Project<'_>,
 ) -> Option<Service> {
     let values = Values::of(node);
@@ -51,61 +51,61 @@ pub(super) fn map(
             project.refuse_with_hint(at, message, hint);
         }
     }
-    let container_name = container_name(&values, project);
-    let Environment { env, committed } = process::environment(name, &values, project);
+    let container_name = container_name(values, project);
+    let Environment { env, committed } = process::environment(name, values, project);
     let Mounts {
-        mounts,
+        by_target: mounts,
         files,
         copied,
-    } = mounts::map(&values, top, project);
+    } = mounts::map(values, top, project);
     let own_name = container_name.clone();
     let own_name = own_name.unwrap_or_else(|| default_container_name(project.stack, name));
-    let joined = networks::map(name, &own_name, &values, top, project);
-    let limits = limits::map(&values);
+    let joined = networks::map(name, &own_name, values, top, project);
+    let limits = limits::map(values);
     let spec = ContainerSpec {
-        image: image(name, node, &values, project)?,
+        image: image(name, node, values, project)?,
         command: values.list("command"),
         entrypoint: values.list("entrypoint"),
         env,
-        labels: labels(&values, project),
+        labels: labels(values, project),
         annotations: values.pairs("annotations"),
         mounts,
         copied,
         networks: joined.endpoints,
         network_mode: joined.mode,
-        extra_hosts: networks::extra_hosts(&values),
-        ports: networks::ports(&values),
-        expose: networks::expose(&values),
-        namespaces: networks::namespaces(&values, top, project),
-        volumes_from: networks::volumes_from(&values, top, project),
-        restart: process::restart(&values, project),
-        healthcheck: process::healthcheck(&values),
-        security_opt: process::security_opt(&values, project),
+        extra_hosts: networks::extra_hosts(values),
+        ports: networks::ports(values),
+        expose: networks::expose(values),
+        namespaces: networks::namespaces(values, top, project),
+        volumes_from: networks::volumes_from(values, top, project),
+        restart: process::restart(values, project),
+        healthcheck: process::healthcheck(values),
+        security_opt: process::security_opt(values, project),
         resources: limits.resources,
         limits: limits.limits,
-        ulimits: limits::ulimits(&values),
-        devices: devices::devices(&values),
-        device_requests: devices::requests(&values),
-        logging: logging(&values),
-        ..plain(&values)
+        ulimits: limits::ulimits(values),
+        devices: devices::devices(values),
+        device_requests: devices::requests(values),
+        logging: logging(values),
+        ..plain(values)
     };
     Some(Service {
         spec,
         committed_env: committed,
         container_name,
-        depends_on: depends_on(&values, project),
+        depends_on: depends_on(values, project),
         on_file_change: project.manifest.on_file_change(name),
         strategy: project.manifest.strategy(name),
         mounted_files: files,
         config_hash: hash::config_hash(node),
-        pull: process::pull(&values, project),
-        post_start: process::hooks(&values, "post_start"),
-        pre_stop: process::hooks(&values, "pre_stop"),
+        pull: process::pull(values, project),
+        post_start: process::hooks(values, "post_start"),
+        pre_stop: process::hooks(values, "pre_stop"),
     })
 }
 
 /// Maps what is written to the container as it stands in the model.
-fn plain(values: &Values<'_>) -> ContainerSpec {
+fn plain(values: Values<'_>) -> ContainerSpec {
     let set = |key: &str| values.texts(key).into_iter().collect::<BTreeSet<String>>();
     let capabilities = |key: &str| {
         let names = values.texts(key).into_iter();
@@ -150,7 +150,7 @@ fn plain(values: &Values<'_>) -> ContainerSpec {
 fn image(
     name: &ServiceName,
     node: &Node,
-    values: &Values<'_>,
+    values: Values<'_>,
     project: &Project<'_>,
 ) -> Option<String> {
     let promoted = project.manifest.images.get(name);
@@ -184,7 +184,7 @@ fn image(
     Some(image)
 }
 
-fn container_name(values: &Values<'_>, project: &Project<'_>) -> Option<String> {
+fn container_name(values: Values<'_>, project: &Project<'_>) -> Option<String> {
     let name = values.text("container_name")?;
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     // The engine's rule: [a-zA-Z0-9][a-zA-Z0-9_.-]+
@@ -202,7 +202,7 @@ fn container_name(values: &Values<'_>, project: &Project<'_>) -> Option<String> 
     Some(name)
 }
 
-fn labels(values: &Values<'_>, project: &Project<'_>) -> BTreeMap<String, String> {
+fn labels(values: Values<'_>, project: &Project<'_>) -> BTreeMap<String, String> {
     let labels = values.pairs("labels");
     for entry in values.entries("labels") {
         if crate::labels::is_reserved(&entry.key) {
@@ -216,7 +216,7 @@ fn labels(values: &Values<'_>, project: &Project<'_>) -> BTreeMap<String, String
     labels
 }
 
-fn logging(values: &Values<'_>) -> Option<Logging> {
+fn logging(values: Values<'_>) -> Option<Logging> {
     values.get("logging")?;
     let logging = values.values("logging");
     Some(Logging {
@@ -225,7 +225,7 @@ fn logging(values: &Values<'_>) -> Option<Logging> {
     })
 }
 
-fn depends_on(values: &Values<'_>, project: &Project<'_>) -> BTreeMap<ServiceName, Dependency> {
+fn depends_on(values: Values<'_>, project: &Project<'_>) -> BTreeMap<ServiceName, Dependency> {
     let mut dependencies = BTreeMap::new();
     for entry in values.entries("depends_on") {
         let name = match ServiceName::try_from(entry.key.clone()) {

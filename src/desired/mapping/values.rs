@@ -17,59 +17,59 @@ impl<'a> Values<'a> {
     }
 
     /// Returns the value of a key; nothing where it is null.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(super) fn get(self, key: &str) -> Option<&'a Node> {
         self.0?.get(key).filter(|node| !node.is_null())
     }
 
     /// Returns the mapping at a key.
-    pub(super) fn values(&self, key: &str) -> Self {
+    pub(super) fn values(self, key: &str) -> Self {
         Self(self.get(key).and_then(Node::as_map))
     }
 
     /// Returns whether there is no key at all.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.0.is_none_or(Map::is_empty)
     }
 
     /// Returns the entries of the mapping at a key.
-    pub(super) fn entries(&self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
+    pub(super) fn entries(self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
         self.values(key).0.into_iter().flatten()
     }
 
     /// Returns the items of the list at a key.
-    pub(super) fn items(&self, key: &str) -> &'a [Node] {
+    pub(super) fn items(self, key: &str) -> &'a [Node] {
         self.get(key).and_then(Node::as_seq).unwrap_or_default()
     }
 
     /// Returns the mappings of the list at a key, with their places.
-    pub(super) fn maps(&self, key: &str) -> impl Iterator<Item = (&'a Node, Self)> + use<'a> {
+    pub(super) fn maps(self, key: &str) -> impl Iterator<Item = (&'a Node, Self)> + use<'a> {
         self.items(key).iter().map(|item| (item, Self::of(item)))
     }
 
     /// Returns a scalar as text; empty is nothing, as for Go.
-    pub(super) fn text(&self, key: &str) -> Option<String> {
+    pub(super) fn text(self, key: &str) -> Option<String> {
         let text = self.get(key).and_then(Node::go_string)?;
         (!text.is_empty()).then_some(text)
     }
 
     /// Returns a scalar as text, empty where there is none.
-    pub(super) fn text_or_empty(&self, key: &str) -> String {
+    pub(super) fn text_or_empty(self, key: &str) -> String {
         self.text(key).unwrap_or_default()
     }
 
     /// Returns the texts of a list.
-    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+    pub(super) fn texts(self, key: &str) -> Vec<String> {
         self.items(key).iter().filter_map(Node::go_string).collect()
     }
 
     /// Returns the texts of a list where there is one, be it empty.
-    pub(super) fn list(&self, key: &str) -> Option<Vec<String>> {
+    pub(super) fn list(self, key: &str) -> Option<Vec<String>> {
         let items = self.get(key)?.as_seq()?;
         Some(items.iter().filter_map(Node::go_string).collect())
     }
 
     /// Returns the texts of a mapping; null is the empty text.
-    pub(super) fn pairs(&self, key: &str) -> BTreeMap<String, String> {
+    pub(super) fn pairs(self, key: &str) -> BTreeMap<String, String> {
         let text = |node: &Node| node.go_string().unwrap_or_default();
         self.entries(key)
             .map(|entry| (entry.key.clone(), text(&entry.value)))
@@ -77,12 +77,12 @@ impl<'a> Values<'a> {
     }
 
     /// Returns a boolean; absent is false.
-    pub(super) fn flag(&self, key: &str) -> bool {
+    pub(super) fn flag(self, key: &str) -> bool {
         self.truth(key).unwrap_or_default()
     }
 
     /// Returns a boolean.
-    pub(super) fn truth(&self, key: &str) -> Option<bool> {
+    pub(super) fn truth(self, key: &str) -> Option<bool> {
         match self.get(key)?.kind {
             Kind::Bool(value) => Some(value),
             Kind::Null
@@ -95,7 +95,7 @@ impl<'a> Values<'a> {
     }
 
     /// Returns a whole number, bytes among them, which the model has as text; absent is 0.
-    pub(super) fn integer(&self, key: &str) -> i64 {
+    pub(super) fn integer(self, key: &str) -> i64 {
         let number = self.get(key).and_then(|node| match &node.kind {
             Kind::Int(value) => Some(*value),
             Kind::Str(text) => text.parse().ok(),
@@ -111,7 +111,7 @@ impl<'a> Values<'a> {
         clippy::cast_precision_loss,
         reason = "as Go's int64(float64) does, whose results are to be equalled"
     )]
-    pub(super) fn scaled(&self, key: &str, factor: f64) -> i64 {
+    pub(super) fn scaled(self, key: &str, factor: f64) -> i64 {
         let number = self.get(key).and_then(|node| match &node.kind {
             Kind::Int(value) => Some(*value as f64),
             Kind::Float(value) => Some(*value),
@@ -122,7 +122,7 @@ impl<'a> Values<'a> {
     }
 
     /// Returns a duration in nanoseconds; absent is 0.
-    pub(super) fn nanoseconds(&self, key: &str) -> i64 {
+    pub(super) fn nanoseconds(self, key: &str) -> i64 {
         let text = self.text(key);
         text.and_then(|text| short::parse_duration(&text).ok())
             .unwrap_or_default()
