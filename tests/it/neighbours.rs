@@ -166,8 +166,8 @@ fn a_kill_leaves_nobody_where_nobody_else_is() {
         let bench = released();
         bench.engine.world().calls.clear();
         bench.pass(&stack(&bench, "image: app:v2", '2')).unwrap();
-        let calls = bench.engine.world().calls.len();
-        calls
+        let world = bench.engine.world();
+        world.calls.len()
     };
     assert!(calls > 10, "{calls}");
     for call in 1..=calls {

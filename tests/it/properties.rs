@@ -257,7 +257,9 @@ fn remove_what_is_too_much(bench: &Bench, plan: &Plan) {
     for hold in &plan.holds {
         if let Hold::PrunesTooMuch { containers, .. } = hold {
             let mut world = bench.engine.world();
-            containers.iter().for_each(|name| world.remove(name));
+            for name in containers {
+                world.remove(name);
+            }
         }
     }
 }

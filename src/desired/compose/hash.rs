@@ -1,7 +1,7 @@
 //! Computes the hashes by which Docker Compose knows again what it made (its `hash.go`).
 //!
 //! They are the labels `com.docker.compose.config-hash`. All take values that
-//! [`super::shape`] has given their final form: the order of the keys counts.
+//! `shape` has given their final form: the order of the keys counts.
 
 use sha2::{Digest as _, Sha256};
 

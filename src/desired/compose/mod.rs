@@ -4,7 +4,7 @@
 //! `interpolate`, `extends`, `tags` (`!reset`, `!override`), `include`, `overlay` (merging),
 //! `unicity`, `schema`, `canonical` (short forms become long). For the whole: `paths`, `normalize`,
 //! `profiles`, `consistency`, `resolve` (environment files), `shape` (as Go's types print it).
-//! `print` writes it out, `hash` computes Compose's own hashes; [`super::mapping`] makes of it
+//! `print` writes it out, `hash` computes Compose's own hashes; `mapping` beside it makes of it
 //! what the engine is asked for.
 
 mod canonical;

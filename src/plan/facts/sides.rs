@@ -64,7 +64,7 @@ pub fn desired(
 /// shown, and nothing that is hidden there is shown here.
 ///
 /// What the engine fills in where nobody asks for anything is left out, and what it never shows
-/// is taken from what the container was made from: see [`Field::shown_as`].
+/// is taken from what the container was made from: see `Field::shown_as`.
 pub fn live(container: &Container, known: Known<'_>, veil: Veil<'_>) -> Facts {
     let public = |name: &str| {
         matches!(

@@ -251,9 +251,9 @@ fn docker_compose_works_with_what_we_have_made() {
     assert_eq!(labels("depends_on"), "db:service_started:false");
     assert_eq!(labels("container-number"), "1");
     assert_eq!(labels("oneoff"), "False");
-    let state = stage.path("state");
-    assert_eq!(labels("project.working_dir"), state.display().to_string());
-    let file = state.join("compose.yaml").display().to_string();
+    let project = stage.path("state");
+    assert_eq!(labels("project.working_dir"), project.display().to_string());
+    let file = project.join("compose.yaml").display().to_string();
     assert_eq!(labels("project.config_files"), file);
     // Its own rule finds nothing to do, so that the way back is one command.
     let ours = ids(&stage);
