@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,7 +16,7 @@ use super::manifest::{self, Manifest, ServiceName};
 use super::mapping::{self, Found, Project, Variables};
 use super::migrations::Migration;
 use super::placed::{self, Taken};
-use super::project_files::ProjectFiles;
+use super::project_files::{self, ProjectFiles};
 use super::proxy::DesiredProxy;
 use super::{DesiredState, PlacedFile};
 use super::{proxy, strategy, transaction};
@@ -37,31 +37,21 @@ pub struct Place<'a> {
     pub time_zone: &'a TimeZone,
 }
 
-/// Compose files that are looked for when the manifest names none, and what is put over each, as
-/// `docker compose` does it.
-const COMPOSE_NAMES: [(&str, [&str; 2]); 4] = [
-    (
-        "compose.yaml",
-        ["compose.override.yml", "compose.override.yaml"],
-    ),
-    (
-        "compose.yml",
-        ["compose.override.yml", "compose.override.yaml"],
-    ),
-    (
-        "docker-compose.yml",
-        [
-            "docker-compose.override.yml",
-            "docker-compose.override.yaml",
-        ],
-    ),
-    (
-        "docker-compose.yaml",
-        [
-            "docker-compose.override.yml",
-            "docker-compose.override.yaml",
-        ],
-    ),
+/// Compose files that are looked for when the manifest names none, as `docker compose` does it: the
+/// first that is there.
+const COMPOSE_NAMES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+/// What is put over it: the first that is there.
+const OVERRIDE_NAMES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
 ];
 
 /// Long enough to catch a process that ends at once, short enough not to be felt.
@@ -91,7 +81,12 @@ pub fn load(
     let own_directory = (place.default_directory)(manifest.stack.as_str());
     let directory = manifest.project_directory.clone();
     let directory = directory.unwrap_or_else(|| own_directory.clone());
+    let on_host = |path: &RepoPath| project_files::on_host(&directory, &compose_dir, path);
     let files = ProjectFiles {
+        listed: paths
+            .iter()
+            .map(|path| (path.clone(), on_host(path)))
+            .collect(),
         directory: &directory,
         compose_dir: &compose_dir,
         tree,
@@ -100,9 +95,10 @@ pub fn load(
     };
     let mut found = Found::default();
     let variables = variables(&manifest, &files, &mut found)?;
-    let request = request(&manifest, &paths, &files);
+    let request = request(&manifest, &files);
     let model = compose::load::load(&request, &|name: &str| variables.get(name), &files)?;
     found.warnings.extend(model.warnings);
+    found.secrets.extend(secrets_of(&model.env_files));
     let project = Project {
         stack: &manifest.stack,
         manifest: &manifest,
@@ -172,10 +168,10 @@ pub fn load(
 }
 
 /// Says what is to be loaded.
-fn request(manifest: &Manifest, paths: &[RepoPath], files: &ProjectFiles<'_>) -> Request {
+fn request(manifest: &Manifest, files: &ProjectFiles<'_>) -> Request {
     let images = manifest.images.iter();
     Request {
-        files: paths.iter().map(|path| files.on_host(path)).collect(),
+        files: files.listed.iter().map(|(_, at)| at.clone()).collect(),
         project_directory: files.directory.to_owned(),
         project: Some(manifest.stack.to_string()),
         profiles: Vec::new(),
@@ -184,6 +180,18 @@ fn request(manifest: &Manifest, paths: &[RepoPath], files: &ProjectFiles<'_>) ->
             .collect(),
         home: None,
     }
+}
+
+/// Returns the values of environment files of the host that must not be shown anywhere.
+fn secrets_of(files: &BTreeMap<String, Vec<(String, String)>>) -> Vec<Sensitive> {
+    let of_host = files
+        .iter()
+        .filter(|(name, _)| Path::new(name).is_absolute());
+    let values = of_host.flat_map(|(_, values)| values);
+    let hidden = values.filter(|(name, value)| worth_hiding(name, value));
+    hidden
+        .map(|(_, value)| Sensitive::new(value.clone()))
+        .collect()
 }
 
 /// Returns migrations that stop all containers of the services that they stop.
@@ -313,13 +321,12 @@ fn default_compose_files(
             Err(error) => Err(refuse(error.to_string())),
         }
     };
-    for (name, overrides) in COMPOSE_NAMES {
-        let Some(base) = find(name)? else { continue };
-        let mut files = vec![base];
-        for name in overrides {
-            files.extend(find(name)?);
-        }
-        return Ok(files);
+    let first = |names: &[&str]| {
+        let mut found = names.iter().map(|name| find(name));
+        found.find_map(Result::transpose).transpose()
+    };
+    if let Some(base) = first(&COMPOSE_NAMES)? {
+        return Ok([base].into_iter().chain(first(&OVERRIDE_NAMES)?).collect());
     }
     let message = "there is no Compose file beside it";
     Err(Diagnostic::file(path.as_str(), message)

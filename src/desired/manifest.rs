@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -312,6 +312,11 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Manifest, Diagnostic> {
         .chain(&manifest.variable_files)
         .chain(files)
         .collect();
+    let odd = |path: &&Path| path.components().any(|part| part == Component::ParentDir);
+    if let Some(path) = manifest.project_directory.as_deref().filter(odd) {
+        let message = format!("project_directory {} has .. in it", path.display());
+        return Err(Diagnostic::file(file, message).hint("write the path that it comes to"));
+    }
     if let Some(path) = paths.into_iter().find(|path| !path.is_absolute()) {
         return Err(Diagnostic::file(
             file,

@@ -17,53 +17,67 @@ pub(super) struct ProjectFiles<'a> {
     pub(super) compose_dir: &'a RepoPath,
     pub(super) tree: &'a Tree,
     pub(super) host: &'a dyn HostFiles,
+    /// The Compose files that the manifest names, and where they lie on the host: also those so far
+    /// above the first one that the host has no directory for it.
+    pub(super) listed: Vec<(RepoPath, PathBuf)>,
     /// Files of the host that were asked for.
     pub(super) of_host: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl ProjectFiles<'_> {
     /// Returns where a path of the host lies in the repository; `None` = outside.
-    ///
-    /// A path that shares no more than the root with the project directory is one of the host,
-    /// whatever the repository looks like.
     pub(super) fn in_repository(&self, path: &Path) -> Option<RepoPath> {
-        let ancestors = self.directory.ancestors().enumerate();
-        let (up, below) = ancestors
-            .filter(|(up, base)| *up == 0 || base.parent().is_some())
-            .find_map(|(up, base)| Some((up, path.strip_prefix(base).ok()?)))?;
+        if let Some((listed, _)) = self.listed.iter().find(|(_, at)| at == path) {
+            return Some(listed.clone());
+        }
+        let mut ancestors = self.directory.ancestors().enumerate();
+        let (up, below) =
+            ancestors.find_map(|(up, base)| Some((up, path.strip_prefix(base).ok()?)))?;
         let relative = format!("./{}{}", "../".repeat(up), below.to_str()?);
         self.compose_dir.join(&relative).ok()
     }
 
-    /// Returns where a path of the repository lies on the host, in the project directory or beside
-    /// it.
-    pub(super) fn on_host(&self, path: &RepoPath) -> PathBuf {
-        let mut base = self.directory;
-        let mut repository = self.compose_dir.clone();
-        loop {
-            if let Some(below) = super::placed::below(&repository, path) {
-                return base.join(below.as_str());
-            }
-            let Some(parent) = repository.parent() else {
-                return base.join(path.as_str());
-            };
-            repository = parent;
-            base = base.parent().unwrap_or(base);
+    fn committed(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        let Some(path) = self.in_repository(path) else {
+            return Ok(None);
+        };
+        match self.tree.read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// Returns where a path of the repository lies on the host: in the project directory, or beside
+/// it.
+pub(super) fn on_host(directory: &Path, compose_dir: &RepoPath, path: &RepoPath) -> PathBuf {
+    let mut base = directory;
+    let mut repository = compose_dir.clone();
+    loop {
+        if let Some(below) = super::placed::below(&repository, path) {
+            return base.join(below.as_str());
+        }
+        let Some(parent) = repository.parent() else {
+            return base.join(path.as_str());
+        };
+        repository = parent;
+        base = base.parent().unwrap_or(base);
     }
 }
 
 impl Files for ProjectFiles<'_> {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
-        if let Some(path) = self.in_repository(path) {
-            match self.tree.read(&path) {
-                Ok(content) => return Ok(Some(content)),
-                Err(ReadError::Missing { .. }) => {}
-                Err(error) => return Err(error.to_string()),
-            }
+        if let Some(content) = self.committed(path)? {
+            return Ok(Some(content));
         }
         self.of_host.borrow_mut().insert(path.to_owned());
         self.host.read(path)
+    }
+
+    /// What a stack is comes from one commit, and from nowhere else.
+    fn read_document(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        self.committed(path)
     }
 
     fn is_dir(&self, path: &Path) -> bool {
@@ -105,6 +119,7 @@ mod tests {
             compose_dir: &compose_dir,
             tree: &Tree::from_files(BTreeMap::new()).unwrap(),
             host: &NoFiles,
+            listed: Vec::new(),
             of_host: RefCell::default(),
         };
         for (host, repository) in [
@@ -114,13 +129,15 @@ mod tests {
             ),
             ("/srv/common.yaml", Some("stacks/common.yaml")),
             ("/srv/blog/compose.yaml", Some("stacks/blog/compose.yaml")),
-            ("/etc/passwd", None),
-            ("/stacks", None),
+            ("/elsewhere", Some("elsewhere")),
         ] {
             let path = repository.map(|path| RepoPath::new(path).unwrap());
             assert_eq!(files.in_repository(Path::new(host)), path, "{host}");
             if let Some(path) = path {
-                assert_eq!(files.on_host(&path), Path::new(host));
+                assert_eq!(
+                    on_host(files.directory, &compose_dir, &path),
+                    Path::new(host)
+                );
             }
         }
         assert_eq!(

@@ -57,6 +57,10 @@ impl Checks<'_, '_> {
     }
 
     fn service(&mut self, name: &ServiceName, path: &[&str]) {
+        if name.number() > 1 {
+            let message = format!("{name} is one container of {}", name.service());
+            self.refuse(path, message, "write the name of the service");
+        }
         if !self.services.contains_key(name) {
             let hint = known_services(name, self.services);
             self.refuse(path, format!("there is no service {name}"), &hint);

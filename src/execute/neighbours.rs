@@ -37,6 +37,7 @@ impl<'a> Walk<'a> {
 fn moves(step: &Step) -> Option<&ServiceName> {
     if let Action::Replace { service, .. }
     | Action::Restart { service, .. }
+    | Action::Start { service, .. }
     | Action::Stop { service, .. } = &step.action
     {
         return Some(service);

@@ -3,6 +3,7 @@
 //! A kill on the way leaves containers that are not connected, and perhaps no network: the next
 //! plan makes it and connects them.
 
+use crate::engine::model::Endpoint;
 use crate::engine::{EngineError, WriteEngine};
 use crate::plan::{Member, RemadeNetwork};
 
@@ -31,12 +32,44 @@ pub(super) async fn take_back(
             engine.stop_container(&member.container.id).await?;
         }
         leave(engine, draft).await?;
+        let others = others_in(engine, &draft.before.name).await?;
+        for (id, _) in &others {
+            engine.disconnect(id, &draft.before.name).await?;
+        }
         if let Some(there) = there.filter(|there| there.labels == draft.wanted.labels) {
             engine.remove_network(&there.id).await?;
         }
         engine.create_network(&draft.before).await?;
+        for (id, place) in &others {
+            engine.connect(id, &draft.before.name, place).await?;
+        }
     }
     join(engine, draft).await
+}
+
+/// Returns who else is in a network, and as what: a container that was made meanwhile and stays.
+/// Addresses of the new network mean nothing in the one of before.
+async fn others_in(
+    engine: &dyn WriteEngine,
+    network: &str,
+) -> Result<Vec<(String, Endpoint)>, EngineError> {
+    let mut others = Vec::new();
+    for one in engine.containers().await? {
+        if !one.networks.contains(network) {
+            continue;
+        }
+        let Some(container) = engine.container(&one.id).await? else {
+            continue;
+        };
+        let place = container.spec.networks.get(network).cloned();
+        let place = Endpoint {
+            ipv4_address: String::new(),
+            ipv6_address: String::new(),
+            ..place.unwrap_or_default()
+        };
+        others.push((one.id, place));
+    }
+    Ok(others)
 }
 
 async fn leave(engine: &dyn WriteEngine, draft: &RemadeNetwork) -> Result<(), EngineError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AT_ONCE, ImageState, ObservedState};
 use crate::desired::{DesiredState, Pull};
+use crate::engine::model::Image;
 use crate::engine::{EngineError, ReadEngine};
 
 /// What came of asking a registry for a reference.
@@ -52,10 +53,15 @@ pub async fn ask_registries(
 ) -> Result<(), EngineError> {
     let wanted = intervals(desired);
     let due = wanted.iter().filter(|(image, interval)| {
-        let here = matches!(observed.images.get(**image), Some(ImageState::Here(_)));
-        here && before
-            .get(**image)
-            .is_none_or(|asked| is_due(asked, **interval, now))
+        let Some(ImageState::Here(here)) = observed.images.get(**image) else {
+            return false;
+        };
+        // What was answered before somebody pulled another one says nothing of that.
+        let before = before.get(**image).filter(|asked| match &asked.answer {
+            Answer::Digest(digest) => is_of(here, digest),
+            Answer::None(_) => true,
+        });
+        before.is_none_or(|asked| is_due(asked, **interval, now))
     });
     let due: Vec<&str> = due.map(|(image, _)| *image).collect();
     let fresh: BTreeMap<String, Asked> = futures_util::stream::iter(due)
@@ -93,8 +99,7 @@ impl ObservedState {
         };
         match &asked.answer {
             Answer::Digest(digest) => {
-                let same = |known: &String| known.ends_with(&format!("@{digest}"));
-                if !here.repo_digests.iter().any(same) {
+                if !is_of(here, digest) {
                     let moved = ImageState::Moved {
                         digest: digest.clone(),
                     };
@@ -106,6 +111,12 @@ impl ObservedState {
             }
         }
     }
+}
+
+/// Returns whether an image is the one that a registry has under a digest.
+fn is_of(image: &Image, digest: &str) -> bool {
+    let same = |known: &String| known.ends_with(&format!("@{digest}"));
+    image.repo_digests.iter().any(same)
 }
 
 /// Returns how many seconds must lie between two questions, by image; only images that somebody

@@ -15,7 +15,7 @@ use crate::desired::backups::{Backup, BackupName};
 use crate::desired::maintenance::During;
 use crate::desired::migrations::OnFailure;
 use crate::desired::{DesiredState, ServiceName, StackName};
-use crate::engine::model::{ContainerState, MountSource};
+use crate::engine::model::{Container, ContainerState, MountSource};
 use crate::maintenance::Owner;
 use crate::observe::ObservedState;
 
@@ -162,6 +162,9 @@ impl<'a> Planner<'a> {
             self.start_again(one, &writers);
         }
         for one in all.values() {
+            self.follow(one);
+        }
+        for one in all.values() {
             self.verify(one);
         }
         self.look_up_again(all);
@@ -225,6 +228,24 @@ impl<'a> Planner<'a> {
             .copied()
             .filter(|name| writers.contains(name))
             .collect()
+    }
+
+    /// Restarts a service that is in a namespace of a writer: that one is another one now.
+    fn follow(&mut self, one: &Examined<'a>) {
+        let runs = |holder: &&Container| holder.is_running();
+        let Some(holder) = one.holder.filter(runs) else {
+            return;
+        };
+        if self.step_of.contains_key(one.name) {
+            return;
+        }
+        if let Some(why) = self.joins_a_stopped_one(one) {
+            let (service, container) = (one.name.clone(), reference(holder));
+            let action = Action::Restart { service, container };
+            let after = self.ends();
+            let step = self.push(Phase::Converge, action, &[why], after);
+            self.step_of.insert(one.name, step);
+        }
     }
 
     /// Starts a writer again; one that no release vouches for gives its place back to the one

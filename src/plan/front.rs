@@ -430,9 +430,9 @@ impl Front<'_> {
     /// Where a text only looks so, it is reloaded once too often, which harms nobody.
     pub(super) fn names(&self, service: &ServiceName) -> bool {
         let mut configs = self.desired.configs.values();
-        configs
-            .any(|config| String::from_utf8_lossy(&config.template.text).contains(service.as_str()))
-            && self.desired.proxy.place != ProxyPlace::Service(service.clone())
+        configs.any(|config| {
+            String::from_utf8_lossy(&config.template.text).contains(service.service())
+        }) && self.desired.proxy.place != ProxyPlace::Service(service.clone())
     }
 
     /// Returns whether its own container is made or replaced.

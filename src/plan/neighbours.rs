@@ -77,11 +77,23 @@ impl Input<'_> {
 }
 
 impl<'a> Planner<'a> {
-    /// Returns whether a service that goes on is in a namespace of one that is stopped and started
-    /// again for its data.
-    pub(super) fn joins_a_stopped_one(&self, one: &Examined<'a>) -> bool {
+    /// Returns why a service that goes on is restarted all the same: it is in a namespace of one
+    /// that is stopped and started again for its data.
+    pub(super) fn joins_a_stopped_one(&self, one: &Examined<'a>) -> Option<Reason> {
         let mut stopped = self.stopped.iter();
-        stopped.any(|stopped| self.input.joins(one.service, stopped))
+        let joined = stopped.find(|stopped| self.input.joins(one.service, stopped));
+        joined.map(|stopped| reason(stopped, Some(AGAIN)))
+    }
+
+    /// Says of a planned step that another one is its reason, too: what is taken back or owed after
+    /// a kill goes by that.
+    pub(super) fn add_reason(&mut self, step: u32, why: Reason) {
+        let step = self.steps.iter_mut().find(|one| one.number == step);
+        if let Some(step) = step
+            && step.reasons.iter().all(|one| one.field != why.field)
+        {
+            step.reasons.push(why);
+        }
     }
 }
 

@@ -224,7 +224,8 @@ impl<'a> Planner<'a> {
         let mut after = self.ground.clone();
         let holder = self.leftovers(one, &mut after);
         let stopped = self.stopped.contains(one.name).then_some(Remedy::Start);
-        let left = self.joins_a_stopped_one(one).then_some(Remedy::Restart);
+        let follows = self.joins_a_stopped_one(one);
+        let left = follows.is_some().then_some(Remedy::Restart);
         let Some(remedy) = one.remedy.max(stopped).max(left) else {
             return;
         };
@@ -234,6 +235,9 @@ impl<'a> Planner<'a> {
         let after = self.place_for(one, all, after);
         if let Some(step) = self.act(one, remedy, holder, after) {
             self.step_of.insert(one.name, step);
+            if let Some(why) = follows {
+                self.add_reason(step, why);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! leaves to it, and the labels by which it is known again.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::ReleaseId;
@@ -130,9 +131,13 @@ fn depends_on(service: &Service) -> String {
             Condition::Healthy => "service_healthy",
             Condition::Completed => "service_completed_successfully",
         };
-        format!("{name}:{condition}:{}", dependency.restart)
+        // Docker Compose looks for what it finds here among the services.
+        format!("{}:{condition}:{}", name.service(), dependency.restart)
     });
-    all.collect::<Vec<_>>().join(",")
+    all.collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// Takes over the nameless volumes of the container before: an image that declares a volume keeps

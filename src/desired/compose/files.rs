@@ -10,6 +10,15 @@ pub trait Files {
     /// Why it can't be read, as a sentence for people.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String>;
 
+    /// Returns the content of a file that says what the project is: a Compose file, labels, or
+    /// values for variables of Compose files; `None` when nothing is there that may say so.
+    ///
+    /// # Errors
+    /// Why it can't be read, as a sentence for people.
+    fn read_document(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        self.read(path)
+    }
+
     /// Returns whether a directory stands there.
     fn is_dir(&self, path: &Path) -> bool;
 

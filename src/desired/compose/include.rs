@@ -138,7 +138,7 @@ fn variables(
 ) -> Result<BTreeMap<String, String>, Diagnostics> {
     let mut values = BTreeMap::new();
     let mut add = |path: &str, at: Option<&Node>| -> Result<bool, Diagnostics> {
-        let Some(text) = loader.read(path, at)? else {
+        let Some(text) = loader.read_document(path, at)? else {
             return Ok(false);
         };
         let name = loader.name(path);

@@ -6,7 +6,7 @@
 //! goes. Source of the order: `loader/loader.go` of compose-go 2.9.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ use crate::yaml::{self, Kind, Map, Node};
 /// Values that all files together may bring in, extended and included ones each time they are
 /// used; the largest real project has some ten thousand.
 const MAX_WORK: usize = 1_000_000;
+/// Bytes of text that count as much as a value: so many of them are 64 MiB in all.
+const TEXT_OF_A_VALUE: usize = 64;
 /// Files that are read, each time they are used.
 const MAX_FILES: usize = 2_000;
 
@@ -50,8 +52,9 @@ pub struct Model {
     ///
     /// A value that came out of an environment file has that file as its [`Node::file`].
     pub tree: Node,
-    /// Names of the environment files, as [`Node::file`] has them.
-    pub env_files: BTreeSet<String>,
+    /// Values of the environment files, by the name that [`Node::file`] has of them; of services
+    /// whose own environment wins too.
+    pub env_files: BTreeMap<String, Vec<(String, String)>>,
     /// Values of secrets that a variable holds, by their key under `secrets`.
     pub secrets: BTreeMap<String, String>,
     /// What is not wrong and still worth saying.
@@ -148,8 +151,8 @@ pub(super) struct Loader<'a> {
     pub(super) directory: String,
     work: Cell<usize>,
     read: Cell<usize>,
-    /// Names of the environment files that were read.
-    pub(super) env_files: RefCell<BTreeSet<String>>,
+    /// Values of the environment files that were read.
+    pub(super) env_files: RefCell<BTreeMap<String, Vec<(String, String)>>>,
     pub(super) warnings: RefCell<Vec<Diagnostic>>,
 }
 
@@ -266,7 +269,7 @@ impl Loader<'_> {
         at: Option<&Node>,
     ) -> Result<Vec<Node>, Diagnostics> {
         let name = self.name(path);
-        let text = self.read(path, at)?.ok_or_else(|| {
+        let text = self.read_document(path, at)?.ok_or_else(|| {
             let found = match at {
                 Some(at) => {
                     Diagnostic::new(at.location(), format!("the file {name} does not exist"))
@@ -285,6 +288,24 @@ impl Loader<'_> {
         path: &str,
         at: Option<&Node>,
     ) -> Result<Option<Vec<u8>>, Diagnostic> {
+        self.read_by(path, at, |path| self.files.read(path))
+    }
+
+    /// Reads a file that says what the project is; `at` is the value that names it.
+    pub(super) fn read_document(
+        &self,
+        path: &str,
+        at: Option<&Node>,
+    ) -> Result<Option<Vec<u8>>, Diagnostic> {
+        self.read_by(path, at, |path| self.files.read_document(path))
+    }
+
+    fn read_by(
+        &self,
+        path: &str,
+        at: Option<&Node>,
+        read: impl FnOnce(&Path) -> Result<Option<Vec<u8>>, String>,
+    ) -> Result<Option<Vec<u8>>, Diagnostic> {
         self.read.set(self.read.get() + 1);
         let refuse = |message: String| match at {
             Some(at) => Diagnostic::new(at.location(), message),
@@ -294,7 +315,7 @@ impl Loader<'_> {
             return Err(refuse(format!("more than {MAX_FILES} files are read")));
         }
         let path = self.absolute(path);
-        self.files.read(Path::new(&path)).map_err(|why| {
+        read(Path::new(&path)).map_err(|why| {
             refuse(format!(
                 "the file {} can't be read: {why}",
                 self.name(&path)
@@ -381,9 +402,11 @@ fn empty(file: &str) -> Node {
     Node::new(&file.into(), position, Kind::Map(Map::default()))
 }
 
+/// Returns how much a value counts: 1, and its text for each [`TEXT_OF_A_VALUE`] bytes.
 fn size(node: &Node) -> usize {
     1 + match &node.kind {
-        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => 0,
+        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => 0,
+        Kind::Str(text) => text.len() / TEXT_OF_A_VALUE,
         Kind::Seq(items) => items.iter().map(size).sum(),
         Kind::Map(map) => map.iter().map(|entry| size(&entry.value)).sum(),
     }

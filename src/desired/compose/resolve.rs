@@ -123,11 +123,10 @@ fn environment(
             file.at(&["required"]).map(|node| &node.kind),
             Some(Kind::Bool(false))
         );
-        let Some(text) = read(loader, path, is_required, "environment")? else {
+        let Some(text) = read(loader, path, is_required, Read::Environment)? else {
             continue;
         };
         let name = loader.name(path.as_str().unwrap_or_default());
-        loader.env_files.borrow_mut().insert(name.clone());
         let format = file
             .at(&["format"])
             .and_then(Node::as_str)
@@ -142,6 +141,11 @@ fn environment(
                 return Err(Diagnostic::new(at.location(), message).hint(hint).into());
             }
         };
+        let set = entries
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+        let mut env_files = loader.env_files.borrow_mut();
+        env_files.entry(name.clone()).or_default().extend(set);
         add(entries, &name, &mut before, &mut merged);
     }
     merged.extend(own);
@@ -155,7 +159,7 @@ fn labels(service: &mut Map, files: &Node, loader: &Loader<'_>) -> Result<(), Di
     let mut before = BTreeMap::new();
     let mut merged = Values::new();
     for file in files.as_seq().unwrap_or_default() {
-        let Some(text) = read(loader, file, true, "label")? else {
+        let Some(text) = read(loader, file, true, Read::Labels)? else {
             continue;
         };
         let name = loader.name(file.as_str().unwrap_or_default());
@@ -171,27 +175,43 @@ fn labels(service: &mut Map, files: &Node, loader: &Loader<'_>) -> Result<(), Di
     Ok(())
 }
 
+/// What a file is read for.
+#[derive(Clone, Copy)]
+enum Read {
+    Environment,
+    Labels,
+}
+
 fn read(
     loader: &Loader<'_>,
     path: &Node,
     is_required: bool,
-    what: &str,
+    what: Read,
 ) -> Result<Option<Vec<u8>>, Diagnostic> {
     let Some(written) = path.as_str() else {
         let message = format!("a path must be a string, not {}", path.kind_name());
         return Err(Diagnostic::new(path.location(), message));
     };
-    match loader.read(written, Some(path))? {
+    let text = match what {
+        Read::Environment => loader.read(written, Some(path))?,
+        Read::Labels => loader.read_document(written, Some(path))?,
+    };
+    match text {
         Some(text) => Ok(Some(text)),
         None if !is_required => Ok(None),
         None => {
-            let message = format!("the {what} file {} does not exist", loader.name(written));
-            let found = Diagnostic::new(path.location(), message);
-            Err(if what == "environment" {
-                found.hint("create it, or write: env_file: [{path: FILE, required: false}]")
-            } else {
-                found.hint("create it, or take it out")
-            })
+            let name = loader.name(written);
+            let (message, hint) = match what {
+                Read::Environment => (
+                    format!("the environment file {name} does not exist"),
+                    "create it, or write: env_file: [{path: FILE, required: false}]",
+                ),
+                Read::Labels => (
+                    format!("the label file {name} does not exist"),
+                    "create it, or take it out",
+                ),
+            };
+            Err(Diagnostic::new(path.location(), message).hint(hint))
         }
     }
 }

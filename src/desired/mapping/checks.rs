@@ -53,8 +53,9 @@ fn refuse(
     project: &Project<'_>,
 ) {
     let services = top.get("services");
-    let deep = services.and_then(|node| node.at(&[service.as_str(), key]));
-    let at: Option<&Node> = deep.or_else(|| services.and_then(|node| node.at(&[service.as_str()])));
+    let deep = services.and_then(|node| node.at(&[service.service(), key]));
+    let at: Option<&Node> =
+        deep.or_else(|| services.and_then(|node| node.at(&[service.service()])));
     if let Some(at) = at {
         project.refuse(at, message);
     }

@@ -7,7 +7,7 @@ use crate::engine::model::{Blkio, Limits, Resources, Ulimit};
 use crate::yaml::{Kind, Node};
 
 /// Billionths of a processor.
-const NANO: f64 = 1e9;
+const NANO: f32 = 1e9;
 
 /// What a container may use.
 pub(super) struct Mapped {

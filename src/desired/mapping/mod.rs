@@ -14,6 +14,8 @@ mod project;
 mod replicas;
 mod resources;
 mod service;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::BTreeMap;

@@ -78,9 +78,7 @@ fn volume_mount(
         ("volume", Some(key)) => MountSource::Volume(project.volume(&key).cloned().unwrap_or(key)),
         ("volume", None) => MountSource::Anonymous(None),
         ("bind", Some(path)) if !path.starts_with('/') => {
-            let message =
-                format!("{path}: whose home directory that is depends on who runs moored");
-            project.refuse_with_hint(at, message, "write the absolute path");
+            refuse_home(at, &path, project);
             return None;
         }
         ("bind", Some(path)) => {
@@ -137,6 +135,11 @@ fn volume_mount(
     })
 }
 
+fn refuse_home(at: &Node, path: &str, project: &Project<'_>) {
+    let message = format!("{path}: whose home directory that is depends on who runs moored");
+    project.refuse_with_hint(at, message, "write the absolute path");
+}
+
 /// Notes what the repository has at a path that is mounted.
 fn place(at: &Node, path: &str, project: &Project<'_>, files: &mut BTreeSet<RepoPath>) {
     match project.place(Path::new(path)) {
@@ -191,6 +194,10 @@ impl Kind {
             }
         }
         if let Some(file) = declared.text("file") {
+            if !file.starts_with('/') {
+                refuse_home(at, &file, project);
+                return;
+            }
             place(at, &file, project, &mut mounts.files);
             let mount = Mount {
                 source: MountSource::Bind {
@@ -229,10 +236,19 @@ impl Kind {
         if self.is_secret {
             project.hide(&content);
         }
+        let number = |key: &str| {
+            let text = one.text(key)?;
+            let number = text.parse().ok();
+            if number.is_none() {
+                let message = format!("{}.{source}: {key} must be a number", self.key);
+                project.refuse_with_hint(at, message, "the container's users are not known here");
+            }
+            number
+        };
         let copied = CopiedFile {
+            uid: number("uid").unwrap_or_default(),
+            gid: number("gid").unwrap_or_default(),
             content: Sensitive::new(content),
-            uid: one.integer("uid").unsigned_abs(),
-            gid: one.integer("gid").unsigned_abs(),
             mode: mode(one),
         };
         mounts.copied.insert(target, copied);

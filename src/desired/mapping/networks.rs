@@ -14,6 +14,8 @@ pub(super) struct Joined {
     pub(super) endpoints: BTreeMap<String, Endpoint>,
     /// The one that it joins first, or a mode without networks.
     pub(super) mode: String,
+    /// Links outside of networks that the model declares.
+    pub(super) links: BTreeSet<String>,
 }
 
 /// Maps `networks`, `network_mode`, `links` and `mac_address`.
@@ -24,12 +26,15 @@ pub(super) fn map(
     top: Values<'_>,
     project: &Project<'_>,
 ) -> Joined {
-    if let Some(mode) = values.text("network_mode") {
-        let mode = shared(&mode, top, project).unwrap_or(mode);
-        let endpoints = BTreeMap::new();
-        return Joined { endpoints, mode };
-    }
     let links = links(values, top, project);
+    if let Some(mode) = values.text("network_mode") {
+        if let Some(at) = values.get("mac_address") {
+            let message = "mac_address can't stand beside network_mode";
+            project.refuse_with_hint(at, message, "write it under a network of networks:");
+        }
+        let mode = shared(&mode, top, project).unwrap_or(mode);
+        return by_mode(mode, links);
+    }
     let mut endpoints = BTreeMap::new();
     let mut order = Vec::new();
     for entry in values.entries("networks") {
@@ -48,14 +53,36 @@ pub(super) fn map(
     }
     order.sort();
     let Some((.., first)) = order.first() else {
-        let mode = "none".to_owned();
-        return Joined { endpoints, mode };
+        return by_mode("none".to_owned(), links);
     };
     if let (Some(mac), Some(endpoint)) = (values.text("mac_address"), endpoints.get_mut(*first)) {
+        if !endpoint.mac_address.is_empty() && endpoint.mac_address != mac {
+            let message = "mac_address is another one than that of the service's first network";
+            if let Some(at) = values.get("mac_address") {
+                project.refuse_with_hint(at, message, "leave one of them out");
+            }
+        }
         endpoint.mac_address = mac;
     }
     let mode = (*first).clone();
-    Joined { endpoints, mode }
+    Joined {
+        endpoints,
+        mode,
+        links: BTreeSet::new(),
+    }
+}
+
+/// Returns where a container is that names a mode: one of the engine's own, another container, or a
+/// network by its name on the engine, where it is known by no name of its own.
+fn by_mode(mode: String, links: BTreeSet<String>) -> Joined {
+    let own = ["bridge", "default", "host", "none"].contains(&mode.as_str());
+    let network = (!own && !mode.starts_with("container:")).then(|| mode.clone());
+    let endpoint = |network| (network, Endpoint::default());
+    Joined {
+        endpoints: network.into_iter().map(endpoint).collect(),
+        mode,
+        links,
+    }
 }
 
 fn endpoint(own: Values<'_>) -> Endpoint {
@@ -158,10 +185,15 @@ pub(super) fn extra_hosts(values: Values<'_>) -> Vec<(String, String)> {
 }
 
 /// Maps published ports.
-pub(super) fn ports(values: Values<'_>) -> BTreeSet<Port> {
-    let port = |(_, port): (&Node, Values<'_>)| {
+pub(super) fn ports(values: Values<'_>, project: &Project<'_>) -> BTreeSet<Port> {
+    let port = |(at, port): (&Node, Values<'_>)| {
+        let number = port.integer("target");
+        let Ok(target) = u16::try_from(number) else {
+            project.refuse(at, format!("{number} is not a port"));
+            return None;
+        };
         Some(Port {
-            target: u16::try_from(port.integer("target")).ok()?,
+            target,
             protocol: port.text("protocol").unwrap_or_else(|| "tcp".to_owned()),
             host_ip: port.text_or_empty("host_ip"),
             published: port.text_or_empty("published"),

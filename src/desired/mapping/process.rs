@@ -12,7 +12,7 @@ use crate::desired::compose::short;
 use crate::desired::{Hook, Pull, ServiceName};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Healthcheck, Restart};
-use crate::secret::{Sensitive, worth_hiding};
+use crate::secret::Sensitive;
 use crate::yaml::{Entry, Node};
 
 /// The environment of a service, and which of it may be shown.
@@ -31,7 +31,7 @@ pub(super) fn environment(
     project: &Project<'_>,
 ) -> Environment {
     let mut environment = Environment::default();
-    let by_file = |entry: &&Entry| project.env_files.contains(&*entry.value.file);
+    let by_file = |entry: &&Entry| project.env_files.contains_key(&*entry.value.file);
     for entry in values.entries("environment").filter(by_file) {
         environment.add(entry, project);
     }
@@ -66,15 +66,12 @@ impl Environment {
         }
         let of_host = Path::new(&*node.file).is_absolute();
         let bare = value.is_some() && project.variables.host.get(name) == value.as_ref();
-        let tainted = value
-            .as_ref()
-            .is_some_and(|value| project.variables.is_tainted(value));
-        if let Some(value) = value
-            .as_ref()
-            .filter(|value| of_host && worth_hiding(name, value))
-        {
-            project.hide(value);
-        }
+        let holds_one = |value: &String| {
+            // A file of the repository may be built on one of the host that was read before it.
+            let of_file = project.env_files.contains_key(&*node.file);
+            project.variables.is_tainted(value) || (of_file && project.holds_env_of_host(value))
+        };
+        let tainted = value.as_ref().is_some_and(holds_one);
         if of_host || bare || tainted {
             self.committed.remove(name);
         } else {
@@ -122,10 +119,11 @@ pub(super) fn healthcheck(values: Values<'_>) -> Option<Healthcheck> {
 
 /// Maps `restart`, or `deploy.restart_policy`, which wins.
 pub(super) fn restart(values: Values<'_>, project: &Project<'_>) -> Restart {
-    let policy = values.values("deploy").values("restart_policy");
-    if let Some(condition) = policy.get("condition") {
-        let text = condition.go_string().unwrap_or_default();
-        return restart_of(&text, policy.integer("max_attempts"), condition, project);
+    let deploy = values.values("deploy");
+    if let Some(at) = deploy.get("restart_policy") {
+        let policy = deploy.values("restart_policy");
+        let condition = policy.text_or_empty("condition");
+        return restart_of(&condition, policy.integer("max_attempts"), at, project);
     }
     let Some(at) = values.get("restart") else {
         return Restart::No;
@@ -230,7 +228,34 @@ fn seccomp_profile(path: &str, project: &Project<'_>) -> Result<String, String> 
         .files
         .read(&path)?
         .ok_or("the file does not exist")?;
-    let profile: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    Ok(profile.to_string())
+    let text = String::from_utf8(text).map_err(|error| error.to_string())?;
+    serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| error.to_string())?;
+    Ok(without_blanks(&text))
+}
+
+/// Leaves the blanks between the words of a JSON text out, and everything else as it is written.
+fn without_blanks(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let keep = |c: &char| {
+        let keep = in_text || !c.is_ascii_whitespace();
+        match *c {
+            '"' if !escaped => in_text = !in_text,
+            _ => {}
+        }
+        escaped = in_text && *c == '\\' && !escaped;
+        keep
+    };
+    json.chars().filter(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_compacted_as_it_is_written() {
+        let text = "{ \"b\" : [ 1.0 , \"x y\\\" z\" ] ,\n \"a\" : \"\\\\\" }";
+        let compact = "{\"b\":[1.0,\"x y\\\" z\"],\"a\":\"\\\\\"}";
+        assert_eq!(without_blanks(text), compact);
+    }
 }

@@ -1,7 +1,7 @@
 //! What the mapping of services shares: where paths lie, what is declared, what was read and found.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::desired::compose::env_file;
@@ -22,8 +22,8 @@ pub(in crate::desired) struct Project<'a> {
     pub(in crate::desired) manifest_node: Option<&'a Node>,
     pub(in crate::desired) files: &'a ProjectFiles<'a>,
     pub(in crate::desired) variables: Variables,
-    /// Names of the files whose values are environment, not Compose.
-    pub(in crate::desired) env_files: BTreeSet<String>,
+    /// Values of the files that are environment, not Compose, by the names of the files.
+    pub(in crate::desired) env_files: BTreeMap<String, Vec<(String, String)>>,
     /// Values of secrets that a variable holds, by their key.
     pub(in crate::desired) secrets: BTreeMap<String, String>,
     pub(in crate::desired) networks: BTreeMap<String, Wanted<Network>>,
@@ -63,11 +63,13 @@ impl Variables {
     ///
     /// Very short values (`1`, `yes`) tell nobody anything and stand in every other text.
     pub(in crate::desired) fn is_tainted(&self, text: &str) -> bool {
-        const TELLING: usize = 4;
-        self.host
-            .values()
-            .any(|value| value.len() >= TELLING && text.contains(value.as_str()))
+        holds_one(text, self.host.values())
     }
+}
+
+fn holds_one<'v>(text: &str, mut values: impl Iterator<Item = &'v String>) -> bool {
+    const TELLING: usize = 4;
+    values.any(|value| value.len() >= TELLING && text.contains(value.as_str()))
 }
 
 impl Project<'_> {
@@ -83,6 +85,18 @@ impl Project<'_> {
         match self.volumes.get(key)? {
             Wanted::Own(volume) | Wanted::External(volume) => Some(&volume.name),
         }
+    }
+
+    /// Returns whether a text holds a value of an environment file of the host.
+    pub(super) fn holds_env_of_host(&self, text: &str) -> bool {
+        let of_host = self.env_files.iter();
+        let of_host = of_host.filter(|(name, _)| Path::new(name).is_absolute());
+        holds_one(
+            text,
+            of_host
+                .flat_map(|(_, values)| values)
+                .map(|(_, value)| value),
+        )
     }
 
     /// Returns the value at a path of the manifest, for its place.
@@ -138,6 +152,10 @@ impl Project<'_> {
         let files = match self.files.tree.read(&path) {
             Ok(content) => vec![(path.clone(), content, placed::mode(self.files.tree, &path))],
             Err(ReadError::Missing { .. }) => return Ok(Vec::new()),
+            // A directory elsewhere is one of the host, which may hold what Git has here.
+            Err(ReadError::NotAFile { .. }) if !path.is_within(self.files.compose_dir) => {
+                return Ok(Vec::new());
+            }
             Err(ReadError::NotAFile { .. }) => placed::beneath(self.files.tree, &path)?,
             Err(error) => return Err(error.to_string()),
         };

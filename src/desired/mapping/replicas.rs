@@ -8,6 +8,7 @@ use super::project::Project;
 use super::values::Values;
 use crate::desired::strategy::Strategy;
 use crate::desired::{Service, ServiceName, default_container_name};
+use crate::engine::model::Endpoint;
 use crate::yaml::Node;
 
 /// Most containers of one service: more than a small host can run of anything.
@@ -105,7 +106,11 @@ fn check(name: &ServiceName, count: u32, first: &Service, at: &Node, project: &P
         refuse("blue-green changes over one container", hint);
     }
     let mut endpoints = first.spec.networks.values();
-    if endpoints.any(|one| !one.ipv4_address.is_empty() || !one.ipv6_address.is_empty()) {
+    let fixed = |one: &Endpoint| {
+        let texts = [&one.ipv4_address, &one.ipv6_address, &one.mac_address];
+        texts.iter().any(|text| !text.is_empty()) || !one.link_local_ips.is_empty()
+    };
+    if endpoints.any(fixed) {
         refuse("they can't have one address", "take the address out");
     }
 }

@@ -104,17 +104,18 @@ impl<'a> Values<'a> {
         number.unwrap_or_default()
     }
 
-    /// Returns a number, times `factor`, without what is behind the point, as Go converts it;
-    /// absent is 0.
+    /// Returns a number, times `factor`, without what is behind the point; absent is 0. It is
+    /// computed as Compose does it, with numbers of 32 bits: 2.25 processors are 2249999872
+    /// billionths of one.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
-        reason = "as Go's int64(float64) does, whose results are to be equalled"
+        reason = "as Go's int64(float32) does, whose results are to be equalled"
     )]
-    pub(super) fn scaled(self, key: &str, factor: f64) -> i64 {
+    pub(super) fn scaled(self, key: &str, factor: f32) -> i64 {
         let number = self.get(key).and_then(|node| match &node.kind {
-            Kind::Int(value) => Some(*value as f64),
-            Kind::Float(value) => Some(*value),
+            Kind::Int(value) => Some(*value as f32),
+            Kind::Float(value) => Some(*value as f32),
             Kind::Str(text) => text.parse().ok(),
             Kind::Null | Kind::Bool(_) | Kind::Seq(_) | Kind::Map(_) => None,
         });

@@ -110,6 +110,10 @@ impl Kept {
         match change {
             Change::Container(id) => {
                 self.containers.remove(id);
+                // What is shown of these has the names of others in it.
+                self.containers.retain(|_, one| {
+                    one.spec.joins().next().is_none() && one.spec.volumes_from.is_empty()
+                });
             }
             Change::Network { container } => {
                 self.networks = None;
