@@ -121,7 +121,7 @@ fn what_a_stack_is_comes_from_git_alone() {
 #[test]
 fn paths_above_the_compose_file_stay_in_the_repository() {
     let manifest =
-        "{stack: shop, project_directory: /opt, compose: [compose.yaml, ../../top.yaml]}";
+        "{stack: shop, project_directory: /opt/shop, compose: [compose.yaml, ../../top.yaml]}";
     let files = [
         ("hosts/shop/moored.yaml", manifest),
         (
