@@ -388,6 +388,7 @@ impl Visitors<'_> {
         reason = "shown only when the test fails, or for a person who measures"
     )]
     pub(super) fn noticed_nothing(self) -> LoadReport {
+        const GONE: [&str; 2] = ["connection reset", "closed without an answer"];
         self.go_on();
         let front = self.site.front;
         let report = self.load.stop();
@@ -402,12 +403,13 @@ impl Visitors<'_> {
         // A reload of Caddy opens each listener anew beside the old one (`SO_REUSEPORT`), and the
         // system resets what waits in the old one's queue when that is closed, unless
         // `net.ipv4.tcp_migrate_req` is set: seen once in some 30 reloads on a machine with ten
-        // times too much to do. See docs/proxy.md.
+        // times too much to do. What the old one has accepted and not read yet it may close without
+        // a word: seen once in some ten runs. No answer is cut off by either. See docs/proxy.md.
         let by_caddy = matches!(front, Front::CaddyInside | Front::CaddyOnHost)
             && report
                 .failed
                 .iter()
-                .all(|failed| failed.cause == "connection reset");
+                .all(|failed| GONE.contains(&failed.cause.as_str()));
         // One of each connection that the load keeps.
         let tolerated = if by_caddy { 8 } else { 0 };
         assert!(report.failures <= tolerated, "{front:?}: {report:?}");

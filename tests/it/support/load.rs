@@ -379,7 +379,9 @@ impl Broke {
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
         );
-        let cause = if failure.kind() == io::ErrorKind::UnexpectedEof {
+        let cause = if failure.kind() == io::ErrorKind::UnexpectedEof && !begun {
+            "closed without an answer".to_owned()
+        } else if failure.kind() == io::ErrorKind::UnexpectedEof {
             "closed before the answer was whole".to_owned()
         } else if is_timeout(failure) {
             format!("no answer within {} s", PATIENCE.as_secs())
