@@ -4,18 +4,7 @@ use crate::yaml::{Entry, Kind, Map, Node};
 
 /// Returns the entries of the mapping under a key, to change them.
 pub(super) fn entries<'a>(map: &'a mut Map, key: &str) -> impl Iterator<Item = &'a mut Entry> {
-    let below = match map.get_mut(key).map(|node| &mut node.kind) {
-        Some(Kind::Map(below)) => Some(below),
-        Some(
-            Kind::Null
-            | Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_),
-        )
-        | None => None,
-    };
+    let below = map.get_mut(key).and_then(Node::as_map_mut);
     below.into_iter().flatten()
 }
 
@@ -38,10 +27,7 @@ pub(super) fn items<'a>(map: &'a mut Map, key: &str) -> impl Iterator<Item = &'a
 
 /// Returns the value under a key of a mapping, to change it.
 pub(super) fn below<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
-    let Kind::Map(map) = &mut node.kind else {
-        return None;
-    };
-    map.get_mut(key)
+    node.as_map_mut()?.get_mut(key)
 }
 
 /// Adds a key to a mapping that hasn't got it.

@@ -7,6 +7,7 @@ use super::env_file::{self, Entries};
 use super::interpolate::Variables;
 use super::load::{Loader, Scope};
 use super::normalize::{like, text};
+use super::place::entries;
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
 use crate::yaml::{Entry, Kind, Map, Node};
 
@@ -22,7 +23,7 @@ pub(super) fn variables_of_lists(file: &mut Node, variables: &dyn Variables) {
     let Kind::Map(top) = &mut file.kind else {
         return;
     };
-    for service in objects(top, "services") {
+    for service in entries(top, "services") {
         let Kind::Map(service) = &mut service.value.kind else {
             continue;
         };
@@ -39,7 +40,7 @@ pub(super) fn variables_of_lists(file: &mut Node, variables: &dyn Variables) {
         }
     }
     for (section, key) in [("secrets", SECRET_VALUE), ("configs", "content")] {
-        for object in objects(top, section) {
+        for object in entries(top, section) {
             let Kind::Map(object) = &mut object.value.kind else {
                 continue;
             };
@@ -60,7 +61,7 @@ pub(super) fn take_secrets(project: &mut Node) -> BTreeMap<String, String> {
     let Kind::Map(top) = &mut project.kind else {
         return values;
     };
-    for secret in objects(top, "secrets") {
+    for secret in entries(top, "secrets") {
         let Kind::Map(map) = &mut secret.value.kind else {
             continue;
         };
@@ -83,7 +84,7 @@ pub(super) fn services(
         return Ok(());
     };
     let mut findings = Vec::new();
-    for service in objects(top, "services") {
+    for service in entries(top, "services") {
         let Kind::Map(service) = &mut service.value.kind else {
             continue;
         };
@@ -266,12 +267,4 @@ fn set(service: &mut Map, key: &str, values: Values, at: &Node) {
     let map: Map = values.into_iter().map(entry).collect();
     let node = like(service.get(key).unwrap_or(at), Kind::Map(map));
     service.insert(key, node.position, node);
-}
-
-fn objects<'a>(top: &'a mut Map, section: &str) -> impl Iterator<Item = &'a mut Entry> {
-    let map = match top.get_mut(section).map(|node| &mut node.kind) {
-        Some(Kind::Map(map)) => Some(map),
-        Some(_) | None => None,
-    };
-    map.into_iter().flatten()
 }

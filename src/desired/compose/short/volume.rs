@@ -1,5 +1,7 @@
 //! Reads the short form of a volume as compose-go does (its `format/volume.go`).
 
+use super::super::lexical::clean;
+
 /// A volume in the short form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShortVolume {
@@ -99,28 +101,6 @@ fn is_host_path(source: &str) -> bool {
         || source
             .split_once(':')
             .is_some_and(|(drive, _)| is_drive(drive))
-}
-
-/// Returns a path as Go's `path.Clean` does.
-fn clean(path: &str) -> String {
-    let rooted = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            ".." if rooted => {}
-            _ => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    match (rooted, joined.is_empty()) {
-        (true, _) => format!("/{joined}"),
-        (false, true) => ".".to_owned(),
-        (false, false) => joined,
-    }
 }
 
 #[cfg(test)]
