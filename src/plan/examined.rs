@@ -2,6 +2,7 @@
 
 use super::action::{ContainerRef, aside, incoming};
 use super::diff::{Reason, Remedy};
+use super::facts::Facts;
 use super::slot::Slot;
 use super::{History, Hold};
 use crate::desired::{Service, ServiceName};
@@ -26,6 +27,8 @@ pub(super) struct Examined<'a> {
     pub(super) beside: Option<&'a Container>,
     /// Where its container is when the plan is done, if it is blue-green.
     pub(super) turn: Option<Turn>,
+    /// What Git wants it to be, its state included.
+    pub(super) wanted: Facts,
     /// Fields in which it differs.
     pub(super) reasons: Vec<Reason>,
     /// The least action that takes them away; `None` = nothing to do.

@@ -307,7 +307,7 @@ impl<'a> Planner<'a> {
                 self.deploys
                     && one.remedy.is_some()
                     && self.input.unreleased().is_none()
-                    && self.input.wanted(one).get(&Field::State) == Some(&running)
+                    && one.wanted.get(&Field::State) == Some(&running)
             }
             ContainerState::Created | ContainerState::Removing | ContainerState::Dead => false,
         }

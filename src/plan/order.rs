@@ -328,13 +328,12 @@ impl<'a> Planner<'a> {
             }
             (Remedy::Replace, Some(old)) => {
                 let spec = spec();
-                let git = self.input.wanted(one);
                 let running = Fact::Plain(ContainerState::Running.to_string());
                 (
                     Action::Replace {
                         service,
                         old,
-                        old_serves: git.get(&Field::State) == Some(&running)
+                        old_serves: one.wanted.get(&Field::State) == Some(&running)
                             && !self.stopped.contains(one.name),
                         name,
                         spec,

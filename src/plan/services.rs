@@ -101,13 +101,14 @@ impl<'a> Input<'a> {
     fn differ(&self, examined: &mut Examined<'a>, before: &BTreeMap<&ServiceName, Examined<'a>>) {
         let (name, service) = (examined.name, examined.service);
         let released = self.released(name);
-        let git = self.wanted(examined);
+        examined.wanted = self.wanted(examined);
+        let git = &examined.wanted;
         let image_known = self.image(service).is_some();
         examined.reasons = match examined.holder {
             None => vec![missing(released)],
             Some(holder) => {
                 let known = facts::Known {
-                    git: &git,
+                    git,
                     release: released,
                     is_of_git: self.is_made_of(holder, service),
                 };
@@ -115,7 +116,7 @@ impl<'a> Input<'a> {
                 around::recall(&mut live, released);
                 // What was a secret when it was released is one still.
                 facts::hide_as(&mut live, released, self.context.key);
-                let mut reasons = compare(&git, released, &live, image_known);
+                let mut reasons = compare(git, released, &live, image_known);
                 if self.history.owed_starts.contains(name) {
                     let state = reasons.iter_mut().filter(|one| one.field == Field::State);
                     state.for_each(|one| one.origin = Origin::Pending);
@@ -182,6 +183,7 @@ impl<'a> Input<'a> {
             set_aside: None,
             beside: None,
             turn: None,
+            wanted: Facts::new(),
             reasons: Vec::new(),
             remedy: None,
             holds: Vec::new(),
@@ -221,7 +223,7 @@ impl<'a> Input<'a> {
     }
 
     /// Returns what Git wants of the service, state included.
-    pub(super) fn wanted(&self, examined: &Examined<'_>) -> Facts {
+    fn wanted(&self, examined: &Examined<'_>) -> Facts {
         let service = examined.service;
         let released = self.released(examined.name);
         let image = self.image(service);

@@ -139,7 +139,7 @@ impl<'a> Planner<'a> {
             desired, history, ..
         } = self.input;
         let services = examined.values().map(|one| {
-            let git = self.input.wanted(one);
+            let git = one.wanted.clone();
             (one.name.clone(), (one.container_name.clone(), git))
         });
         let configs = self.input.config_paths();
@@ -215,11 +215,10 @@ impl<'a> Planner<'a> {
             && release.proxy == draft.proxy;
         let same_facts = examined.values().all(|one| {
             let known = self.input.image(one.service).is_some();
-            let git = self.input.wanted(one);
             release
                 .services
                 .get(one.name)
-                .is_some_and(|then| compare(&git, None, then, known).is_empty())
+                .is_some_and(|then| compare(&one.wanted, None, then, known).is_empty())
         });
         !(same_services && same_files && same_facts)
     }

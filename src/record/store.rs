@@ -246,7 +246,7 @@ impl Record {
         let connection = self.lock();
         let read = || -> rusqlite::Result<Vec<String>> {
             connection
-                .prepare("SELECT DISTINCT stack FROM attempts ORDER BY stack")?
+                .prepare_cached("SELECT DISTINCT stack FROM attempts ORDER BY stack")?
                 .query_map([], |row| row.get(0))?
                 .collect()
         };

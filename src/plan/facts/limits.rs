@@ -36,9 +36,12 @@ pub(super) fn tell(spec: &ContainerSpec, told: &mut Told<'_>) {
 }
 
 fn resources(limits: &Resources, told: &mut Told<'_>) {
-    told.put(Field::Memory, words::bytes(limits.memory), "0 B");
-    let reservation = words::bytes(limits.memory_reservation);
-    told.put(Field::MemoryReservation, reservation, "0 B");
+    told.amount(Field::Memory, limits.memory, words::bytes);
+    told.amount(
+        Field::MemoryReservation,
+        limits.memory_reservation,
+        words::bytes,
+    );
     // The engine doubles the memory limit for memory and swap together when only the first is set.
     let both = limits.memory.saturating_mul(2);
     let swap = if limits.memory_swap == 0 {
@@ -46,27 +49,30 @@ fn resources(limits: &Resources, told: &mut Told<'_>) {
     } else {
         limits.memory_swap
     };
-    told.put(Field::MemorySwap, words::bytes(swap), &words::bytes(both));
-    let cpus = format!("{} nano", limits.nano_cpus);
-    told.put(Field::Cpus, cpus, "0 nano");
+    if swap != both {
+        told.text(Field::MemorySwap, &words::bytes(swap));
+    }
+    told.amount(Field::Cpus, limits.nano_cpus, |amount| {
+        format!("{amount} nano")
+    });
     told.number(Field::CpuShares, limits.cpu_shares);
-    told.put(Field::CpuQuota, micros(limits.cpu_quota), "0 µs");
-    told.put(Field::CpuPeriod, micros(limits.cpu_period), "0 µs");
+    told.amount(Field::CpuQuota, limits.cpu_quota, micros);
+    told.amount(Field::CpuPeriod, limits.cpu_period, micros);
     told.text(Field::Cpuset, &limits.cpuset_cpus);
     // The engine has no other word for no limit.
     told.number(Field::PidsLimit, limits.pids_limit.max(0));
 }
 
 fn limits(limits: &Limits, told: &mut Told<'_>) {
-    told.put(Field::ShmSize, words::bytes(limits.shm_size), "0 B");
+    told.amount(Field::ShmSize, limits.shm_size, words::bytes);
     told.switch(Field::OomKillDisable, limits.oom_kill_disable);
     told.number(Field::OomScoreAdj, limits.oom_score_adj);
     let swappiness = limits.memory_swappiness.map(|amount| amount.to_string());
     told.text(Field::MemorySwappiness, &swappiness.unwrap_or_default());
     told.number(Field::CpuCount, limits.cpu_count);
     told.number(Field::CpuPercent, limits.cpu_percent);
-    told.put(Field::CpuRtPeriod, micros(limits.cpu_rt_period), "0 µs");
-    told.put(Field::CpuRtRuntime, micros(limits.cpu_rt_runtime), "0 µs");
+    told.amount(Field::CpuRtPeriod, limits.cpu_rt_period, micros);
+    told.amount(Field::CpuRtRuntime, limits.cpu_rt_runtime, micros);
     told.text(Field::CgroupParent, &limits.cgroup_parent);
 }
 

@@ -24,17 +24,30 @@ impl Told<'_> {
 
     /// Tells a value unless it is empty.
     pub(super) fn text(&mut self, field: Field, value: &str) {
-        self.put(field, value.to_owned(), "");
+        if !value.is_empty() {
+            self.put(field, value.to_owned(), "");
+        }
     }
 
     /// Tells a number unless it is 0, which is the engine's default.
     pub(super) fn number(&mut self, field: Field, value: i64) {
-        self.put(field, value.to_string(), "0");
+        self.amount(field, value, |value| value.to_string());
+    }
+
+    /// Tells a number in words unless it is 0, which is the engine's default.
+    pub(super) fn amount(&mut self, field: Field, value: i64, words: fn(i64) -> String) {
+        // Few of many fields are told, and words for the others would be most of the work.
+        if value != 0 {
+            let fact = self.veil.fact(words(value));
+            self.facts.insert(field, fact);
+        }
     }
 
     /// Tells what is switched on.
     pub(super) fn switch(&mut self, field: Field, is_on: bool) {
-        self.put(field, is_on.to_string(), "false");
+        if is_on {
+            self.text(field, "true");
+        }
     }
 
     /// Tells values by their names; those whose name says that they are secret are hidden.
