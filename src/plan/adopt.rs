@@ -63,8 +63,12 @@ impl<'a> Input<'a> {
         let units = units.filter(|unit| unit.service() == one.name.service());
         let wanted: BTreeSet<u32> = units.map(ServiceName::number).collect();
         let own = one.name.number();
+        let of_service = self.observed.candidates.iter().filter(of_service);
+        let mut of_service: Vec<&Container> = of_service.collect();
+        // A killed `docker compose up` leaves a half-made one beside the one that serves.
+        of_service.sort_by_key(|other| (other.name != one.container_name, !other.is_running()));
         let mut left = Vec::new();
-        for container in self.observed.candidates.iter().filter(of_service) {
+        for container in of_service {
             let number = number(container);
             if number == own && one.holder.is_none() {
                 one.holder = Some(container);
