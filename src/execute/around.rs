@@ -38,7 +38,13 @@ impl<'a> Whose<'a> {
     /// Finds what goes with an action that starts or stops a container; nothing for another one.
     pub(super) fn of(action: &'a Action, scene: &Scene<'a>) -> Self {
         let service = action.turn().map(|turn| turn.service);
-        let around = service.and_then(|service| scene.plan.around.get(service));
+        let around = service.and_then(|service| {
+            let around = &scene.plan.around;
+            // One beyond the number that Git wants is as the others.
+            around
+                .get(service)
+                .or_else(|| around.get(&service.replica(1)))
+        });
         Self { service, around }
     }
 

@@ -16,7 +16,7 @@ pub(super) async fn remake(
     leave(engine, draft).await?;
     engine.remove_network(&draft.before.id).await?;
     engine.create_network(&draft.wanted).await?;
-    join(engine, draft).await
+    join(engine, draft, |member| member.then.as_ref()).await
 }
 
 /// Takes that back, from wherever it stopped. Repeatable.
@@ -44,7 +44,7 @@ pub(super) async fn take_back(
             engine.connect(id, &draft.before.name, place).await?;
         }
     }
-    join(engine, draft).await
+    join(engine, draft, |member| Some(&member.before)).await
 }
 
 /// Returns who else is in a network, and as what: a container that was made meanwhile and stays.
@@ -62,12 +62,7 @@ async fn others_in(
             continue;
         };
         let place = container.spec.networks.get(network).cloned();
-        let place = Endpoint {
-            ipv4_address: String::new(),
-            ipv6_address: String::new(),
-            ..place.unwrap_or_default()
-        };
-        others.push((one.id, place));
+        others.push((one.id, place.unwrap_or_default().without_address()));
     }
     Ok(others)
 }
@@ -79,16 +74,21 @@ async fn leave(engine: &dyn WriteEngine, draft: &RemadeNetwork) -> Result<(), En
     Ok(())
 }
 
-async fn join(engine: &dyn WriteEngine, draft: &RemadeNetwork) -> Result<(), EngineError> {
-    for Member {
-        container, place, ..
-    } in &draft.members
-    {
-        let joined = engine.connect(&container.id, &draft.before.name, place);
+/// Gives the members their places, see [`Member`].
+async fn join(
+    engine: &dyn WriteEngine,
+    draft: &RemadeNetwork,
+    place: impl Fn(&Member) -> Option<&Endpoint>,
+) -> Result<(), EngineError> {
+    for member in &draft.members {
+        let Some(place) = place(member) else {
+            continue;
+        };
+        let id = &member.container.id;
+        let joined = engine.connect(id, &draft.before.name, place);
         match joined.await {
             // Nobody misses one that has gone since.
-            Err(EngineError::NotFound { .. })
-                if engine.container(&container.id).await?.is_none() => {}
+            Err(EngineError::NotFound { .. }) if engine.container(id).await?.is_none() => {}
             other => other?,
         }
     }

@@ -13,7 +13,7 @@ use super::facts::Field;
 use super::guard::All;
 use super::order::{Planner, examine_all};
 use super::services::{Input, number, reference};
-use super::{Context, History, Hold, Plan, Reason, Weight};
+use super::{Context, History, Hold, Plan, Reason, Second, Weight};
 use crate::desired::{DesiredState, ServiceName};
 use crate::engine::model::{Container, ContainerSpec};
 use crate::labels;
@@ -65,22 +65,41 @@ impl<'a> Input<'a> {
         let own = one.name.number();
         let of_service = self.observed.candidates.iter().filter(of_service);
         let mut of_service: Vec<&Container> = of_service.collect();
-        // A killed `docker compose up` leaves a half-made one beside the one that serves.
-        of_service.sort_by_key(|other| (other.name != one.container_name, !other.is_running()));
+        // A killed `docker compose up` leaves a half-made one beside the one that serves: which of
+        // them has the name depends on the version and on the moment.
+        of_service.sort_by_key(|other| (!other.is_running(), other.name != one.container_name));
         let mut left = Vec::new();
         for container in of_service {
             let number = number(container);
             if number == own && one.holder.is_none() {
                 one.holder = Some(container);
             } else if number == own || own == 1 && !wanted.contains(&number) {
-                left.push(container.name.clone());
+                left.push(container);
             }
         }
+        let left = left.into_iter();
         one.holds
-            .extend(left.into_iter().map(|container| Hold::Duplicate {
-                service: one.name.clone(),
-                container,
-            }));
+            .extend(left.map(|other| self.duplicate(one.name, other)));
+    }
+
+    /// Tells of a container with the labels of a service that is not the one which serves.
+    pub(super) fn duplicate(&self, service: &ServiceName, container: &Container) -> Hold {
+        let stack = || self.desired.stack.clone();
+        let mut units = self.desired.services.keys();
+        let is_wanted = units
+            .any(|unit| unit.service() == service.service() && unit.number() == number(container));
+        Hold::Duplicate {
+            service: service.clone(),
+            container: container.name.clone(),
+            id: container.id.clone(),
+            image: container.spec.image.clone(),
+            state: container.state.to_string(),
+            whose: match (self.is_candidate(&container.id), is_wanted) {
+                (false, _) => Second::Ours,
+                (true, true) => Second::Compose(stack()),
+                (true, false) => Second::Beyond(stack()),
+            },
+        }
     }
 
     /// Returns the container in a service's place if Docker Compose made it and it is not ours.

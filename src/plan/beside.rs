@@ -79,6 +79,7 @@ impl<'a> Planner<'a> {
             Turn::Returns(_) => return self.stay(one, after, all),
         };
         after.extend(self.dependencies(one, all));
+        let after = self.make_way(one, after);
         let put_down = |holder: &&Container| is_put_down(holder, there.as_ref(), one);
         let goes_on = there.as_ref();
         let retreat = Retreat {

@@ -34,6 +34,7 @@ impl<'a> Planner<'a> {
         if !touched.is_empty() {
             self.check_services(&touched, all);
         }
+        self.stop_surplus();
         let switched = self.switch().is_some();
         if touched.is_empty() && !switched {
             return self.clear_beside(all);

@@ -246,8 +246,10 @@ pub struct RemadeNetwork {
 pub struct Member {
     /// Which one.
     pub container: ContainerRef,
-    /// Its place there.
-    pub place: Endpoint,
+    /// Its place there now.
+    pub before: Endpoint,
+    /// Its place there then; `None` = Git takes it out.
+    pub then: Option<Endpoint>,
     /// Whether it is stopped meanwhile, by a step of its own.
     pub stops: bool,
 }

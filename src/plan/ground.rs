@@ -7,6 +7,7 @@ use super::action::{Action, Phase, Placement};
 use super::diff::Remedy;
 use super::examined::Examined;
 use super::facts::Field;
+use super::guard::All;
 use super::objects::{in_what, volume_differences};
 use super::order::Planner;
 use super::services::Input;
@@ -22,6 +23,42 @@ use crate::source::RepoPath;
 /// A poll makes 120 of them in an hour; a person who tries out what drift does, or a script of
 /// theirs, makes some dozens.
 pub const SETTLES_WITHIN: usize = 60;
+
+impl Input<'_> {
+    /// Says who has the name that the container of a service needs, if it is not one of ours.
+    fn name_taken(&self, one: &Examined<'_>) -> Option<Hold> {
+        let observed = self.observed;
+        let named = |name: &str| name == one.container_name;
+        // A label alone does not make it ours: people copy them.
+        let mut unowned = (observed.containers.iter())
+            .filter(|other| !other.spec.labels.contains_key(labels::INSTANCE))
+            .chain(&observed.candidates)
+            .filter(|other| one.holder.is_none_or(|holder| holder.id != other.id));
+        let taken = |id: &str, image: &str, state: String, labels: &BTreeMap<String, String>| {
+            let of = (labels.get(labels::PROJECT)).zip(labels.get(labels::SERVICE));
+            Hold::NameTaken {
+                service: one.name.clone(),
+                name: one.container_name.clone(),
+                id: id.to_owned(),
+                image: image.to_owned(),
+                state,
+                compose: of.map(|(project, service)| format!("{project}/{service}")),
+            }
+        };
+        if let Some(other) = observed.others.iter().find(|other| named(&other.name)) {
+            let state = if other.running {
+                "running"
+            } else {
+                "not running"
+            };
+            let state = state.to_owned();
+            return Some(taken(&other.id, &other.image, state, &other.labels));
+        }
+        let other = unowned.find(|other| named(&other.name))?;
+        let (spec, state) = (&other.spec, other.state.to_string());
+        Some(taken(&other.id, &spec.image, state, &spec.labels))
+    }
+}
 
 impl<'a> Planner<'a> {
     /// Holds a revision that failed, or that is put in place over and over.
@@ -60,7 +97,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Holds what belongs to others: another installation's containers, taken names, orphans.
-    pub(super) fn hold_others(&mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) {
+    pub(super) fn hold_others(&mut self, examined: &All<'a>) {
         let Input {
             observed, context, ..
         } = self.input;
@@ -80,31 +117,12 @@ impl<'a> Planner<'a> {
                 one.remedy,
                 Some(Remedy::Create | Remedy::Replace | Remedy::Rename)
             );
-            // A label alone does not make it ours: people copy them.
-            let unowned = observed
-                .containers
-                .iter()
-                .filter(|container| !container.spec.labels.contains_key(labels::INSTANCE))
-                .chain(&observed.candidates)
-                .filter(|container| one.holder.is_none_or(|holder| holder.id != container.id))
-                .map(|container| (&container.name, &container.id, &container.spec.image));
-            let taken = observed
-                .others
-                .iter()
-                .map(|other| (&other.name, &other.id, &other.image))
-                .chain(unowned)
-                .find(|(name, ..)| **name == one.container_name);
-            if let Some((name, id, image)) = taken.filter(|_| makes) {
-                self.holds.push(Hold::NameTaken {
-                    service: one.name.clone(),
-                    name: name.clone(),
-                    id: id.clone(),
-                    image: image.clone(),
-                });
-            }
+            let taken = self.input.name_taken(one).filter(|_| makes);
+            self.holds.extend(taken);
         }
         self.tell_of_strangers();
         self.hold_orphans();
+        self.hold_in_the_way(examined);
     }
 
     /// Pulls what is missing: everything that can fail before anything is touched.

@@ -111,6 +111,11 @@ pub enum Hold {
         id: String,
         /// Its image.
         image: String,
+        /// What it does: `running`, `exited (0)`, …
+        state: String,
+        /// What Docker Compose made it for, as `PROJECT/SERVICE`; `None` = it is not of Docker
+        /// Compose.
+        compose: Option<String>,
     },
     /// The registry has no such image.
     ImageMissing {
@@ -199,6 +204,15 @@ pub enum Hold {
         /// Its name.
         container: String,
     },
+    /// A container of ours that belongs to no service any more, and stays, has what a service needs.
+    OrphanInTheWay {
+        /// Which service.
+        service: ServiceName,
+        /// Its name.
+        container: String,
+        /// What it has: `port 8080/tcp`, …
+        what: String,
+    },
     /// A container that Docker Compose made stands in a service's place, and the plan would do
     /// something to it that nobody has agreed to.
     NotAdopted {
@@ -237,6 +251,14 @@ pub enum Hold {
         service: ServiceName,
         /// Its name.
         container: String,
+        /// Its id.
+        id: String,
+        /// Its image.
+        image: String,
+        /// What it does: `running`, `exited (0)`, …
+        state: String,
+        /// Whose it is.
+        whose: Second,
     },
     /// A container runs and its health check fails; making it again would not mend that.
     Unhealthy {
@@ -253,6 +275,18 @@ pub enum Hold {
         /// Which service.
         service: ServiceName,
     },
+}
+
+/// Whose a second container of a service is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Second {
+    /// It has our labels.
+    Ours,
+    /// Docker Compose made it for the project of this stack, as one that Git wants.
+    Compose(StackName),
+    /// Docker Compose made it for the project of this stack, beyond the number that Git wants.
+    Beyond(StackName),
 }
 
 /// What a hold means for the pass.
@@ -279,6 +313,7 @@ impl Hold {
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
+            | Self::OrphanInTheWay { .. }
             | Self::PrunesTooMuch { .. }
             | Self::NoServices
             | Self::ImageMissing { .. }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Hold;
+use super::{Hold, Second};
 
 impl Hold {
     /// Prints those that are about failures, data and visitors.
@@ -86,6 +86,7 @@ impl Hold {
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
+            | Self::OrphanInTheWay { .. }
             | Self::PrunesTooMuch { .. }
             | Self::NoServices
             | Self::ImageMissing { .. }
@@ -122,15 +123,32 @@ impl Hold {
                 name,
                 id,
                 image,
-            } => write!(
-                f,
-                "{service}: the name {name} is taken by a container that is not ours ({}, {image}); \
-                 remove or rename it",
-                id.get(..12).unwrap_or(id)
-            ),
+                state,
+                compose,
+            } => {
+                let of = compose.iter();
+                let of: String = of.map(|of| format!(", Docker Compose's {of}")).collect();
+                write!(
+                    f,
+                    "{service}: the name {name} is taken by a container that is not ours ({}, \
+                     {image}, {state}{of}); if nobody needs it: docker rm -f {name}; else give it \
+                     another name: docker rename {name} {name}.theirs",
+                    short(id)
+                )
+            }
             Self::Orphan { container } => write!(
                 f,
                 "container {container} belongs to no service any more; prune: true removes it"
+            ),
+            Self::OrphanInTheWay {
+                service,
+                container,
+                what,
+            } => write!(
+                f,
+                "{service}: container {container} belongs to no service any more, and has {what}; \
+                 say prune: true in moored.yaml, so that it makes way and goes; or remove it: \
+                 docker rm -f {container}"
             ),
             Self::NotAdopted {
                 stack,
@@ -146,7 +164,7 @@ impl Hold {
                     "{service}: container {container} ({}) was made by Docker Compose, and this \
                      would {} it{}; nothing is done before you say that it is ours: moored adopt \
                      {stack}",
-                    id.get(..12).unwrap_or(id),
+                    short(id),
                     would.join(" and "),
                     if reasons.is_empty() {
                         String::new()
@@ -160,11 +178,35 @@ impl Hold {
                 "container {container} was made by Docker Compose for a project of this name, and \
                  belongs to no service; it is left as it is"
             ),
-            Self::Duplicate { service, container } => write!(
-                f,
-                "container {container} carries the labels of {service} and is not the one that \
-                 serves; remove it: docker rm -f {container}"
-            ),
+            Self::Duplicate {
+                service,
+                container,
+                id,
+                image,
+                state,
+                whose,
+            } => {
+                write!(
+                    f,
+                    "container {container} ({}, {image}, {state}) carries the labels of {service} \
+                     and is not the one that serves; ",
+                    short(id)
+                )?;
+                let remove = format!("docker rm -f {container}");
+                match whose {
+                    Second::Ours => write!(f, "remove it: {remove}"),
+                    Second::Compose(stack) => write!(
+                        f,
+                        "if nobody needs it: {remove}; if it is the right one, remove the other one, \
+                         and: moored adopt {stack}"
+                    ),
+                    Second::Beyond(stack) => write!(
+                        f,
+                        "if nobody needs it: {remove}; else say in Git that {service} has more of \
+                         them, and: moored adopt {stack}"
+                    ),
+                }
+            }
             Self::PrunesTooMuch {
                 containers,
                 lose,
@@ -225,6 +267,11 @@ fn commands(all: &[String], before: &str, after: &str) -> String {
     all.fold(String::new(), |text, one| text + before + one + after)
 }
 
+/// Returns as much of an id as the Docker CLI shows.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
 fn first_line(error: &str) -> &str {
     error.lines().next().unwrap_or_default()
 }
@@ -252,6 +299,7 @@ impl fmt::Display for Hold {
             Self::OtherInstance { .. }
             | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
+            | Self::OrphanInTheWay { .. }
             | Self::NotOfStack { .. }
             | Self::PrunesTooMuch { .. }
             | Self::NoServices

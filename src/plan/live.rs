@@ -44,6 +44,9 @@ impl<'a> Planner<'a> {
             let Field::Network(network) = &reason.field else {
                 continue;
             };
+            if self.is_joined_anew(container, network) {
+                continue;
+            }
             let reasons = std::slice::from_ref(reason);
             let before = |last: Option<u32>| last.map_or_else(|| after.to_vec(), |step| vec![step]);
             if reason.live.is_some() {

@@ -38,6 +38,7 @@ mod settle;
 mod slot;
 mod spec;
 mod switch;
+mod way;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,7 +62,7 @@ pub use history::{
     AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
     ReleasedProxy, Schema,
 };
-pub use hold::{Hold, Weight};
+pub use hold::{Hold, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use seen::observed_facts;

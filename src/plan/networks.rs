@@ -17,7 +17,7 @@ use super::order::Planner;
 use super::services::{Input, reference};
 use super::{Difference, Hold, Origin, Reason, Subject};
 use crate::desired::{ServiceName, Wanted};
-use crate::engine::model::{Container, ContainerState, Network};
+use crate::engine::model::{Container, ContainerState, Endpoint, Network};
 use crate::labels;
 use crate::secret::{DigestKey, mentions};
 
@@ -60,7 +60,7 @@ impl<'a> Planner<'a> {
                     wanted: self.network_to_make(wanted),
                     before: live.clone(),
                     reasons: differs.iter().map(|one| self.reason(one)).collect(),
-                    members: self.members_of(name, all),
+                    members: self.members_of(name, &differs, all),
                 });
             }
         }
@@ -116,17 +116,63 @@ impl<'a> Planner<'a> {
         containers.any(|one| one.spec.labels.contains_key(labels::JOB)) || beside.any(in_it)
     }
 
-    fn members_of(&self, network: &str, all: &All<'a>) -> Vec<Member> {
+    fn members_of(
+        &self,
+        network: &str,
+        differs: &[ObjectDifference],
+        all: &All<'a>,
+    ) -> Vec<Member> {
+        let moves = differs.iter().any(|one| one.what.starts_with("ipam"));
         self.in_network(network)
             .filter(|one| self.is_member(one, all))
             .filter_map(|one| {
+                let before = one.spec.networks.get(network)?.clone();
                 Some(Member {
                     container: reference(one),
-                    place: one.spec.networks.get(network)?.clone(),
+                    then: self.place_then(one, network, moves, all),
+                    before,
                     stops: false,
                 })
             })
             .collect()
+    }
+
+    /// Returns the place that a container has in a network which is made again: the one of Git at
+    /// once, because its address of now may be none of the new network's.
+    fn place_then(
+        &self,
+        container: &Container,
+        network: &str,
+        moves: bool,
+        all: &All<'a>,
+    ) -> Option<Endpoint> {
+        let place = container.spec.networks.get(network)?;
+        let is_it =
+            |one: &&Examined<'_>| one.holder.is_some_and(|holder| holder.id == container.id);
+        let one = all.values().find(is_it).filter(|one| {
+            let differs = |reason: &Reason| reason.field == Field::Network(network.to_owned());
+            one.remedy.is_some() && one.reasons.iter().any(differs)
+        });
+        if let Some(one) = one {
+            let wanted = self.input.spec_in(one, one.slot());
+            return wanted.networks.get(network).cloned();
+        }
+        let kept = all.values().any(|one| is_it(&one));
+        Some(if moves && !kept {
+            // Nobody asks for the address of one that is about to go.
+            place.without_address()
+        } else {
+            place.clone()
+        })
+    }
+
+    /// Returns whether a container gets its place in a network with the network itself.
+    pub(super) fn is_joined_anew(&self, container: &ContainerRef, network: &str) -> bool {
+        let mut remade = self.remade.iter();
+        remade.any(|draft| {
+            let mut members = draft.members.iter();
+            draft.before.name == network && members.any(|one| one.container.id == container.id)
+        })
     }
 
     /// Plans that the networks which differ are made again, and the stop of what is in them.
@@ -136,7 +182,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let names: BTreeSet<&str> = remade.iter().map(|one| one.before.name.as_str()).collect();
-        let halted = self.halted(order, &names, all);
+        let halted = self.halted(&self.front_last(order), &names, all);
         let mut stops: BTreeMap<&ServiceName, u32> = BTreeMap::new();
         for (name, container) in halted.into_iter().rev() {
             let mut after = self.ground.clone();
@@ -235,7 +281,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn runs(container: &Container) -> bool {
+/// Returns whether a container has a process, and what belongs to one: addresses and ports.
+pub(super) fn runs(container: &Container) -> bool {
     match container.state {
         ContainerState::Running | ContainerState::Restarting | ContainerState::Paused => true,
         ContainerState::Created

@@ -90,6 +90,9 @@ pub(super) struct Planner<'a> {
     pub(super) stopped: BTreeSet<&'a ServiceName>,
     /// Steps that may change the form of the data.
     pub(super) migrations: Vec<u32>,
+    /// What is about to go and makes way for a service, by id: what it is called then, and the
+    /// step after which its place is free.
+    pub(super) made_way: BTreeMap<&'a str, (ContainerRef, u32)>,
     /// Networks that have to be made again.
     pub(super) remade: Vec<RemadeNetwork>,
     /// The proxy in front of the stack.
@@ -120,6 +123,7 @@ impl<'a> Planner<'a> {
             removed: BTreeSet::new(),
             stopped: BTreeSet::new(),
             migrations: Vec::new(),
+            made_way: BTreeMap::new(),
             remade: Vec::new(),
             front: None,
             retreated: BTreeSet::new(),
@@ -232,6 +236,7 @@ impl<'a> Planner<'a> {
         if remedy > Remedy::Reconnect {
             after.extend(self.dependencies(one, all));
         }
+        let after = self.make_way(one, after);
         let after = self.place_for(one, all, after);
         if let Some(step) = self.act(one, remedy, holder, after) {
             self.step_of.insert(one.name, step);
@@ -311,10 +316,9 @@ impl<'a> Planner<'a> {
                 return self.reload(one, container, after).or(renamed);
             }
             (Remedy::Reconnect, Some(container)) => {
-                let connected = self.reconnect(one, &container, &after)?;
-                return self
-                    .reload(one, container, vec![connected])
-                    .or(Some(connected));
+                let connected = self.reconnect(one, &container, &after);
+                let after = connected.map_or(after, |last| vec![last]);
+                return self.reload(one, container, after).or(connected);
             }
             (Remedy::Start, Some(container)) => {
                 let connected = self.reconnect(one, &container, &after);

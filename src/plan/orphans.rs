@@ -1,12 +1,11 @@
 //! Finds our containers that Git no longer wants: of services that it does not name, and beyond the
-//! number that it wants of one; and says whether they go.
+//! number that it wants of one; and says whether they go. `way.rs` is about those in the way.
 
 use std::collections::BTreeSet;
 
 use super::Hold;
-use super::action::ContainerRef;
 use super::order::Planner;
-use super::services::{Input, number, reference};
+use super::services::{Input, number};
 use crate::desired::ServiceName;
 use crate::engine::model::Container;
 use crate::labels;
@@ -39,17 +38,12 @@ impl Planner<'_> {
             });
         }
     }
-
-    /// Returns our containers of services that Git no longer names.
-    pub(super) fn orphans(&self) -> Vec<ContainerRef> {
-        self.input.orphaned().map(reference).collect()
-    }
 }
 
 impl<'a> Input<'a> {
     /// Returns our containers beyond the number that Git wants of their services: they go without
     /// `prune`, because the service is named and says how many it has.
-    pub(super) fn surplus(&self) -> impl Iterator<Item = ContainerRef> + use<'a> {
+    pub(super) fn surplus(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
         let services = &self.desired.services;
         let surplus = |one: &&Container| {
             let service = one.spec.labels.get(labels::SERVICE);
@@ -58,10 +52,11 @@ impl<'a> Input<'a> {
             let numbers: BTreeSet<u32> = names.map(ServiceName::number).collect();
             !numbers.is_empty() && !numbers.contains(&number(one))
         };
-        self.ours().filter(surplus).map(reference)
+        self.ours().filter(surplus)
     }
 
-    fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
+    /// Returns our containers of services that Git no longer names.
+    pub(super) fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
         let services = &self.desired.services;
         self.ours().filter(|one| {
             let service = one.spec.labels.get(labels::SERVICE);

@@ -205,10 +205,8 @@ impl<'a> Input<'a> {
             } else {
                 Some(container)
             };
-            examined.holds.extend(place.map(|other| Hold::Duplicate {
-                service: name.clone(),
-                container: other.name.clone(),
-            }));
+            let duplicate = place.map(|other| self.duplicate(name, other));
+            examined.holds.extend(duplicate);
         }
         match (examined.holder, kept_aside) {
             (None, Some(container)) => {

@@ -120,17 +120,10 @@ impl<'a> Planner<'a> {
             let action = Action::Remove { container, why };
             self.push(Phase::Settle, action, &[], gates.clone());
         }
-        for container in self.input.surplus() {
-            let why = RemoveReason::Surplus;
+        for (container, why) in self.input.leavers() {
+            let container = self.last_known(container);
             let action = Action::Remove { container, why };
             self.push(Phase::Settle, action, &[], gates.clone());
-        }
-        if self.input.desired.prune {
-            for container in self.orphans() {
-                let why = RemoveReason::Orphan;
-                let action = Action::Remove { container, why };
-                self.push(Phase::Settle, action, &[], gates.clone());
-            }
         }
     }
 

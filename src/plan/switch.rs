@@ -111,7 +111,7 @@ impl<'a> Planner<'a> {
         all: &All<'a>,
         mut after: Vec<u32>,
     ) -> Vec<u32> {
-        let starts = one.remedy > Some(Remedy::Reconnect);
+        let starts = one.remedy > Some(Remedy::Reconnect) || self.stopped.contains(one.name);
         let Some(front) = self.front.as_ref().filter(|front| {
             starts && front.desired.proxy.place == ProxyPlace::Service(one.name.clone())
         }) else {
@@ -168,13 +168,15 @@ impl<'a> Planner<'a> {
         let policy = self.input.desired.drift;
         let due = !front.reasons.is_empty() && !front.is_only_told(policy) && !front.is_only_away();
         let anew = front.started_anew(all, &self.stopped);
-        self.switches = due || !anew.is_empty() || front.is_made(all);
+        let leaving = self.input.leaving(front);
+        self.switches = due || !anew.is_empty() || !leaving.is_empty() || front.is_made(all);
         let same_name = |name: &&ServiceName| {
             // One that is stopped for a while has another address afterwards, too.
             all.get(name).is_some_and(|one| one.turn.is_none()) || self.stopped.contains(*name)
         };
-        self.looks_up = anew.iter().any(same_name);
-        let moved = anew.into_iter().map(|service| Reason {
+        self.looks_up = anew.iter().any(same_name) || !leaving.is_empty();
+        let moved = anew.into_iter().chain(leaving.iter().map(|(name, _)| name));
+        let moved = moved.map(|service| Reason {
             field: Field::Dependency(service.to_string()),
             git: None,
             release: None,

@@ -240,3 +240,16 @@ pub struct Endpoint {
     /// The network with the highest one is the way out; API 1.48 and later.
     pub gw_priority: i64,
 }
+
+impl Endpoint {
+    /// Returns the same place without a fixed address: one that is of another network means
+    /// nothing there.
+    #[must_use]
+    pub fn without_address(&self) -> Self {
+        Self {
+            ipv4_address: String::new(),
+            ipv6_address: String::new(),
+            ..self.clone()
+        }
+    }
+}

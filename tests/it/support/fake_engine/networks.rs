@@ -20,6 +20,9 @@ impl World {
             let cause = "it is there already, under other aliases".to_owned();
             return Err(EngineError::Conflict { doing, cause });
         }
+        if is_running(&container.state) {
+            self.address_fits(&doing, network, place)?;
+        }
         let kept = self.find_mut(id).unwrap();
         let networks = &mut kept.shown.spec.networks;
         networks.insert(network.to_owned(), place.clone());
@@ -83,7 +86,8 @@ impl World {
             doing: doing.to_owned(),
             cause: format!("network {network} not found"),
         };
-        for name in container.spec.networks.keys() {
+        for (name, place) in &container.spec.networks {
+            self.address_fits(doing, name, place)?;
             let id = self.networks.get(name).map(|network| network.id.clone());
             let id = id.ok_or_else(|| not_found(name))?;
             let kept = self.find_mut(&container.id).unwrap();
@@ -94,4 +98,31 @@ impl World {
         }
         Ok(())
     }
+
+    /// Refuses a fixed address that is none of the network's, as engines do when a container
+    /// starts.
+    fn address_fits(&self, doing: &str, network: &str, place: &Endpoint) -> Answer {
+        let there = self.networks.get(network).into_iter();
+        let mut pools = there.flat_map(|there| &there.ipam.pools).peekable();
+        let address = &place.ipv4_address;
+        let fits = address.is_empty()
+            || pools.peek().is_none()
+            || pools.any(|pool| is_within(address, &pool.subnet));
+        if fits {
+            return Ok(());
+        }
+        Err(EngineError::Refused {
+            doing: doing.to_owned(),
+            cause: format!(
+                "Invalid address {address}: It does not belong to any of this network's subnets"
+            ),
+        })
+    }
+}
+
+fn is_within(address: &str, subnet: &str) -> bool {
+    let (base, bits) = subnet.split_once('/').unwrap();
+    let number = |text: &str| u32::from(text.parse::<std::net::Ipv4Addr>().unwrap());
+    let mask = u32::MAX << (32 - bits.parse::<u32>().unwrap());
+    number(address) & mask == number(base) & mask
 }
