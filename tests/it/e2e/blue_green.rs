@@ -1,8 +1,8 @@
 //! Tag bumps, rollbacks and failed deploys that visitors do not notice, behind each kind of proxy.
 
 use super::blue_green_site::{Front, Says, Site};
-use crate::support::docker_cli::docker;
-use crate::support::load::LoadSpec;
+use crate::support::docker_cli::{docker, eventually};
+use crate::support::load::{Load, LoadSpec};
 
 /// What every failed deploy leaves: the release before, in the container that it had.
 #[track_caller]
@@ -140,4 +140,48 @@ fn two_services_in_one_commit_and_to_recreate_and_back() {
     site.reconcile();
     site.quiet(&["v2", "v1"]);
     visitors.noticed_nothing();
+}
+
+/// Docker's DNS has the addresses of all containers of a service, and nginx keeps those that it
+/// has looked up.
+#[test]
+fn fewer_and_more_containers_behind_nginx() {
+    let site = Site::new("scaled", Front::NginxInside, &["web"]);
+    let stage = &site.stage;
+    let v1 = stage.app("v1");
+    let says = Says {
+        strategy: "recreate",
+        ..Says::default()
+    };
+    let scale = |to: usize| {
+        site.commit(&[&v1], &says);
+        let text = std::fs::read_to_string(stage.path("state/compose.yaml")).unwrap();
+        let of_them = format!("    image: app\n    deploy: {{replicas: {to}}}\n");
+        let text = text.replace("    image: app\n", &of_them);
+        stage.commit("scale", &[("compose.yaml", &text)]);
+        site.push();
+        site.reconcile();
+        let second = format!("{}-web-2", stage.stack);
+        assert_eq!(stage.names().contains(&second), to == 2);
+        stage.moored(&["plan"]).exits(0).says(&["nothing to do"]);
+    };
+    scale(1);
+    // What is under way in a container that goes is cut off: nginx asks another one for what it
+    // has not begun to pass on.
+    let spec = LoadSpec {
+        long: false,
+        ..LoadSpec::default()
+    };
+    let load = Load::start(&site.url("/"), &spec);
+    let go_on = || {
+        let before = load.answered();
+        eventually("visitors are answered", || load.answered() > before + 50);
+    };
+    go_on();
+    scale(2);
+    go_on();
+    scale(1);
+    go_on();
+    let report = load.stop();
+    assert_eq!(report.failures, 0, "{report:?}");
 }

@@ -23,6 +23,7 @@ mod kill;
 mod kill_deploy;
 mod maintenance;
 mod migrate;
+mod networks;
 mod play;
 mod proxy_drift;
 mod proxy_host;
