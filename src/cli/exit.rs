@@ -69,7 +69,8 @@ pub(super) fn of_pass(passed: &ByStack<Passed>) -> Exit {
         Err(error) => of_error(error),
         Ok(passed) => match &passed.outcome {
             None => of_holds(&passed.looked.plan),
-            Some(Outcome::Succeeded) => Exit::Done,
+            // What was mended may be a release that Git has left, with what it wants now held.
+            Some(Outcome::Succeeded) => of_holds(&passed.looked.plan),
             Some(
                 Outcome::RolledBack { .. }
                 | Outcome::Failed { .. }

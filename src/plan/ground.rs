@@ -90,6 +90,12 @@ impl<'a> Planner<'a> {
                 AfterFailure::Stays { .. } | AfterFailure::Back => {}
             }
         }
+        if let Some(healed) = &history.healed
+            && healed.then == AfterFailure::Stuck
+        {
+            let (attempt, error) = (healed.attempt, healed.error.clone());
+            self.holds.push(Hold::Stuck { attempt, error });
+        }
         let times = self.input.recent_passes().count();
         if times >= SETTLES_WITHIN {
             self.holds.push(Hold::DoesNotSettle { times });

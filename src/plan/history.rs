@@ -21,6 +21,9 @@ pub struct History {
     pub release: Option<Release>,
     /// The last attempt, when it failed and nobody asked for another one.
     pub failed: Option<Failure>,
+    /// The last attempt, when it was to keep the last release as it was and failed: that is not
+    /// tried again by itself.
+    pub healed: Option<Failure>,
     /// Finished attempts, oldest first; as many as the rules of planning look back.
     pub past: Vec<PastAttempt>,
     /// Services whose restart was planned after a file had been placed, and was not seen to end.

@@ -21,6 +21,7 @@ mod front;
 mod front_test;
 mod ground;
 mod guard;
+mod heal;
 mod history;
 mod hold;
 mod hold_words;
@@ -58,6 +59,7 @@ pub use drafts::{
     ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,
 };
 pub use ground::SETTLES_WITHIN;
+pub use heal::heal;
 pub use history::{
     AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
     ReleasedProxy, Schema,
@@ -108,6 +110,8 @@ pub struct Plan {
 pub enum Kind {
     /// Bringing the host to what Git says.
     Deploy,
+    /// Keeping the last release as it was while what Git says is held.
+    Heal,
     /// Putting a backup in the place of the data, or another thing that a person asked for.
     ByHand,
 }
@@ -117,17 +121,16 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
+            Self::Heal => "heal",
             Self::ByHand => "by-hand",
         }
     }
 
     /// Returns the kind of a stored word.
     pub fn of_word(word: &str) -> Self {
-        if word == Self::ByHand.word() {
-            Self::ByHand
-        } else {
-            Self::Deploy
-        }
+        let others = [Self::Heal, Self::ByHand];
+        let other = others.into_iter().find(|kind| kind.word() == word);
+        other.unwrap_or(Self::Deploy)
     }
 }
 

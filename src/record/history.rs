@@ -152,14 +152,17 @@ impl Record {
         let since = self.attempts_since(stack, release.as_ref())?;
         let attempts = self.attempts(stack, LOOK_BACK.max(since))?;
         let next_attempt = attempts.first().map_or(0, |attempt| attempt.number) + 1;
-        let deploys = || attempts.iter().filter(|one| one.kind == Kind::Deploy);
-        let past = deploys().rev().filter(|attempt| {
+        let mut deploys = attempts.iter().filter(|one| one.kind == Kind::Deploy);
+        let passes = || attempts.iter().filter(|one| one.kind != Kind::ByHand);
+        let healed = passes().next().filter(|last| last.kind == Kind::Heal);
+        let past = passes().rev().filter(|attempt| {
             attempt.status.outcome == Some(Outcome::Succeeded) && !attempt.status.forgiven
         });
         let since = data::Since::new(release.as_ref(), &attempts);
         Ok(History {
             next_attempt,
-            failed: deploys().next().and_then(failure),
+            failed: deploys.next().and_then(failure),
+            healed: healed.and_then(failure),
             past: past
                 .map(|attempt| PastAttempt {
                     revision: attempt.revision.clone(),
@@ -180,7 +183,8 @@ impl Record {
         })
     }
 
-    /// Returns how many attempts there were since a release.
+    /// Returns how many attempts there were since a release or the last deploy, whichever is
+    /// longer ago: what holds a revision is not forgotten however often a release is mended.
     fn attempts_since(
         &self,
         stack: &StackName,
@@ -189,8 +193,10 @@ impl Record {
         let released = release.map_or(0, |release| release.id.attempt);
         let count = |connection: &rusqlite::Connection| {
             connection.query_row(
-                "SELECT count(*) FROM attempts WHERE stack = ?1 AND attempt > ?2",
-                params![stack.as_str(), released],
+                "SELECT count(*) FROM attempts WHERE stack = ?1 AND attempt >
+                    min(?2, (SELECT ifnull(max(attempt), 1) - 1 FROM attempts
+                             WHERE stack = ?1 AND kind = ?3))",
+                params![stack.as_str(), released, Kind::Deploy.word()],
                 |row| row.get(0),
             )
         };
@@ -251,7 +257,7 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
 /// again by taking that back: a restore may leave them stopped for the next deploy.
 fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
     let unfinished = attempts.iter().take_while(|one| {
-        one.kind != Kind::Deploy || one.status.outcome != Some(Outcome::Succeeded)
+        one.kind == Kind::ByHand || one.status.outcome != Some(Outcome::Succeeded)
     });
     unfinished
         .flat_map(|attempt| {

@@ -270,6 +270,7 @@ impl Record {
             .iter()
             .filter(|past| Some(&past.revision) == last);
         let held = history.failed.is_some()
+            || history.healed.is_some()
             || history.doubt.is_some_and(|doubt| !doubt.forgiven)
             || as_last.count() >= SETTLES_WITHIN;
         for attempt in self.attempts(stack, history::LOOK_BACK)? {

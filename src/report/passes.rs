@@ -153,6 +153,12 @@ fn pass_text(result: &StackResult) -> String {
         Some(Outcome::Succeeded) if plan.kind == Kind::ByHand => {
             format!("done: {}", plan.commit.subject)
         }
+        Some(Outcome::Succeeded) if plan.kind == Kind::Heal => {
+            format!(
+                "is as it was released again, as {}-{revision}",
+                plan.attempt
+            )
+        }
         Some(Outcome::Succeeded) => format!("released as {}-{revision}", plan.attempt),
         Some(Outcome::RolledBack { error }) => {
             format!(

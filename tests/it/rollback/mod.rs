@@ -1,6 +1,7 @@
 //! Going back to an earlier release: a real repository, a real record, an engine in memory.
 
 mod commit;
+mod held;
 mod pin;
 mod refused;
 
