@@ -24,6 +24,7 @@ pub mod execute;
 pub mod files;
 pub mod host;
 pub mod journal;
+pub mod kept;
 pub mod labels;
 pub mod lock;
 pub mod maintenance;

@@ -15,9 +15,9 @@ use crate::events::Event;
 use crate::execute::Hands;
 use crate::host::{Host, View};
 use crate::pass::{ByStack, Looked, PassError, Passed};
-use crate::plan::{Context, History, Plan};
-use crate::stacks::{AtRevision, Loaded};
-use crate::{execute, observe, plan, stacks};
+use crate::plan::{Context, History};
+use crate::stacks::Loaded;
+use crate::{execute, kept, observe, plan, stacks};
 
 /// Does one pass over all stacks, or over the one that is named; stacks side by side.
 ///
@@ -107,45 +107,11 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         now,
     };
     let plan = plan::plan(&desired, &observed, &history, &context);
-    let plan = keep_released(view, plan, &history, &context).await?;
+    let plan = kept::keep(view, plan, &history, &context).await?;
     Ok(Looked {
         desired,
         observed,
         history,
         plan,
     })
-}
-
-/// Adds to a plan that is held because its revision failed what keeps the last release as it was.
-async fn keep_released(
-    view: &View,
-    held: Plan,
-    history: &History,
-    context: &Context<'_>,
-) -> Result<Plan, PassError> {
-    let release = history.release.as_ref().map(|release| &release.id.revision);
-    let Some(revision) = release.filter(|_| history.is_data_as_released()) else {
-        return Ok(held);
-    };
-    if !held.waits_for_another_revision() {
-        return Ok(held);
-    }
-    let found = stacks::find(view, revision, &held.stack);
-    let found = found.and_then(|dir| {
-        let dir = dir.map(|dir| stacks::at_revision(view, revision, &dir));
-        dir.transpose()
-    });
-    // A release that can't be read any more can't be kept, and the hold says what is to be done.
-    let Ok(Some(AtRevision {
-        desired: Ok(desired),
-        ..
-    })) = found
-    else {
-        tracing::debug!(revision = revision.as_str(), "the release can't be loaded");
-        return Ok(held);
-    };
-    view.redactor.learn(desired.secrets.iter().cloned());
-    let (engine, recorded) = (view.engine.as_ref(), history.recorded());
-    let observed = observe::observe(engine, &desired, recorded, view.instance()).await?;
-    Ok(plan::heal(held, &desired, &observed, history, context))
 }

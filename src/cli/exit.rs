@@ -68,9 +68,8 @@ pub(super) fn of_pass(passed: &ByStack<Passed>) -> Exit {
     let exits = passed.values().map(|passed| match passed {
         Err(error) => of_error(error),
         Ok(passed) => match &passed.outcome {
-            None => of_holds(&passed.looked.plan),
             // What was mended may be a release that Git has left, with what it wants now held.
-            Some(Outcome::Succeeded) => of_holds(&passed.looked.plan),
+            None | Some(Outcome::Succeeded) => of_holds(&passed.looked.plan),
             Some(
                 Outcome::RolledBack { .. }
                 | Outcome::Failed { .. }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Hold, Second};
+use super::{Hold, Reason, Second};
+use crate::desired::ServiceName;
 
 impl Hold {
     /// Prints those that are about failures, data and visitors.
@@ -107,17 +108,9 @@ impl Hold {
         }
     }
 
-    /// Prints those that are about whose a container is, and whether it goes.
-    fn fmt_of_ownership(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Prints those that are about what is in the way of a service.
+    fn fmt_of_the_way(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherInstance {
-                instance,
-                container,
-            } => write!(
-                f,
-                "container {container} was made by another installation of moored (instance \
-                 {instance}); one stack has one controller"
-            ),
             Self::NameTaken {
                 service,
                 name,
@@ -125,20 +118,16 @@ impl Hold {
                 image,
                 state,
                 compose,
-            } => {
-                let of = compose.iter();
-                let of: String = of.map(|of| format!(", Docker Compose's {of}")).collect();
-                write!(
-                    f,
-                    "{service}: the name {name} is taken by a container that is not ours ({}, \
-                     {image}, {state}{of}); if nobody needs it: docker rm -f {name}; else give it \
-                     another name: docker rename {name} {name}.theirs",
-                    short(id)
-                )
-            }
-            Self::Orphan { container } => write!(
+            } => write!(
                 f,
-                "container {container} belongs to no service any more; prune: true removes it"
+                "{service}: the name {name} is taken by a container that is not ours ({}, {}); if \
+                 nobody needs it: docker rm -f {name}; else give it another name: docker rename \
+                 {name} {name}.theirs",
+                seen(id, image, state),
+                match compose {
+                    Some(of) => format!("made by Docker Compose for {of}"),
+                    None => "not made by Docker Compose".to_owned(),
+                }
             ),
             Self::OrphanInTheWay {
                 service,
@@ -150,34 +139,6 @@ impl Hold {
                  say prune: true in moored.yaml, so that it makes way and goes; or remove it: \
                  docker rm -f {container}"
             ),
-            Self::NotAdopted {
-                stack,
-                service,
-                container,
-                id,
-                would,
-                reasons,
-            } => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "{service}: container {container} ({}) was made by Docker Compose, and this \
-                     would {} it{}; nothing is done before you say that it is ours: moored adopt \
-                     {stack}",
-                    short(id),
-                    would.join(" and "),
-                    if reasons.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" ({})", reasons.join(", "))
-                    }
-                )
-            }
-            Self::NotOfStack { container } => write!(
-                f,
-                "container {container} was made by Docker Compose for a project of this name, and \
-                 belongs to no service; it is left as it is"
-            ),
             Self::Duplicate {
                 service,
                 container,
@@ -185,28 +146,87 @@ impl Hold {
                 image,
                 state,
                 whose,
-            } => {
-                write!(
-                    f,
-                    "container {container} ({}, {image}, {state}) carries the labels of {service} \
-                     and is not the one that serves; ",
-                    short(id)
-                )?;
-                let remove = format!("docker rm -f {container}");
-                match whose {
-                    Second::Ours => write!(f, "remove it: {remove}"),
-                    Second::Compose(stack) => write!(
-                        f,
-                        "if nobody needs it: {remove}; if it is the right one, remove the other one, \
-                         and: moored adopt {stack}"
-                    ),
-                    Second::Beyond(stack) => write!(
-                        f,
-                        "if nobody needs it: {remove}; else say in Git that {service} has more of \
-                         them, and: moored adopt {stack}"
-                    ),
+            } => write!(
+                f,
+                "container {container} ({}) carries the labels of {service} and is not the one \
+                 that serves; {}",
+                seen(id, image, state),
+                whose.way_out(service, container)
+            ),
+            Self::FailedRevision { .. }
+            | Self::OtherInstance { .. }
+            | Self::Orphan { .. }
+            | Self::NotAdopted { .. }
+            | Self::NotOfStack { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
+            | Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::ProxyAway { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. }
+            | Self::Pinned { .. }
+            | Self::DoesNotSettle { .. }
+            | Self::ImageMissing { .. }
+            | Self::ImageUnknown { .. }
+            | Self::ImageNotPulled { .. }
+            | Self::RegistrySilent { .. }
+            | Self::ExternalMissing { .. }
+            | Self::NetworkTaken { .. }
+            | Self::NetworkInUse { .. }
+            | Self::Differs { .. }
+            | Self::DriftReported { .. }
+            | Self::Unhealthy { .. }
+            | Self::Ended { .. }
+            | Self::Restarting { .. } => Ok(()),
+        }
+    }
+
+    /// Prints those that are about whose a container is, and whether it goes.
+    fn fmt_of_ownership(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherInstance {
+                instance,
+                container,
+            } => write!(
+                f,
+                "container {container} was made by another installation of moored (instance \
+                 {instance}); one stack has one controller"
+            ),
+            Self::Orphan { container } => write!(
+                f,
+                "container {container} belongs to no service any more; prune: true removes it"
+            ),
+            Self::NotAdopted {
+                stack,
+                service,
+                container,
+                id,
+                would,
+                reasons,
+            } => write!(
+                f,
+                "{service}: container {container} ({}) was made by Docker Compose, and this would \
+                 {} it{}; nothing is done before you say that it is ours: moored adopt {stack}",
+                short(id),
+                would.join(" and "),
+                if reasons.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", joined(reasons))
                 }
-            }
+            ),
+            Self::NotOfStack { container } => write!(
+                f,
+                "container {container} was made by Docker Compose for a project of this name, and \
+                 belongs to no service; it is left as it is"
+            ),
             Self::PrunesTooMuch {
                 containers,
                 lose,
@@ -223,6 +243,9 @@ impl Hold {
                  services back, or remove its containers by hand",
             ),
             Self::FailedRevision { .. }
+            | Self::NameTaken { .. }
+            | Self::OrphanInTheWay { .. }
+            | Self::Duplicate { .. }
             | Self::Stuck { .. }
             | Self::Stays { .. }
             | Self::SchemaDiffers { .. }
@@ -267,6 +290,34 @@ fn commands(all: &[String], before: &str, after: &str) -> String {
     all.fold(String::new(), |text, one| text + before + one + after)
 }
 
+impl Second {
+    /// Returns what a person can do about a second container.
+    fn way_out(&self, service: &ServiceName, container: &str) -> String {
+        let remove = format!("docker rm -f {container}");
+        match self {
+            Self::Ours => format!("remove it: {remove}"),
+            Self::Compose(stack) => format!(
+                "if nobody needs it: {remove}; if it is the right one, remove the other one, and: \
+                 moored adopt {stack}"
+            ),
+            Self::Beyond(stack) => format!(
+                "if nobody needs it: {remove}; else say in Git that {service} has more of them, \
+                 and: moored adopt {stack}"
+            ),
+        }
+    }
+}
+
+/// Says what a container is.
+fn seen(id: &str, image: &str, state: &str) -> String {
+    format!("{}, {image}, {state}", short(id))
+}
+
+fn joined(reasons: &[Reason]) -> String {
+    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    reasons.join(", ")
+}
+
 /// Returns as much of an id as the Docker CLI shows.
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
@@ -296,15 +347,15 @@ impl fmt::Display for Hold {
             | Self::ProxyAway { .. }
             | Self::ProxyMissing { .. }
             | Self::ProxyNotMounted { .. } => self.fmt_of_transaction(f),
+            Self::NameTaken { .. } | Self::OrphanInTheWay { .. } | Self::Duplicate { .. } => {
+                self.fmt_of_the_way(f)
+            }
             Self::OtherInstance { .. }
-            | Self::NameTaken { .. }
             | Self::NotAdopted { .. }
-            | Self::OrphanInTheWay { .. }
             | Self::NotOfStack { .. }
             | Self::PrunesTooMuch { .. }
             | Self::NoServices
-            | Self::Orphan { .. }
-            | Self::Duplicate { .. } => self.fmt_of_ownership(f),
+            | Self::Orphan { .. } => self.fmt_of_ownership(f),
             Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
             Self::DoesNotSettle { times } => write!(
                 f,
@@ -359,12 +410,8 @@ impl fmt::Display for Hold {
                  left in it is settled"
             ),
             Self::DriftReported { service, reasons } => {
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "{service}: changed by hand ({}); only reported",
-                    reasons.join(", ")
-                )
+                let reasons = joined(reasons);
+                write!(f, "{service}: changed by hand ({reasons}); only reported")
             }
             Self::Unhealthy { service } => {
                 write!(f, "{service}: runs as Git says and its health check fails")

@@ -17,6 +17,7 @@ mod converge;
 mod deploy;
 mod differential;
 mod drift;
+mod engine_killed;
 mod failure;
 mod faults;
 mod kill;

@@ -19,7 +19,7 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("source", &[]),
     ("engine", &[]),
     ("desired", &["source", "engine"]),
@@ -115,11 +115,12 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "pass",
         ],
     ),
+    ("kept", &["observe", "plan", "host", "stacks", "pass"]),
     (
         "reconcile",
         &[
             "engine", "desired", "observe", "plan", "events", "journal", "record", "execute",
-            "host", "stacks", "pass",
+            "host", "stacks", "pass", "kept",
         ],
     ),
     // What a person asks for beside Git, and what a schedule does.

@@ -1,0 +1,89 @@
+//! The engine is killed in the middle of a deploy and comes back: old release, new release, or a
+//! hold that says so, and nothing half-made.
+
+use std::time::Duration;
+
+use super::kill::dice;
+use super::stage::Stage;
+use crate::support::private_engine::PrivateEngine;
+use crate::support::put;
+
+/// How often it is killed.
+const KILLS: usize = 6;
+
+#[test]
+#[expect(
+    clippy::print_stderr,
+    reason = "shown only when the test fails: what it takes to play it again"
+)]
+fn an_engine_that_is_killed_in_the_middle_of_a_deploy() {
+    let mut random = dice();
+    let stage = Stage::new("enginekill");
+    let mut engine = PrivateEngine::start();
+    let images = [stage.app("v1"), stage.app("v2")];
+    for image in &images {
+        engine.take(image);
+    }
+    let settings = format!(
+        "repository: {{url: '{}'}}\nstate_dir: {}\nengine: {}\n",
+        stage.path("state").display(),
+        stage.path("moored").display(),
+        engine.endpoint()
+    );
+    put(stage.path("config.yaml"), settings);
+    let commit = |image: &str| {
+        let worker = "  worker:\n    image: worker\n    command: [sleep, '600']\n    \
+                      stop_grace_period: 1s\n    depends_on: {web: {condition: service_healthy}}\n";
+        let manifest = stage.manifest(&[("web", image), ("worker", image)], "");
+        let compose = stage.web("    restart: unless-stopped\n") + worker;
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &compose),
+        ];
+        stage.commit(image, &files);
+    };
+    commit(&images[0]);
+    stage.reconcile();
+    stage.serves("v1");
+    let (mut runs, mut wanted) = (0, 0);
+    for kill in 0..KILLS {
+        wanted = 1 - wanted;
+        commit(&images[wanted]);
+        let after = Duration::from_millis(random.u64(100..2500));
+        eprintln!("kill {kill} after {after:?}");
+        let mut pass = stage.start(&["reconcile"]);
+        std::thread::sleep(after);
+        engine.kill();
+        std::thread::sleep(Duration::from_millis(random.u64(0..500)));
+        engine.start_again();
+        pass.ends(Duration::from_secs(180));
+        // The next pass goes on from what is there.
+        let settled = stage.moored(&["reconcile"]);
+        let plan = stage.moored(&["plan", "--format", "json"]);
+        let steps = &plan.json()[0]["steps"];
+        assert_eq!(
+            steps.as_array().map(Vec::len),
+            Some(0),
+            "{settled:?}\n{}",
+            pass.said()
+        );
+        match plan.code {
+            Some(0) => runs = wanted,
+            Some(75) => {
+                assert_eq!(plan.json()[0]["holds"][0]["hold"], "failed-revision");
+                wanted = runs;
+            }
+            _ => panic!("{settled:?}\n{plan:?}\n{}", pass.said()),
+        }
+        let running = engine.docker(&["ps", "--all", "--format", "{{.Names}} {{.Image}}"]);
+        let mut running: Vec<&str> = running.lines().collect();
+        running.sort_unstable();
+        let whole = ["web", "worker"].map(|it| format!("{} {}", stage.container(it), images[runs]));
+        assert_eq!(running, whole, "{settled:?}\n{}", pass.said());
+        stage.serves(["v1", "v2"][runs]);
+        if wanted == runs {
+            commit(&images[runs]);
+            stage.reconcile();
+        }
+    }
+}
