@@ -86,18 +86,35 @@ impl PrivateEngine {
 
     /// Starts it again after that, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
-        // Nobody took it away, and what has its number now is somebody else.
-        drop(std::fs::remove_file(self.dir.path().join("pid")));
-        self.daemon = spawn(self.dir.path());
+        self.spawn_again();
         self.answers();
     }
 
+    #[track_caller]
     fn answers(&self) {
+        assert!(self.is_up(), "no engine:\n{}", self.log());
+    }
+
+    /// Waits until it answers, for a while.
+    fn is_up(&self) -> bool {
         let deadline = Instant::now() + PATIENCE;
         while self.try_docker(&["version"]).is_err() {
-            assert!(Instant::now() < deadline, "no engine:\n{}", self.log());
+            if Instant::now() > deadline {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
+        true
+    }
+
+    /// Starts the program once more.
+    fn spawn_again(&mut self) {
+        // What these name has died with it, and may be a zombie that counts as alive, or is
+        // somebody else by now.
+        for pid in ["pid", "exec/containerd/containerd.pid"] {
+            drop(std::fs::remove_file(self.dir.path().join(pid)));
+        }
+        self.daemon = spawn(self.dir.path());
     }
 
     fn log(&self) -> String {
@@ -107,6 +124,13 @@ impl PrivateEngine {
 
 impl Drop for PrivateEngine {
     fn drop(&mut self) {
+        if self.try_docker(&["version"]).is_err() {
+            // Its containers outlive it, and nobody else knows them.
+            drop(self.daemon.kill());
+            drop(self.daemon.wait());
+            self.spawn_again();
+            let _up = self.is_up();
+        }
         if let Ok(ids) = self.try_docker(&["ps", "--all", "--quiet"]) {
             let ids: Vec<&str> = ids.lines().collect();
             if !ids.is_empty() {
