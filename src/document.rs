@@ -36,6 +36,10 @@ pub fn read<T: DeserializeOwned>(file: &str, text: &[u8], later: &[&str]) -> Res
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(Diagnostic::file(file, "not UTF-8 text"));
     };
+    // Of a key that stands twice in a mapping of names, serde keeps the last value in silence.
+    if let Some(twice) = yaml::duplicate_key(file, text.as_bytes()) {
+        return Err(twice);
+    }
     let deserializer = serde_yaml::Deserializer::from_str(text);
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| explain(file, text, &error, later))
@@ -219,6 +223,19 @@ mod tests {
         m.yaml:2:1: "proxy" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_with_both_places() {
+        insta::assert_snapshot!(refused("stack: a\nimages: b\nstack: c\n"), @"");
+        let named = |text: &str| {
+            type Names =
+                std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>;
+            read::<Names>("m.yaml", text.as_bytes(), &[]).map_err(|error| error.to_string())
+        };
+        insta::assert_snapshot!(named("a:\n  rows: x\n  b: y\n  'rows': z\n").unwrap_err(), @"");
+        // In two mappings it is two keys.
+        assert!(named("a: {rows: x}\nb: {rows: x}\n").is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::StepError;
 use super::await_service::down;
 use super::output::End;
 use super::scene::Scene;
-use super::undo::Undo;
+use super::undo::{Back, Undo};
 use super::walk::Walk;
 use crate::desired::{Hook, ServiceName};
 use crate::engine::model::{Container, CopiedFile, Exec};
@@ -32,20 +32,33 @@ const SHOWN: usize = 80;
 pub(super) struct Whose<'a> {
     service: Option<&'a ServiceName>,
     around: Option<&'a Around>,
+    scene: &'a Scene<'a>,
 }
 
 impl<'a> Whose<'a> {
     /// Finds what goes with an action that starts or stops a container; nothing for another one.
-    pub(super) fn of(action: &'a Action, scene: &Scene<'a>) -> Self {
+    pub(super) fn of(action: &'a Action, scene: &'a Scene<'_>) -> Self {
         let service = action.turn().map(|turn| turn.service);
-        let around = service.and_then(|service| {
-            let around = &scene.plan.around;
-            // One beyond the number that Git wants is as the others.
-            around
-                .get(service)
-                .or_else(|| around.get(&service.replica(1)))
-        });
-        Self { service, around }
+        match service {
+            Some(service) => Self::of_service(service, scene),
+            None => Self {
+                service: None,
+                around: None,
+                scene,
+            },
+        }
+    }
+
+    /// Finds what goes with the containers of a service.
+    fn of_service(service: &'a ServiceName, scene: &'a Scene<'_>) -> Self {
+        let around = &scene.plan.around;
+        // One beyond the number that Git wants is as the others.
+        let its_own = around.get(service);
+        Self {
+            service: Some(service),
+            around: its_own.or_else(|| around.get(&service.replica(1))),
+            scene,
+        }
     }
 
     /// Starts a container. Repeatable.
@@ -63,6 +76,7 @@ impl<'a> Whose<'a> {
         if let Some(around) = self.around {
             copy_into(engine, id, &around.files).await?;
         }
+        self.scene.puts_down(id);
         engine.restart_container(id).await?;
         self.post_start(engine, id).await
     }
@@ -70,6 +84,7 @@ impl<'a> Whose<'a> {
     /// Stops a container. Repeatable.
     pub(super) async fn stop(self, engine: &dyn WriteEngine, id: &str) -> Result<(), StepError> {
         self.pre_stop(engine, id).await?;
+        self.scene.puts_down(id);
         Ok(engine.stop_container(id).await?)
     }
 
@@ -146,66 +161,32 @@ impl<'a> Whose<'a> {
 }
 
 /// Returns what goes with the starts and stops of a container of the stack.
-pub(super) fn around_of<'a>(container: &Container, scene: &Scene<'a>) -> Option<Whose<'a>> {
-    let label = container.spec.labels.get(labels::SERVICE)?;
-    let mut all = scene.plan.around.iter();
-    let (service, around) = all.find(|(service, _)| service.as_str() == label)?;
-    Some(Whose {
-        service: Some(service),
-        around: Some(around),
-    })
+pub(super) fn around_of<'a>(container: &Container, scene: &'a Scene<'_>) -> Option<Whose<'a>> {
+    let label = |name: &str| container.spec.labels.get(name);
+    let service = label(labels::SERVICE)?;
+    let number = label(labels::NUMBER).and_then(|number| number.parse().ok());
+    let is_its =
+        |name: &ServiceName| name.service() == service && name.number() == number.unwrap_or(1);
+    let service = scene.plan.around.keys().find(|name| is_its(name))?;
+    Some(Whose::of_service(service, scene))
 }
 
 impl Walk<'_> {
     /// Takes one step back, with what follows on a start where that starts something again;
     /// returns whether something is as it was before.
     pub(super) async fn go_back(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
-        let there = self.undo(step, undo).await?;
-        if let Some(container) = undo.starts().filter(|_| there) {
+        let back = self.undo(step, undo).await?;
+        if let Back::Started(container) = &back {
             let engine = self.scene.hands.engine.as_ref();
             let tell = self.scene.told(step.number);
-            let whose = Whose::of(&step.action, &self.scene);
-            whose.is_back(engine, &container.id, &tell).await?;
+            let whose = if let Undo::Follow(service, _) = undo {
+                Whose::of_service(service, &self.scene)
+            } else {
+                Whose::of(&step.action, &self.scene)
+            };
+            whose.is_back(engine, container, &tell).await?;
         }
-        Ok(there)
-    }
-}
-
-impl<'a> Undo<'a> {
-    /// Returns the container that runs again by it.
-    fn starts(&self) -> Option<&'a ContainerRef> {
-        match self {
-            Self::Start(container)
-            | Self::Restart(container)
-            | Self::RunAgain(container)
-            | Self::BringBack(container, _)
-            | Self::PutBack {
-                old: container,
-                serves: true,
-                ..
-            }
-            | Self::HandBack {
-                old: container,
-                serves: true,
-                ..
-            } => Some(container),
-            Self::PutBack { serves: false, .. }
-            | Self::HandBack { serves: false, .. }
-            | Self::Files(..)
-            | Self::Unmake(..)
-            | Self::Data(_)
-            | Self::Safety(_)
-            | Self::Stop(_)
-            | Self::Rename(_)
-            | Self::Connect(..)
-            | Self::Disconnect(..)
-            | Self::Network(_)
-            | Self::Reload(..)
-            | Self::SwitchBack(_)
-            | Self::LookUp(..)
-            | Self::End { .. }
-            | Self::Lower(_) => None,
-        }
+        Ok(back != Back::Nothing)
     }
 }
 

@@ -13,7 +13,7 @@ use super::pace::{BETWEEN_LOOKS, Pace};
 use super::{StepError, containers};
 use crate::engine::model::{ContainerSpec, Health};
 use crate::engine::{EngineError, WriteEngine};
-use crate::plan::{ContainerRef, Draining, Workers, aside};
+use crate::plan::{ContainerRef, Draining, Retreat, Workers, aside};
 
 /// Time for the proxy's old workers to notice: one that has accepted a visitor just now has not
 /// sent the request on yet.
@@ -147,18 +147,18 @@ fn connections(pid: i64, id: &str, ports: &BTreeSet<u16>) -> Option<usize> {
     Some(open.count())
 }
 
-/// Starts the old container again and waits until visitors can be sent to it. Repeatable.
+/// Starts the old container again and waits until visitors can be sent to it; returns whether it
+/// did not run. Repeatable.
 ///
 /// One that does not come up is still the best there is.
 pub(super) async fn run_again(
     engine: &dyn WriteEngine,
     old: &ContainerRef,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let there = engine.container(&old.id).await?;
-    if there.is_none_or(|there| there.is_running()) {
-        return Ok(());
+    if there.is_none() || !containers::run_again(engine, old).await? {
+        return Ok(false);
     }
-    containers::run_again(engine, old).await?;
     let pace = Pace::new(UP_WITHIN);
     while let Some(there) = engine.container(&old.id).await? {
         let up = match there.health {
@@ -170,11 +170,33 @@ pub(super) async fn run_again(
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
+    Ok(true)
+}
+
+/// Takes the container beside the old one away after its connections have ended, and gives the old
+/// one its name back. Repeatable.
+pub(super) async fn end(
+    engine: &dyn WriteEngine,
+    name: &str,
+    spec: &ContainerSpec,
+    there: Option<&ContainerRef>,
+    retreat: &Retreat,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), EngineError> {
+    let known = there.map_or(name, |there| there.id.as_str());
+    drain(engine, known, &retreat.draining, tell).await?;
+    match there {
+        Some(there) => engine.remove_container(&there.id).await?,
+        None => containers::unmake(engine, name, spec).await?,
+    }
+    if let Some(old) = &retreat.stopped {
+        name_back(engine, old, &retreat.place).await?;
+    }
     Ok(())
 }
 
 /// Gives a container that was kept aside its name back. Repeatable.
-pub(super) async fn name_back(
+async fn name_back(
     engine: &dyn WriteEngine,
     old: &ContainerRef,
     name: &str,
@@ -202,14 +224,13 @@ pub(super) async fn hand_over(
     Ok(rename(engine, beside, name).await?)
 }
 
-/// Takes [`hand_over`] back, from wherever it stopped: the old container has the name again, and
-/// runs if it did. Repeatable.
+/// Takes [`hand_over`] back, from wherever it stopped: the old container has the name again.
+/// Repeatable.
 pub(super) async fn hand_back(
     engine: &dyn WriteEngine,
     old: &ContainerRef,
     name: &str,
     beside: &str,
-    serves: bool,
 ) -> Result<(), EngineError> {
     let Some(there) = engine.container(&old.id).await? else {
         return Ok(());
@@ -219,9 +240,6 @@ pub(super) async fn hand_back(
     }
     if there.name != old.name {
         engine.rename_container(&there.id, &old.name).await?;
-    }
-    if serves {
-        run_again(engine, old).await?;
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub(super) async fn replace(
 
 /// Makes a container without starting it. One that this very attempt has made already (the
 /// answer to the call was lost) is taken as it is.
-async fn make(
+pub(super) async fn make(
     engine: &dyn WriteEngine,
     name: &str,
     spec: &ContainerSpec,
@@ -133,15 +133,16 @@ pub(super) async fn put_back(
     Ok(true)
 }
 
-/// Starts a container that has its name back. Repeatable.
+/// Starts a container that has its name back, if it does not run; returns whether it did not.
+/// Repeatable.
 pub(super) async fn run_again(
     engine: &dyn WriteEngine,
     old: &ContainerRef,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     match engine.container(&old.id).await? {
-        // A paused one was never stopped, and the engine refuses to start it.
-        Some(kept) if kept.state == ContainerState::Paused => Ok(()),
-        Some(_) | None => engine.start_container(&old.id).await,
+        // It was never stopped. The engine refuses to start a paused one.
+        Some(kept) if kept.is_running() || kept.state == ContainerState::Paused => Ok(false),
+        Some(_) | None => engine.start_container(&old.id).await.map(|()| true),
     }
 }
 
@@ -158,8 +159,8 @@ pub(super) async fn name_back(
     }
 }
 
-/// Gives the container that an interrupted pass had kept aside its name back and starts it; the
-/// one that has the name, of the same service, goes. Repeatable.
+/// Gives the container that an interrupted pass had kept aside its name back; the one that has
+/// the name, of the same service, goes. Repeatable.
 ///
 /// Returns whether there was one to bring back.
 pub(super) async fn bring_back(
@@ -179,7 +180,6 @@ pub(super) async fn bring_back(
     if kept.name != name {
         engine.rename_container(&kept.id, name).await?;
     }
-    run_again(engine, old).await?;
     Ok(true)
 }
 

@@ -4,6 +4,7 @@
 //! nothing new begins, what runs is let finish, and what was replaced is put back.
 
 mod afresh;
+mod anew;
 mod around;
 mod await_service;
 mod beside;

@@ -1,6 +1,7 @@
-//! What the steps of one attempt share: the plan, the journal, and what was measured before.
+//! What the steps of one attempt share: the plan, the journal, what was measured before, and whom
+//! they have put down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) struct Scene<'a> {
     measured: Mutex<BTreeMap<usize, Duration>>,
     /// Whether the site did not answer before the maintenance page was switched on.
     was_down: AtomicBool,
+    /// Ids of containers that the engine was told to stop or restart.
+    put_down: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Scene<'a> {
@@ -31,6 +34,7 @@ impl<'a> Scene<'a> {
             book: Book { journal, hands },
             measured: Mutex::default(),
             was_down: AtomicBool::new(false),
+            put_down: Mutex::default(),
         }
     }
 
@@ -55,6 +59,19 @@ impl<'a> Scene<'a> {
 
     pub(super) fn was_site_down(&self) -> bool {
         self.was_down.load(Ordering::SeqCst)
+    }
+
+    /// Keeps in mind that the engine is about to be told to stop or restart a container.
+    pub(super) fn puts_down(&self, container: &str) {
+        let mut put_down = self.put_down.lock().unwrap_or_else(PoisonError::into_inner);
+        put_down.insert(container.to_owned());
+    }
+
+    /// Returns whether the engine was told to stop or restart a container: one that was not has
+    /// run all along, whatever became of the step.
+    pub(super) fn has_put_down(&self, container: &str) -> bool {
+        let put_down = self.put_down.lock().unwrap_or_else(PoisonError::into_inner);
+        put_down.contains(container)
     }
 
     pub(super) fn measured(&self) -> MutexGuard<'_, BTreeMap<usize, Duration>> {

@@ -40,7 +40,7 @@ pub(super) async fn run(
         Action::Restore(draft) => data::restore(draft, &draft.file, scene, &told).await?,
         Action::PutBack { old, name, .. } => {
             containers::bring_back(engine, old, name).await?;
-            whose.post_start(engine, &old.id).await?;
+            whose.start(engine, &old.id).await?;
         }
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::RemakeNetwork(draft) => network::remake(engine, draft).await?,

@@ -12,6 +12,7 @@ use super::{
 use crate::desired::ServiceName;
 use crate::desired::manifest::Reload;
 use crate::engine::model::{ContainerSpec, Endpoint};
+use crate::engine::{EngineError, WriteEngine};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
 use crate::plan::{
@@ -53,6 +54,9 @@ pub(super) enum Undo<'a> {
     Network(&'a RemadeNetwork),
     /// A container is restarted, because it is to see the old files.
     Restart(&'a ContainerRef),
+    /// A container of another service is restarted, because the one that it is in a namespace of
+    /// is another one again.
+    Follow(&'a ServiceName, &'a ContainerRef),
     /// A process reads the old files again.
     Reload(&'a ContainerRef, &'a Reload),
     /// The proxy loads the configuration of before.
@@ -80,6 +84,28 @@ pub(super) enum Undo<'a> {
     },
     /// The maintenance page goes.
     Lower(&'a Raise),
+}
+
+/// What taking a step back came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// There was nothing to put back.
+    Nothing,
+    /// It is as it was before.
+    There,
+    /// So it is, and the container of this id was started for that.
+    Started(String),
+}
+
+impl Back {
+    /// Returns what it came to where a container has its place back, and was perhaps started.
+    pub(super) fn of(container: &ContainerRef, started: bool) -> Self {
+        if started {
+            Self::Started(container.id.clone())
+        } else {
+            Self::There
+        }
+    }
 }
 
 fn joins(spec: &ContainerSpec) -> bool {
@@ -117,7 +143,7 @@ impl Undo<'_> {
             | Self::Network(_)
             | Self::Connect(..)
             | Self::Disconnect(..) => 2,
-            Self::Restart(_) | Self::Reload(..) => JOINS,
+            Self::Restart(_) | Self::Follow(..) | Self::Reload(..) => JOINS,
             Self::LookUp(..) => 4,
             Self::Lower(_) => 5,
         }
@@ -209,7 +235,7 @@ impl<'a> Walk<'a> {
         steps.extend(
             self.begun
                 .iter()
-                .filter_map(|step| Some((*step, run_again(step)?))),
+                .filter_map(|step| Some((*step, runs_first(step)?))),
         );
         steps.extend(self.left_behind());
         if let Some(look_up) = self.look_up() {
@@ -339,8 +365,8 @@ impl<'a> Walk<'a> {
             .any(|step| matches!(&step.action, Action::PutBack { service, .. } if service == of))
     }
 
-    /// Takes one step back; returns whether something is as it was before.
-    pub(super) async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
+    /// Takes one step back.
+    pub(super) async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<Back, StepError> {
         let hands = self.scene.hands;
         let engine = hands.engine.as_ref();
         let tell = self.scene.told(step.number);
@@ -350,7 +376,7 @@ impl<'a> Walk<'a> {
             }
             Undo::Unmake(name, spec) => {
                 containers::unmake(engine, name, spec).await?;
-                return Ok(false);
+                return Ok(Back::Nothing);
             }
             Undo::PutBack {
                 old,
@@ -358,17 +384,18 @@ impl<'a> Walk<'a> {
                 spec,
                 serves,
             } => {
-                let there = containers::put_back(engine, old, name, spec).await?;
-                // One that was not stopped yet is in a namespace of before.
-                if there && *serves && joins(spec) {
-                    engine.restart_container(&old.id).await?;
-                } else if there && *serves {
-                    containers::run_again(engine, old).await?;
+                if !containers::put_back(engine, old, name, spec).await? {
+                    return Ok(Back::Nothing);
                 }
-                return Ok(there);
+                if *serves {
+                    return self.serve_again(step, old, spec).await;
+                }
             }
             Undo::BringBack(old, name) => {
-                return Ok(containers::bring_back(engine, old, name).await?);
+                if !containers::bring_back(engine, old, name).await? {
+                    return Ok(Back::Nothing);
+                }
+                return Ok(run_again(engine, old).await?);
             }
             Undo::Data(draft) => {
                 maintain::still_on(&self.scene)?;
@@ -380,10 +407,15 @@ impl<'a> Walk<'a> {
                 let file = data::file_of(&draft.name, &files)?;
                 data::restore(draft, file, &self.scene, &tell).await?;
             }
-            Undo::Start(container) => containers::run_again(engine, container).await?,
+            Undo::Start(container) => return Ok(run_again(engine, container).await?),
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Rename(container) => containers::name_back(engine, container).await?,
-            Undo::Restart(container) => engine.restart_container(&container.id).await?,
+            // One that was not put down has seen nothing of it.
+            Undo::Restart(container) if !self.scene.has_put_down(&container.id) => {}
+            Undo::Restart(container) | Undo::Follow(_, container) => {
+                engine.restart_container(&container.id).await?;
+                return Ok(Back::of(container, true));
+            }
             Undo::Connect(container, network, place) => {
                 engine.connect(&container.id, network, place).await?;
             }
@@ -404,7 +436,9 @@ impl<'a> Walk<'a> {
                 front::back(draft, &self.scene, &tell).await?;
             }
             Undo::LookUp(draft, false) => front::look_up(draft, &self.scene).await?,
-            Undo::RunAgain(old) => beside::run_again(engine, old).await?,
+            Undo::RunAgain(old) => {
+                return Ok(Back::of(old, beside::run_again(engine, old).await?));
+            }
             Undo::End {
                 name,
                 spec,
@@ -415,32 +449,38 @@ impl<'a> Walk<'a> {
                 if let Some(back) = retreat.back.as_ref().filter(|_| *moves) {
                     front::back(back, &self.scene, &tell).await?;
                 }
-                let known = there.map_or(*name, |there| there.id.as_str());
-                beside::drain(engine, known, &retreat.draining, &tell).await?;
-                match there {
-                    Some(there) => engine.remove_container(&there.id).await?,
-                    None => containers::unmake(engine, name, spec).await?,
-                }
-                if let Some(old) = &retreat.stopped {
-                    beside::name_back(engine, old, &retreat.place).await?;
-                }
+                beside::end(engine, name, spec, *there, retreat, &tell).await?;
             }
             Undo::HandBack {
                 old,
                 name,
                 beside,
                 serves,
-            } => beside::hand_back(engine, old, name, beside, *serves).await?,
+            } => {
+                beside::hand_back(engine, old, name, beside).await?;
+                if *serves {
+                    return Ok(Back::of(old, beside::run_again(engine, old).await?));
+                }
+            }
             Undo::Lower(raise) => maintain::take_down(raise, &self.scene, &tell).await?,
         }
-        Ok(true)
+        Ok(Back::There)
     }
 }
 
 /// Returns what runs again before anything else is taken back.
-fn run_again(step: &Step) -> Option<Undo<'_>> {
+fn runs_first(step: &Step) -> Option<Undo<'_>> {
     let Action::StartBeside { retreat, .. } = &step.action else {
         return None;
     };
     retreat.stopped.as_ref().map(Undo::RunAgain)
+}
+
+/// Runs a container again that has its place back.
+async fn run_again(
+    engine: &dyn WriteEngine,
+    container: &ContainerRef,
+) -> Result<Back, EngineError> {
+    let started = containers::run_again(engine, container).await?;
+    Ok(Back::of(container, started))
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::action::{Action, Step};
 use super::examined::Examined;
-use super::facts::{Fact, Facts, Field};
+use super::facts::{self, Fact, Facts, Field};
+use super::guard::All;
 use super::services::Input;
 use crate::desired::{Hook, Service, ServiceName};
 use crate::engine::model::CopiedFile;
@@ -49,6 +50,34 @@ impl<'a> Input<'a> {
             (name.clone(), around)
         });
         around.filter(|(_, around)| !around.is_empty()).collect()
+    }
+
+    /// Returns what goes with starts and stops of the containers of the last release, as far as Git
+    /// says what it said then: another one is not known any more.
+    pub(super) fn around_of_release(&self, all: &All<'_>) -> BTreeMap<ServiceName, Around> {
+        let mut around = self.around();
+        for (name, around) in &mut around {
+            let (Some(one), Some(released)) = (all.get(name), self.released(name)) else {
+                continue;
+            };
+            if !around.as_before {
+                around.post_start.clear();
+            }
+            if !self.copies_as(one.service, released) {
+                around.files.clear();
+            }
+            // A failure starts the one again that was there, and that is of no release.
+            around.as_before &= !one.is_unverified(self.history);
+        }
+        around.retain(|_, around| !around.is_empty());
+        around
+    }
+
+    /// Returns whether the files that are copied in are those of a release.
+    fn copies_as(&self, service: &Service, released: &Facts) -> bool {
+        let git = facts::desired(&service.spec, None, &service.committed_env, self.veil());
+        let is_copied = |field: &Field| matches!(field, Field::Copied(_));
+        of_git(&git, is_copied) == of_git(released, is_copied)
     }
 
     /// Adds to what Git wants of a service what its container does not show by itself.

@@ -53,7 +53,11 @@ pub fn restore(
     let mut planner = Planner::new(input);
     planner.restore(wish, &all);
     planner.hold_what_is_not_ours(&all);
-    planner.finish_by_hand(format!("restore of {} from {}", wish.name, wish.file))
+    Plan {
+        // What is started there is of the release, whatever Git says by now.
+        around: input.around_of_release(&all),
+        ..planner.finish_by_hand(format!("restore of {} from {}", wish.name, wish.file))
+    }
 }
 
 /// Plans one run of a job; `None` = Git names no such job, or its service is not there.

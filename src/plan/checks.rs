@@ -11,6 +11,7 @@ use super::order::Planner;
 use crate::desired::ServiceName;
 use crate::desired::checks::{Smoke, SmokeProbe};
 use crate::desired::migrations::{Job, JobTime};
+use crate::engine::model::Container;
 
 impl<'a> Planner<'a> {
     /// Measures how fast the stack answers before anything changes, where that is compared.
@@ -76,24 +77,56 @@ impl<'a> Planner<'a> {
 
     /// Plans the checks of the services that were touched, each after the service itself.
     fn checks_of(&mut self, touched: &BTreeSet<&'a ServiceName>, all: &All<'a>) -> Vec<u32> {
-        let mut steps = Vec::new();
         for ready in &self.input.desired.ready {
-            let Some(one) = all
-                .get(&ready.service)
-                .filter(|one| touched.contains(one.name))
-            else {
+            let one = all.get(&ready.service);
+            let Some(one) = one.filter(|one| touched.contains(one.name)) else {
                 continue;
             };
+            if !self.checked.contains_key(one.name) {
+                self.check_ready(one);
+            }
+        }
+        self.checked.values().flatten().copied().collect()
+    }
+
+    /// Plans the checks of one service; returns them.
+    fn check_ready(&mut self, one: &Examined<'a>) -> Vec<u32> {
+        let of_it = self.input.desired.ready.iter();
+        let of_it = of_it.filter(|ready| ready.service == *one.name);
+        let after = self.up.get(one.name).or_else(|| self.step_of.get(one.name));
+        let after: Vec<u32> = after.copied().into_iter().collect();
+        let mut steps = Vec::new();
+        for ready in of_it {
             let draft = ReadyDraft {
                 ready: ready.clone(),
                 container: one.looked_at(),
             };
-            let after = self.up.get(one.name).or_else(|| self.step_of.get(one.name));
-            let after = after.copied().into_iter().collect();
             let action = Action::Ready(Box::new(draft));
-            steps.push(self.push(Phase::Verify, action, &[], after));
+            steps.push(self.push(Phase::Verify, action, &[], after.clone()));
         }
+        self.checked.insert(one.name, steps.clone());
         steps
+    }
+
+    /// Returns what a container that serves waits for before it goes down, where its service has
+    /// several: the one that went down before it is up again by then, and answers as it should.
+    pub(super) fn after_the_others(&mut self, one: &Examined<'a>, all: &All<'a>) -> Vec<u32> {
+        let serves = one.holder.is_some_and(Container::is_running);
+        if !serves || self.stopped.contains(one.name) {
+            return Vec::new();
+        }
+        let planned = self.step_of.iter();
+        let of_service = planned.filter(|(name, _)| name.service() == one.name.service());
+        let others = of_service.filter_map(|(name, step)| Some((*step, all.get(name)?)));
+        let started = others.filter(|(_, other)| other.remedy > Some(Remedy::Reconnect));
+        let Some((step, other)) = started.max_by_key(|(step, _)| *step) else {
+            return Vec::new();
+        };
+        self.verify(other);
+        let mut after = self.check_ready(other);
+        after.extend(self.up.get(other.name));
+        after.push(step);
+        after
     }
 
     fn leaves_of(&self, mut before: Vec<u32>, more: Vec<u32>) -> Vec<u32> {

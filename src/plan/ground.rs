@@ -96,6 +96,12 @@ impl<'a> Planner<'a> {
             let (attempt, error) = (healed.attempt, healed.error.clone());
             self.holds.push(Hold::Stuck { attempt, error });
         }
+        let crashed = history.crashed.as_ref();
+        let crashed = crashed.filter(|one| one.revision == *revision && one.is_too_often());
+        self.holds.extend(crashed.map(|one| Hold::Crashes {
+            stack: desired.stack.clone(),
+            times: one.times,
+        }));
         let times = self.input.recent_passes().count();
         if times >= SETTLES_WITHIN {
             self.holds.push(Hold::DoesNotSettle { times });

@@ -24,6 +24,8 @@ pub struct History {
     /// The last attempt, when it was to keep the last release as it was and failed: that is not
     /// tried again by itself.
     pub healed: Option<Failure>,
+    /// How often in a row the last revision that was tried was cut short, if it was.
+    pub crashed: Option<Crashed>,
     /// Finished attempts, oldest first; as many as the rules of planning look back.
     pub past: Vec<PastAttempt>,
     /// Services whose restart was planned after a file had been placed, and was not seen to end.
@@ -207,6 +209,27 @@ pub struct Failure {
     pub error: String,
     /// What has become of it.
     pub then: AfterFailure,
+}
+
+/// That a revision was cut short whenever it was tried: the controller was killed meanwhile, or the
+/// host went down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crashed {
+    /// Which revision.
+    pub revision: Revision,
+    /// How often in a row.
+    pub times: usize,
+}
+
+/// Crashes in a row after which a revision is not tried any more by itself: it may be what kills
+/// the controller.
+const TOO_MANY_CRASHES: usize = 3;
+
+impl Crashed {
+    /// Returns whether it is not tried any more by itself.
+    pub fn is_too_often(&self) -> bool {
+        self.times >= TOO_MANY_CRASHES
+    }
 }
 
 /// What has become of an attempt that failed.

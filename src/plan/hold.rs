@@ -89,6 +89,13 @@ pub enum Hold {
         #[serde(flatten)]
         pin: Pin,
     },
+    /// Every try of this revision was cut short, so that the stack is left as it is: safe mode.
+    Crashes {
+        /// Which stack.
+        stack: StackName,
+        /// How often in a row.
+        times: usize,
+    },
     /// This revision was put in place several times in an hour and does not stay.
     DoesNotSettle {
         /// How often.
@@ -309,6 +316,7 @@ impl Hold {
             | Self::Stays { .. }
             | Self::SchemaDiffers { .. }
             | Self::MigrationInDoubt { .. }
+            | Self::Crashes { .. }
             | Self::DoesNotSettle { .. }
             | Self::OtherInstance { .. }
             | Self::NameTaken { .. }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Hold, Reason, Second};
-use crate::desired::ServiceName;
+use crate::desired::{ServiceName, StackName};
 
 impl Hold {
     /// Prints those that are about failures, data and visitors.
@@ -24,6 +24,7 @@ impl Hold {
                 "this revision failed in attempt {attempt} and stays as it is: {}; {way_out}",
                 first_line(error)
             ),
+            Self::Crashes { stack, times } => f.write_str(&crashes(stack, *times)),
             Self::SchemaDiffers {
                 live,
                 wanted,
@@ -258,6 +259,7 @@ impl Hold {
             | Self::ProxyMissing { .. }
             | Self::ProxyNotMounted { .. }
             | Self::Pinned { .. }
+            | Self::Crashes { .. }
             | Self::DoesNotSettle { .. }
             | Self::ImageMissing { .. }
             | Self::ImageUnknown { .. }
@@ -323,6 +325,21 @@ fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
 }
 
+fn crashes(stack: &StackName, times: usize) -> String {
+    format!(
+        "moored was killed {times} times in a row while it put this revision in place, so that the \
+         stack is left as it is (safe mode); commit a change or a revert; or find out why, and run: \
+         moored retry --stack {stack}"
+    )
+}
+
+fn does_not_settle(times: usize) -> String {
+    format!(
+        "this revision was put in place {times} times within an hour and does not stay; something \
+         else changes the containers; then run: moored retry"
+    )
+}
+
 fn first_line(error: &str) -> &str {
     error.lines().next().unwrap_or_default()
 }
@@ -338,6 +355,7 @@ impl fmt::Display for Hold {
             ),
             Self::Stuck { .. }
             | Self::Stays { .. }
+            | Self::Crashes { .. }
             | Self::SchemaDiffers { .. }
             | Self::MigrationInDoubt { .. }
             | Self::DataIsOlder { .. }
@@ -357,11 +375,7 @@ impl fmt::Display for Hold {
             | Self::NoServices
             | Self::Orphan { .. } => self.fmt_of_ownership(f),
             Self::Pinned { stack, pin } => f.write_str(&pin.notice(stack.as_str())),
-            Self::DoesNotSettle { times } => write!(
-                f,
-                "this revision was put in place {times} times within an hour and does not stay; \
-                 something else changes the containers; then run: moored retry"
-            ),
+            Self::DoesNotSettle { times } => f.write_str(&does_not_settle(*times)),
             Self::ImageMissing { image, cause } => {
                 write!(f, "image {image} does not exist: {cause}")
             }

@@ -61,8 +61,8 @@ pub use drafts::{
 pub use ground::SETTLES_WITHIN;
 pub use heal::heal;
 pub use history::{
-    AfterFailure, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId, ReleasedImage,
-    ReleasedProxy, Schema,
+    AfterFailure, Crashed, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId,
+    ReleasedImage, ReleasedProxy, Schema,
 };
 pub use hold::{Hold, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};

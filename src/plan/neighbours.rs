@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::diff::{Origin, Reason, Remedy};
 use super::examined::Examined;
-use super::facts::{Fact, Field};
+use super::facts::{Fact, Facts, Field, Known};
 use super::order::Planner;
 use super::services::{Input, container_name};
 use crate::desired::{Service, ServiceName};
@@ -26,14 +26,48 @@ pub(super) fn needs_anew(reason: &Reason) -> bool {
         && matches!(&reason.git, Some(Fact::Plain(text)) if text == ANEW)
 }
 
+/// Takes what the container of a job had joined for what Git says, where that has not changed: that
+/// another container has taken the place of one of them since is no reason to run it again.
+///
+/// Git wants a job to have ended only once it has done its work.
+pub(super) fn leave_to_job(state: &str, known: Known<'_>, live: &mut Facts) {
+    if known.git.get(&Field::State) != Some(&Fact::Plain(state.to_owned())) {
+        return;
+    }
+    for field in [
+        Field::NetworkMode,
+        Field::Ipc,
+        Field::Pid,
+        Field::VolumesFrom,
+    ] {
+        let released = known.release.and_then(|facts| facts.get(&field));
+        let (Some(git), Some(there)) = (known.git.get(&field), live.get_mut(&field)) else {
+            continue;
+        };
+        let unchanged = known.is_of_git || released == Some(git);
+        let joins = |fact: &Fact| {
+            field == Field::VolumesFrom
+                || matches!(fact, Fact::Plain(text) if text.starts_with("container:"))
+        };
+        if unchanged && joins(git) && joins(there) {
+            there.clone_from(git);
+        }
+    }
+}
+
 impl Input<'_> {
     /// Returns why a service has to be restarted or replaced because of what is done to others;
     /// `before` are the ones that it depends on.
     pub(super) fn dependency_reasons(
         &self,
-        service: &Service,
+        one: &Examined<'_>,
         before: &BTreeMap<&ServiceName, Examined<'_>>,
     ) -> Vec<Reason> {
+        let service = one.service;
+        // Nobody is there who could miss the other one.
+        if self.is_done(one) {
+            return Vec::new();
+        }
         let mut reasons = BTreeMap::new();
         for (name, dependency) in &service.depends_on {
             let remedy = before.get(name).and_then(|examined| examined.remedy);
@@ -80,6 +114,9 @@ impl<'a> Planner<'a> {
     /// Returns why a service that goes on is restarted all the same: it is in a namespace of one
     /// that is stopped and started again for its data.
     pub(super) fn joins_a_stopped_one(&self, one: &Examined<'a>) -> Option<Reason> {
+        if self.input.is_done(one) {
+            return None;
+        }
         let mut stopped = self.stopped.iter();
         let joined = stopped.find(|stopped| self.input.joins(one.service, stopped));
         joined.map(|stopped| reason(stopped, Some(AGAIN)))

@@ -78,6 +78,8 @@ pub(super) struct Planner<'a> {
     pub(super) awaits: BTreeMap<(&'a ServiceName, Condition), u32>,
     /// The step after which a service is up as far as the engine can tell.
     pub(super) up: BTreeMap<&'a ServiceName, u32>,
+    /// Its checks, where they were planned already.
+    pub(super) checked: BTreeMap<&'a ServiceName, Vec<u32>>,
     /// Migrations that have to be run.
     pub(super) due: Vec<Due<'a>>,
     /// Whether something is put in place that Git has changed.
@@ -117,6 +119,7 @@ impl<'a> Planner<'a> {
             step_of: BTreeMap::new(),
             awaits: BTreeMap::new(),
             up: BTreeMap::new(),
+            checked: BTreeMap::new(),
             due: Vec::new(),
             deploys: false,
             raised: None,
@@ -237,6 +240,9 @@ impl<'a> Planner<'a> {
             after.extend(self.dependencies(one, all));
         }
         let after = self.make_way(one, after);
+        if matches!(remedy, Remedy::Restart | Remedy::Replace) {
+            after.extend(self.after_the_others(one, all));
+        }
         let after = self.place_for(one, all, after);
         if let Some(step) = self.act(one, remedy, holder, after) {
             self.step_of.insert(one.name, step);

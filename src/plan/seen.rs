@@ -1,8 +1,8 @@
 //! Tells what a container is observed to be, its name and state included.
 
-use super::around;
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
+use super::{around, neighbours};
 use crate::engine::model::{Container, ContainerState};
 
 /// Returns the facts of a live container, its name and state included.
@@ -42,6 +42,9 @@ fn with_state(container: &Container, known: facts::Known<'_>, veil: Veil<'_>) ->
         | ContainerState::Removing
         | ContainerState::Dead) => other.to_string(),
     };
+    if matches!(container.state, ContainerState::Exited { code: 0, .. }) {
+        neighbours::leave_to_job(&state, known, &mut live);
+    }
     live.insert(Field::State, Fact::Plain(state));
     around::complete_live(known.git, &mut live);
     live

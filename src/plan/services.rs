@@ -124,7 +124,7 @@ impl<'a> Input<'a> {
                 self.leave_to_image(service, &mut reasons);
                 reasons.extend(self.file_reasons(service));
                 reasons.extend(self.inside_reasons(name));
-                reasons.extend(self.dependency_reasons(service, before));
+                reasons.extend(self.dependency_reasons(examined, before));
                 reasons.extend(self.owed_reason(name, &reasons));
                 reasons
             }
@@ -223,7 +223,6 @@ impl<'a> Input<'a> {
     /// Returns what Git wants of the service, state included.
     fn wanted(&self, examined: &Examined<'_>) -> Facts {
         let service = examined.service;
-        let released = self.released(examined.name);
         let image = self.image(service);
         let spec = self.spec_in(examined, examined.slot());
         let spec = Self::without_own_alias(examined, spec);
@@ -231,11 +230,7 @@ impl<'a> Input<'a> {
         git.insert(Field::Name, Fact::Plain(examined.container_name.clone()));
         let state = match examined.holder.map(|holder| &holder.state) {
             // A job that has done its work is not run again until something of it changes.
-            Some(state @ ContainerState::Exited { code: 0, .. })
-                if self.may_have_ended(examined, released, state) =>
-            {
-                state.to_string()
-            }
+            Some(state) if self.is_done(examined) => state.to_string(),
             _ => ContainerState::Running.to_string(),
         };
         git.insert(Field::State, Fact::Plain(state));
@@ -243,12 +238,13 @@ impl<'a> Input<'a> {
         git
     }
 
-    fn may_have_ended(
-        &self,
-        examined: &Examined<'_>,
-        released: Option<&Facts>,
-        state: &ContainerState,
-    ) -> bool {
+    /// Returns whether a service is a job that has done its work.
+    pub(super) fn is_done(&self, examined: &Examined<'_>) -> bool {
+        let state = examined.holder.map(|holder| &holder.state);
+        let Some(state @ ContainerState::Exited { code: 0, .. }) = state else {
+            return false;
+        };
+        let released = self.released(examined.name);
         let ended_before = released.and_then(|facts| facts.get(&Field::State))
             == Some(&Fact::Plain(state.to_string()));
         examined.service.spec.restart.leaves_success_alone()

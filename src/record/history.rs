@@ -11,7 +11,7 @@ use crate::desired::{ServiceName, StackName};
 use crate::journal::{Outcome, Status};
 use crate::plan::facts::Field;
 use crate::plan::{
-    Action, AfterFailure, Failure, History, Kind, PastAttempt, Plan, Release, Schema,
+    Action, AfterFailure, Crashed, Failure, History, Kind, PastAttempt, Plan, Release, Schema,
 };
 use crate::source::Revision;
 
@@ -68,6 +68,9 @@ pub(super) struct Touched {
     /// they are owed.
     #[serde(default)]
     hooks: BTreeMap<u32, ServiceName>,
+    /// Every start of a service, by step: one that is done settles what was owed to it.
+    #[serde(default)]
+    settles: BTreeMap<u32, ServiceName>,
 }
 
 /// A migration as later plans know it.
@@ -170,7 +173,8 @@ impl Record {
                     started: attempt.touched.starts.clone(),
                 })
                 .collect(),
-            owed_restarts: attempts.first().map(owed_restarts).unwrap_or_default(),
+            owed_restarts: owed_restarts(&attempts),
+            crashed: crashed(&attempts),
             owed_starts: owed_starts(&attempts),
             past_schemas: self.schemas(stack, LOOK_BACK)?,
             schema: since.schema,
@@ -270,35 +274,92 @@ fn owed_starts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
         .collect()
 }
 
-fn owed_restarts(attempt: &Attempt) -> BTreeSet<ServiceName> {
-    let Status { done, in_doubt, .. } = &attempt.status;
-    let hooks = attempt.touched.hooks.iter();
-    let hooks = hooks.filter(|(step, _)| in_doubt.contains(step));
-    let restarts = attempt.touched.restarts.iter();
-    let restarts = restarts.filter(|(step, _)| !done.contains(step));
-    let of = |(_, service): (&u32, &ServiceName)| service.clone();
-    match attempt.status.outcome {
-        // Everything was put back, restarts included.
-        Some(Outcome::RolledBack { .. }) => BTreeSet::new(),
-        // There was nothing to put back; what was started is left.
-        Some(Outcome::Failed { .. }) => hooks.map(of).collect(),
-        Some(
-            Outcome::Succeeded
-            | Outcome::Held { .. }
-            | Outcome::Stuck { .. }
-            | Outcome::Postponed { .. }
-            | Outcome::Unsettled { .. }
-            | Outcome::Stopped
-            | Outcome::Interrupted,
-        )
-        | None => restarts.chain(hooks).map(of).collect(),
+/// Returns the services that are owed a restart, of attempts that are given newest first.
+///
+/// Whatever comes in between (a person's command, an attempt that failed before it got there) takes
+/// nothing away from what is owed but by starting the service.
+fn owed_restarts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
+    let oldest_first = attempts.iter().rev();
+    oldest_first.fold(BTreeSet::new(), |before, attempt| attempt.owed_then(before))
+}
+
+impl Attempt {
+    /// Returns the services that are owed a restart after this attempt, of those before it.
+    fn owed_then(&self, mut owed: BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+        let Status {
+            done,
+            in_doubt,
+            undone,
+            ..
+        } = &self.status;
+        let Touched {
+            restarts,
+            hooks,
+            settles,
+            ..
+        } = &self.touched;
+        // What was taken back was started again for that.
+        let over = |step: &u32| done.contains(step) || undone.contains(step);
+        for (_, service) in restarts
+            .iter()
+            .chain(settles)
+            .filter(|(step, _)| over(step))
+        {
+            owed.remove(service);
+        }
+        let services = |owing: &BTreeMap<u32, ServiceName>, is_owed: &dyn Fn(&u32) -> bool| {
+            let owing = owing.iter().filter(|(step, _)| is_owed(step));
+            owing
+                .map(|(_, service)| service.clone())
+                .collect::<Vec<_>>()
+        };
+        let hooks = services(hooks, &|step| in_doubt.contains(step));
+        match self.status.outcome {
+            // What was owed was a part of it.
+            Some(Outcome::Succeeded) if self.kind == Kind::Deploy => owed.clear(),
+            // Everything of it was put back, restarts included.
+            Some(Outcome::RolledBack { .. }) => {}
+            // There was nothing to put back; what was started is left.
+            Some(Outcome::Failed { .. }) => owed.extend(hooks),
+            Some(
+                Outcome::Succeeded
+                | Outcome::Held { .. }
+                | Outcome::Stuck { .. }
+                | Outcome::Postponed { .. }
+                | Outcome::Unsettled { .. }
+                | Outcome::Stopped
+                | Outcome::Interrupted,
+            )
+            | None => {
+                owed.extend(services(restarts, &|step| !done.contains(step)));
+                owed.extend(hooks);
+            }
+        }
+        owed
     }
+}
+
+/// Returns how often in a row, up to the newest deploy, nobody saw a deploy of its revision end.
+fn crashed(attempts: &[Attempt]) -> Option<Crashed> {
+    let mut deploys = attempts.iter().filter(|one| one.kind == Kind::Deploy);
+    let revision = &deploys.clone().next()?.revision;
+    let in_a_row = deploys.by_ref().take_while(|one| {
+        one.status.outcome == Some(Outcome::Interrupted)
+            && !one.status.forgiven
+            && one.revision == *revision
+    });
+    let times = in_a_row.count();
+    (times > 0).then(|| Crashed {
+        revision: revision.clone(),
+        times,
+    })
 }
 
 impl Touched {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut touched = Self {
             hooks: hooks(plan),
+            settles: starts(plan),
             ..Self::default()
         };
         for step in &plan.steps {
@@ -372,10 +433,19 @@ impl Touched {
 
 /// Returns the steps that start a service with commands that follow on its start.
 fn hooks(plan: &Plan) -> BTreeMap<u32, ServiceName> {
+    let mut starts = starts(plan);
+    starts.retain(|_, service| {
+        let around = plan.around.get(service);
+        around.is_some_and(|around| !around.post_start.is_empty())
+    });
+    starts
+}
+
+/// Returns the steps that start a service.
+fn starts(plan: &Plan) -> BTreeMap<u32, ServiceName> {
     let starts = plan.steps.iter().filter_map(|step| {
         let turn = step.action.turn().filter(|turn| turn.starts)?;
-        let around = plan.around.get(turn.service)?;
-        (!around.post_start.is_empty()).then(|| (step.number, turn.service.clone()))
+        Some((step.number, turn.service.clone()))
     });
     starts.collect()
 }

@@ -271,6 +271,9 @@ impl Record {
             .filter(|past| Some(&past.revision) == last);
         let held = history.failed.is_some()
             || history.healed.is_some()
+            || history
+                .crashed
+                .is_some_and(|crashed| crashed.is_too_often())
             || history.doubt.is_some_and(|doubt| !doubt.forgiven)
             || as_last.count() >= SETTLES_WITHIN;
         for attempt in self.attempts(stack, history::LOOK_BACK)? {

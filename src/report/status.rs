@@ -14,7 +14,7 @@ use crate::host::View;
 use crate::journal::Outcome;
 use crate::observe::Ownership;
 use crate::pass::PassError;
-use crate::plan::{Pin, ReleaseId, is_aside, is_incoming};
+use crate::plan::{Crashed, Pin, ReleaseId, is_aside, is_incoming};
 use crate::record::Record;
 use crate::{labels, observe, table};
 
@@ -36,6 +36,9 @@ pub struct StackStatus {
     pub last_attempt: Option<AttemptLine>,
     /// Whether the last attempt's revision is held.
     pub held: bool,
+    /// How often in a row moored was killed while it put that revision in place, where it is held
+    /// for that.
+    pub crashes: Option<usize>,
     /// The release that it is kept at, whatever Git says.
     pub pinned: Option<Pin>,
 }
@@ -109,6 +112,7 @@ async fn stack_status(
             services.insert(service.clone(), ServiceStatus::from(container));
         }
     }
+    let safe_mode = history.crashed.filter(Crashed::is_too_often);
     let last = record.attempts(stack, 1)?.into_iter().next();
     let became = last.as_ref().map(|last| last.number)
         == history.release.as_ref().map(|release| release.id.attempt);
@@ -120,7 +124,8 @@ async fn stack_status(
             .filter(|_| !became)
             .map(|last| AttemptLine::new(stack, last, record))
             .transpose()?,
-        held: history.failed.is_some(),
+        held: history.failed.is_some() || safe_mode.is_some(),
+        crashes: safe_mode.map(|crashed| crashed.times),
         pinned: history.pin,
     })
 }
@@ -188,6 +193,10 @@ impl StackStatus {
             if let Some(error) = last.outcome.as_ref().and_then(Outcome::error) {
                 text = format!("{text}    {}\n", error.replace('\n', "\n    "));
             }
+        }
+        if let Some(times) = self.crashes {
+            text =
+                format!("{text}  safe mode     killed {times} times in a row at this revision\n");
         }
         if self.held {
             text.push_str("  held          until a new commit, a revert, or: moored retry\n");

@@ -194,10 +194,13 @@ impl Work<'_> {
         };
         self.record.set_pin(&self.stack, &pin)?;
         // Asked for by name: it is tried once more, unless the host itself needs a person.
-        let failed = self.record.history(&self.stack)?.failed;
-        if failed.is_some_and(|failed| {
-            failed.revision == pin.release.revision && failed.then == AfterFailure::Back
-        }) {
+        let history = self.record.history(&self.stack)?;
+        let asked = &pin.release.revision;
+        let failed = history
+            .failed
+            .is_some_and(|failed| failed.revision == *asked && failed.then == AfterFailure::Back);
+        let crashed = history.crashed.is_some_and(|one| one.revision == *asked);
+        if failed || crashed {
             self.record.forgive(&self.stack, now)?;
         }
         self.done(&target, Way::Pinned(pin), None)

@@ -47,30 +47,10 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Node, Diagnostics> {
 /// would cost too much: the real Compose has no guard against aliases that multiply.
 /// The messages name keys but never values, which may be secret.
 pub fn parse_documents(file: &str, text: &[u8]) -> Result<Vec<(Position, Node)>, Diagnostics> {
-    let text = decode(file, text)?;
-    let mut loader = Loader {
-        file,
-        documents: Vec::new(),
-        open: Vec::new(),
-        anchors: BTreeMap::new(),
-        nodes: 0,
-        bytes: 0,
-        findings: Vec::new(),
-    };
-    // A run of comments costs nothing when the parser doesn't buffer them.
-    let options = granit_parser::options! { emit_comments: false };
-    for item in Parser::new_from_str_with_options(text, options) {
-        let step = match item {
-            Ok((event, span)) => loader.event(event, position(&span.start)),
-            Err(error) => {
-                let message = format!("not valid YAML: {}", error.info());
-                Err(Diagnostic::at(file, position(error.marker()), message))
-            }
-        };
-        if let Err(fatal) = step {
-            loader.findings.push(fatal);
-            return Err(Diagnostics(loader.findings));
-        }
+    let mut loader = Loader::new(file);
+    if let Err(fatal) = loader.run(decode(file, text)?) {
+        loader.findings.push(fatal);
+        return Err(Diagnostics(loader.findings));
     }
     let mut findings = loader.findings;
     let name: Arc<str> = file.into();
@@ -90,6 +70,15 @@ pub fn parse_documents(file: &str, text: &[u8]) -> Result<Vec<(Position, Node)>,
     } else {
         Err(Diagnostics(findings))
     }
+}
+
+/// Returns the first key that stands twice in its mapping, whatever else may be wrong with the
+/// file; `None` = there is none as far as it can be read.
+pub fn duplicate_key(file: &str, text: &[u8]) -> Option<Diagnostic> {
+    let mut loader = Loader::new(file);
+    // What is wrong behind it does not make the key less wrong.
+    drop(loader.run(decode(file, text).ok()?));
+    loader.duplicate
 }
 
 /// A node of the document as written: an alias is one more owner of what it names.
@@ -130,6 +119,8 @@ struct Loader<'a> {
     nodes: usize,
     bytes: usize,
     findings: Vec<Diagnostic>,
+    /// The first of them that is about a key that stands twice.
+    duplicate: Option<Diagnostic>,
 }
 
 /// A collection whose end has not come yet.
@@ -146,7 +137,37 @@ struct Open {
 
 type Step = Result<(), Diagnostic>;
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(file: &'a str) -> Self {
+        Self {
+            file,
+            documents: Vec::new(),
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            nodes: 0,
+            bytes: 0,
+            findings: Vec::new(),
+            duplicate: None,
+        }
+    }
+
+    /// Reads a text to its end, or to what makes reading on senseless.
+    fn run(&mut self, text: &str) -> Step {
+        // A run of comments costs nothing when the parser doesn't buffer them.
+        let options = granit_parser::options! { emit_comments: false };
+        for item in Parser::new_from_str_with_options(text, options) {
+            match item {
+                Ok((event, span)) => self.event(event, position(&span.start))?,
+                Err(error) => {
+                    let message = format!("not valid YAML: {}", error.info());
+                    let at = position(error.marker());
+                    return Err(Diagnostic::at(self.file, at, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enum")]
     fn event(&mut self, event: Event<'_>, position: Position) -> Step {
         match event {
@@ -342,6 +363,10 @@ impl Loader<'_> {
                     message,
                     "remove one of the two, or put both values under one key",
                 );
+                self.duplicate = self
+                    .duplicate
+                    .take()
+                    .or_else(|| self.findings.last().cloned());
                 continue;
             }
             if written.text == "<<" && written.style == Style::Plain && key.tag.is_none() {

@@ -14,5 +14,5 @@ mod scalar;
 mod tests;
 pub(crate) mod text;
 
-pub use load::{parse, parse_documents};
+pub use load::{duplicate_key, parse, parse_documents};
 pub use node::{Entry, Kind, Map, Node, Style, Written};
