@@ -193,6 +193,8 @@ fn clamp(n: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -227,13 +229,19 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_is_refused_with_both_places() {
-        insta::assert_snapshot!(refused("stack: a\nimages: b\nstack: c\n"), @"");
+        insta::assert_snapshot!(refused("stack: a\nimages: b\nstack: c\n"), @r#"
+        m.yaml:3:1: key "stack" is already defined in line 1
+          hint: remove one of the two, or put both values under one key
+        "#);
+        type Names = BTreeMap<String, BTreeMap<String, String>>;
         let named = |text: &str| {
-            type Names =
-                std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>;
-            read::<Names>("m.yaml", text.as_bytes(), &[]).map_err(|error| error.to_string())
+            let read = read::<Names>("m.yaml", text.as_bytes(), &[]);
+            read.map_err(|error| error.to_string())
         };
-        insta::assert_snapshot!(named("a:\n  rows: x\n  b: y\n  'rows': z\n").unwrap_err(), @"");
+        insta::assert_snapshot!(named("a:\n  rows: x\n  b: y\n  'rows': z\n").unwrap_err(), @r#"
+        m.yaml:4:3: key "rows" is already defined in line 2
+          hint: remove one of the two, or put both values under one key
+        "#);
         // In two mappings it is two keys.
         assert!(named("a: {rows: x}\nb: {rows: x}\n").is_ok());
     }

@@ -34,16 +34,20 @@ impl<'a> Walk<'a> {
         let Some(kept) = engine.container(&old.id).await? else {
             return Ok(Back::Nothing);
         };
-        if kept.is_running() && self.mover_of(step).is_some() {
-            // It was not reached, and is in a namespace of before.
-            engine.restart_container(&old.id).await?;
-            return Ok(Back::of(old, true));
+        if kept.spec.joins().next().is_none() {
+            return Ok(Back::of(old, containers::run_again(engine, old).await?));
         }
         if !kept.is_running() && anew::is_left_alone(engine, &kept).await? {
             let made = anew::make_again(&self.scene, step, old, &kept, new).await?;
             return Ok(Back::Started(made));
         }
-        Ok(Back::of(old, containers::run_again(engine, old).await?))
+        let down = !kept.is_running() || self.scene.has_put_down(&old.id);
+        // One that was not reached is in a namespace of before.
+        let started = down || self.mover_of(step).is_some();
+        if started {
+            engine.restart_container(&old.id).await?;
+        }
+        Ok(Back::of(old, started))
     }
 
     /// Returns the step that has begun to start another container anew, where a step follows that
@@ -87,15 +91,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Returns the container that a step would have started anew, and of which service it is.
+/// Returns the container that a step would have started anew in the namespaces of another one, and
+/// of which service it is. One that only has the volumes of another one has nothing to see of it.
 fn follows(step: &Step) -> Option<(&ServiceName, &ContainerRef)> {
     if let Action::Replace {
-        service,
-        old: container,
-        ..
-    }
-    | Action::Restart { service, container } = &step.action
+        service, old, spec, ..
+    } = &step.action
     {
+        return spec.joins().next().map(|_| (service, old));
+    }
+    if let Action::Restart { service, container } = &step.action {
         return Some((service, container));
     }
     None

@@ -98,6 +98,40 @@ fn an_open_attempt_is_ended_as_interrupted_and_holds_nothing() {
 }
 
 #[test]
+fn crashes_in_a_row_at_one_revision_are_counted_until_they_are_forgiven() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let stack = plan("a", 1).stack;
+    let begin = |digit: &str, kind: Kind| {
+        let mut plan = plan("a", record.history(&stack).unwrap().next_attempt);
+        plan.commit.revision = digit.repeat(40).parse().unwrap();
+        plan.kind = kind;
+        record.begin(&plan, now).unwrap()
+    };
+    let crash = |digit: &str, kind: Kind| {
+        drop(begin(digit, kind));
+        record.end_interrupted(&stack, now).unwrap();
+        let crashed = record.history(&stack).unwrap().crashed;
+        crashed.map_or(0, |crashed| crashed.times)
+    };
+    assert_eq!(crash("1", Kind::Deploy), 1);
+    assert_eq!(crash("1", Kind::Deploy), 2);
+    // Another revision begins anew, and what a person asked for says nothing of it.
+    assert_eq!(crash("2", Kind::Deploy), 1);
+    assert_eq!(crash("2", Kind::ByHand), 1);
+    assert_eq!(crash("2", Kind::Deploy), 2);
+    assert!(!record.forgive(&stack, now).unwrap(), "it is not held");
+    assert_eq!(crash("2", Kind::Deploy), 3);
+    assert!(record.forgive(&stack, now).unwrap());
+    assert_eq!(record.history(&stack).unwrap().crashed, None);
+    assert_eq!(crash("2", Kind::Deploy), 1);
+    end(&mut begin("2", Kind::Deploy), Outcome::Succeeded);
+    assert_eq!(record.history(&stack).unwrap().crashed, None);
+    assert_eq!(crash("2", Kind::Deploy), 1);
+}
+
+#[test]
 fn old_attempts_go_and_the_last_release_stays() {
     let dir = tempfile::tempdir().unwrap();
     let record = Record::open(dir.path()).unwrap();

@@ -35,6 +35,8 @@ mod nameless_volumes;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod owed;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod proxy;

@@ -9,7 +9,8 @@ use moored::plan::{Action, Plan, Weight};
 
 use crate::support::bench::{Bench, Files};
 use crate::support::by_hand::HostYaml;
-use crate::support::fake_engine::Faults;
+use crate::support::fake_engine::{Faults, Said};
+use crate::support::hooks::hook;
 
 fn name(text: &str) -> ServiceName {
     text.to_owned().try_into().unwrap()
@@ -157,6 +158,135 @@ fn who_joins_another_goes_back_with_it() {
             Vec::<String>::new(),
             "{vpn} {fault:?}: {before}"
         );
+    }
+}
+
+#[test]
+fn who_goes_back_with_another_has_its_own_commands() {
+    let bench = Bench::new();
+    HostYaml::default().stock(&bench);
+    let with_hooks = |vpn: &str, digit: char| {
+        let mut desired = stack(&bench, vpn, digit);
+        for (service, wanted) in &mut desired.services {
+            wanted.post_start = vec![hook(&[&format!("warm-{service}")])];
+        }
+        desired
+    };
+    bench.pass(&with_hooks("image: app:v1", '1')).unwrap();
+    let failed = Said {
+        code: 3,
+        ..Said::default()
+    };
+    bench.engine.world().says("app:v2", "warm-vpn", failed);
+    bench.engine.world().calls.clear();
+    let passed = bench.pass(&with_hooks("image: app:v2", '2')).unwrap();
+    let outcome = passed.outcome;
+    let back = matches!(outcome, Some(Outcome::RolledBack { .. }));
+    assert!(back, "{outcome:?}");
+    let world = bench.engine.world();
+    assert_eq!(world.left_alone(), Vec::<String>::new());
+    let ran = world.calls.iter().filter_map(|call| {
+        let line = call.line.strip_prefix("exec ")?;
+        Some(line.to_owned())
+    });
+    let ran: Vec<String> = ran.collect();
+    assert_eq!(
+        ran,
+        [
+            "warm-vpn in shop-vpn-1",
+            "warm-vpn in shop-vpn-1",
+            "warm-spy in shop-spy-1",
+            "warm-web in shop-web-1"
+        ]
+    );
+}
+
+#[test]
+fn who_goes_back_to_one_that_is_gone_is_made_again() {
+    let bench = released();
+    bench.engine.world().remove("shop-vpn-1");
+    let mut desired = stack(&bench, "image: app:v1", '2');
+    let web = desired.services.get_mut(&name("web")).unwrap();
+    web.spec.image = "bad:v1".to_owned();
+    let passed = bench.pass(&desired).unwrap();
+    let plan = &passed.looked.plan;
+    let expected = ["create vpn", "replace copy", "replace spy", "replace web"];
+    assert_eq!(verbs(plan), expected, "{plan}");
+    let outcome = passed.outcome;
+    let back = matches!(outcome, Some(Outcome::RolledBack { .. }));
+    assert!(back, "{outcome:?}");
+    let world = bench.engine.world();
+    assert_eq!(world.left_alone(), Vec::<String>::new());
+    let there = world.containers.values().map(|kept| {
+        let one = &kept.shown;
+        format!("{} {} {}", one.name, one.spec.image, one.state)
+    });
+    let mut there: Vec<String> = there.collect();
+    there.sort();
+    let expected = ["copy", "other", "spy", "vpn", "web"];
+    let expected = expected.map(|service| format!("shop-{service}-1 app:v1 running"));
+    assert_eq!(there, expected);
+    drop(world);
+    let before = bench.look(&stack(&bench, "image: app:v1", '1')).plan;
+    assert_eq!(verbs(&before), Vec::<String>::new(), "{before}");
+}
+
+#[test]
+fn a_job_that_is_done_does_not_follow() {
+    let stack = |bench: &Bench, vpn: &str, job: &str, digit: char| {
+        let compose = format!(
+            "services:\n  vpn: {{{vpn}}}\n  job: {{image: '{job}', depends_on: [vpn]}}\n  \
+             web: {{image: app:v1, depends_on: {{job: \
+             {{condition: service_completed_successfully}}}}}}\n"
+        );
+        let files = Files::from([
+            ("moored.yaml".to_owned(), b"stack: shop\n".to_vec()),
+            ("compose.yaml".to_owned(), compose.into_bytes()),
+        ]);
+        let mut desired = bench.load(&files, digit).unwrap();
+        let job = desired.services.get_mut(&name("job")).unwrap();
+        job.spec.network_mode = "container:shop-vpn-1".to_owned();
+        job.spec.networks = BTreeMap::new();
+        job.spec.volumes_from.insert("shop-vpn-1:ro".to_owned());
+        let dependency = job.depends_on.get_mut(&name("vpn")).unwrap();
+        dependency.restart = true;
+        desired
+    };
+    type ByHand = fn(&Bench);
+    let nothing: ByHand = |_| {};
+    let table: [(&str, ByHand, &[&str]); 4] = [
+        ("image: app:v2", nothing, &["replace vpn"]),
+        ("image: app:v1, volumes: [/data]", nothing, &["replace vpn"]),
+        (
+            "image: app:v1",
+            |bench| bench.engine.world().stop("shop-vpn-1"),
+            &["start vpn"],
+        ),
+        (
+            "image: app:v1",
+            |bench| bench.engine.world().remove("shop-vpn-1"),
+            &["create vpn"],
+        ),
+    ];
+    for (vpn, by_hand, expected) in table {
+        let bench = Bench::new();
+        HostYaml::default().stock(&bench);
+        let first = stack(&bench, "image: app:v1", "job:v1", '1');
+        let passed = bench.pass(&first).unwrap();
+        assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+        by_hand(&bench);
+        let desired = stack(&bench, vpn, "job:v1", '2');
+        let passed = bench.pass(&desired).unwrap();
+        let plan = &passed.looked.plan;
+        assert_eq!(verbs(plan), expected, "{vpn}: {plan}");
+        assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{vpn}: {plan}");
+        let again = bench.look(&desired).plan;
+        assert!(again.is_empty(), "{vpn}: {again}");
+        // Another job is run, with the others as they are now.
+        let desired = stack(&bench, vpn, "job:v2", '3');
+        let passed = bench.pass(&desired).unwrap();
+        assert_eq!(verbs(&passed.looked.plan), ["replace job"], "{vpn}");
+        assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{vpn}");
     }
 }
 

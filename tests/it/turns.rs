@@ -188,8 +188,15 @@ fn a_command_before_a_stop_that_fails_leaves_what_runs() {
         matches!(outcome, Some(Outcome::RolledBack { .. })),
         "{outcome:?}"
     );
-    let stopped = calls.iter().any(|call| call.starts_with("stop_container"));
-    assert!(!stopped, "{calls:#?}");
+    // Nothing is done to what has run all along, its commands included.
+    assert_eq!(
+        calls,
+        [
+            "create_container shop-web-1.new",
+            "exec flush in shop-web-1",
+            "remove_container shop-web-1.new"
+        ]
+    );
     let world = bench.engine.world();
     let there = &world.find("shop-web-1").unwrap().shown;
     assert_eq!((&there.id, there.is_running()), (&id, true));
@@ -201,6 +208,21 @@ fn a_command_before_a_stop_that_fails_leaves_what_runs() {
         calls.contains(&"exec other in shop-web-1".to_owned()),
         "{calls:#?}"
     );
+}
+
+#[test]
+fn a_command_before_a_restart_that_fails_leaves_what_runs() {
+    let bench = bench();
+    succeed(&bench, &load(&bench, '1', "app:v1", with_hooks));
+    fails(&bench, "app:v1", "flush");
+    let other = |service: &mut Service| {
+        with_hooks(service);
+        service.post_start = vec![hook(&["other"])];
+    };
+    let (outcome, calls) = pass(&bench, &load(&bench, '2', "app:v1", other));
+    let back = matches!(outcome, Some(Outcome::RolledBack { .. }));
+    assert!(back, "{outcome:?}");
+    assert_eq!(calls, ["exec flush in shop-web-1"]);
 }
 
 #[test]

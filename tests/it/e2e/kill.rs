@@ -169,6 +169,27 @@ fn a_bad_release_that_was_killed_while_it_waited_is_taken_back() {
 }
 
 #[test]
+fn a_revision_at_which_it_was_killed_three_times_is_left_alone() {
+    let stage = Stage::new("killthrice");
+    let bad = stage.app_with("bad", &["ENV NEVER_READY=1"]);
+    killed_while_waiting(&stage, &bad);
+    for attempt in [3, 4] {
+        let mut pass = stage.start(&["reconcile"]);
+        let begun = format!("last attempt  {attempt} of ");
+        eventually("it is at work", || {
+            stage.moored(&["status"]).out.contains(&begun)
+        });
+        pass.kill();
+    }
+    let held = stage.moored(&["reconcile"]).exits(75);
+    held.says(&["killed 3 times", "safe mode", "moored retry"]);
+    stage.moored(&["status"]).exits(0).says(&["safe mode"]);
+    stage.moored(&["retry"]).exits(0);
+    stage.moored(&["reconcile"]).exits(1).says(&["rolled back"]);
+    stage.serves("v1");
+}
+
+#[test]
 fn a_revert_after_a_kill_goes_back_to_what_ran() {
     let stage = Stage::new("killrevert");
     let bad = stage.app_with("bad", &["ENV NEVER_READY=1"]);
