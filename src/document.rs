@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_is_refused_with_both_places() {
+        type Names = BTreeMap<String, BTreeMap<String, String>>;
         insta::assert_snapshot!(refused("stack: a\nimages: b\nstack: c\n"), @r#"
         m.yaml:3:1: key "stack" is already defined in line 1
           hint: remove one of the two, or put both values under one key
         "#);
-        type Names = BTreeMap<String, BTreeMap<String, String>>;
         let named = |text: &str| {
             let read = read::<Names>("m.yaml", text.as_bytes(), &[]);
             read.map_err(|error| error.to_string())

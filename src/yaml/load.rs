@@ -72,11 +72,9 @@ pub fn parse_documents(file: &str, text: &[u8]) -> Result<Vec<(Position, Node)>,
     }
 }
 
-/// Returns the first key that stands twice in its mapping, whatever else may be wrong with the
-/// file; `None` = there is none as far as it can be read.
+/// Returns the first key that stands twice in its mapping, as far as the file can be read.
 pub fn duplicate_key(file: &str, text: &[u8]) -> Option<Diagnostic> {
     let mut loader = Loader::new(file);
-    // What is wrong behind it does not make the key less wrong.
     drop(loader.run(decode(file, text).ok()?));
     loader.duplicate
 }
@@ -160,8 +158,7 @@ impl<'a> Loader<'a> {
                 Ok((event, span)) => self.event(event, position(&span.start))?,
                 Err(error) => {
                     let message = format!("not valid YAML: {}", error.info());
-                    let at = position(error.marker());
-                    return Err(Diagnostic::at(self.file, at, message));
+                    return Err(Diagnostic::at(self.file, position(error.marker()), message));
                 }
             }
         }

@@ -233,6 +233,7 @@ fn who_goes_back_to_one_that_is_gone_is_made_again() {
 
 #[test]
 fn a_job_that_is_done_does_not_follow() {
+    type ByHand = fn(&Bench);
     let stack = |bench: &Bench, vpn: &str, job: &str, digit: char| {
         let compose = format!(
             "services:\n  vpn: {{{vpn}}}\n  job: {{image: '{job}', depends_on: [vpn]}}\n  \
@@ -252,7 +253,6 @@ fn a_job_that_is_done_does_not_follow() {
         dependency.restart = true;
         desired
     };
-    type ByHand = fn(&Bench);
     let nothing: ByHand = |_| {};
     let table: [(&str, ByHand, &[&str]); 4] = [
         ("image: app:v2", nothing, &["replace vpn"]),

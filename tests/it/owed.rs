@@ -48,9 +48,11 @@ fn killed() -> (Bench, DesiredState) {
 }
 
 fn restarts(plan: &Plan) -> Vec<String> {
-    let restarts = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Restart { service, .. } => Some(service.to_string()),
-        _ => None,
+    let restarts = plan.steps.iter().filter_map(|step| {
+        let Action::Restart { service, .. } = &step.action else {
+            return None;
+        };
+        Some(service.to_string())
     });
     restarts.collect()
 }
@@ -118,7 +120,7 @@ fn an_attempt_that_fails_before_it_gets_there_owes_it_still() {
 fn a_restore_goes_with_the_release_that_runs() {
     let bench = Bench::new();
     HostYaml::default().stock(&bench);
-    let with = |digit: char, word: &str| {
+    let said = |digit: char, word: &str| {
         let mut desired = stack(&bench, "app:v1", "", digit);
         let file = CopiedFile {
             content: Sensitive::new(word),
@@ -132,7 +134,7 @@ fn a_restore_goes_with_the_release_that_runs() {
         service.post_start = vec![hook(&[word])];
         desired
     };
-    let first = with('1', "one");
+    let first = said('1', "one");
     let passed = bench.pass(&first).unwrap();
     assert_eq!(passed.outcome, Some(Outcome::Succeeded));
     let around = |desired: &DesiredState| {
@@ -160,5 +162,5 @@ fn a_restore_goes_with_the_release_that_runs() {
     };
     assert_eq!(around(&first), [(1, "one".to_owned())]);
     // Those of another revision, which is held, are not for its containers.
-    assert_eq!(around(&with('2', "two")), []);
+    assert_eq!(around(&said('2', "two")), []);
 }
