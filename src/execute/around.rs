@@ -165,10 +165,10 @@ pub(super) fn around_of<'a>(container: &Container, scene: &'a Scene<'_>) -> Opti
     let label = |name: &str| container.spec.labels.get(name);
     let service = label(labels::SERVICE)?;
     let number = label(labels::NUMBER).and_then(|number| number.parse().ok());
-    let is_its =
-        |name: &ServiceName| name.service() == service && name.number() == number.unwrap_or(1);
-    let service = scene.plan.around.keys().find(|name| is_its(name))?;
-    Some(Whose::of_service(service, scene))
+    let mut all = (scene.plan.around.keys()).filter(|name| name.service() == service);
+    // One beyond the number that Git wants is as the others.
+    let its_own = all.clone().find(|name| Some(name.number()) == number);
+    Some(Whose::of_service(its_own.or_else(|| all.next())?, scene))
 }
 
 impl Walk<'_> {

@@ -173,6 +173,7 @@ impl Hold {
             | Self::ProxyMissing { .. }
             | Self::ProxyNotMounted { .. }
             | Self::Pinned { .. }
+            | Self::Crashes { .. }
             | Self::DoesNotSettle { .. }
             | Self::ImageMissing { .. }
             | Self::ImageUnknown { .. }

@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
         if remedy > Remedy::Reconnect {
             after.extend(self.dependencies(one, all));
         }
-        let after = self.make_way(one, after);
+        let mut after = self.make_way(one, after);
         if matches!(remedy, Remedy::Restart | Remedy::Replace) {
             after.extend(self.after_the_others(one, all));
         }
