@@ -26,8 +26,17 @@ pub(super) fn state(state: &EngineState) -> ContainerState {
     }
 }
 
-/// Returns what the health check says; `None` without one.
+/// Returns what the health check says; `None` without one, and where its process does not run: an
+/// engine shows `unhealthy` for every container that has ended, a job that succeeded too.
 pub(super) fn health(state: &EngineState) -> Option<Health> {
+    match self::state(state) {
+        ContainerState::Running | ContainerState::Paused => {}
+        ContainerState::Created
+        | ContainerState::Restarting
+        | ContainerState::Exited { .. }
+        | ContainerState::Removing
+        | ContainerState::Dead => return None,
+    }
     match state.health.as_ref()?.status? {
         HealthStatusEnum::STARTING => Some(Health::Starting),
         HealthStatusEnum::HEALTHY => Some(Health::Healthy),
@@ -91,5 +100,15 @@ mod tests {
             let state = read(json!({"Status": "running", "Health": health}));
             assert_eq!(super::health(&state), expected);
         }
+    }
+
+    #[test]
+    fn what_has_ended_has_no_health() {
+        for status in ["created", "restarting", "removing", "exited", "dead"] {
+            let state = read(json!({"Status": status, "Health": {"Status": "unhealthy"}}));
+            assert_eq!(super::health(&state), None, "{status}");
+        }
+        let state = read(json!({"Status": "paused", "Health": {"Status": "unhealthy"}}));
+        assert_eq!(super::health(&state), Some(Health::Unhealthy));
     }
 }

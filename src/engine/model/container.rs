@@ -21,7 +21,7 @@ pub struct Container {
     pub spec: ContainerSpec,
     /// What it is doing.
     pub state: ContainerState,
-    /// What its health check says; `None` without one.
+    /// What its health check says; `None` without one, and while its process does not run.
     pub health: Option<Health>,
     /// Id of its first process as the engine's host counts them; `None` while it does not run.
     pub pid: Option<i64>,
