@@ -53,23 +53,26 @@ impl<'a> Planner<'a> {
         let silent =
             one.service.spec.healthcheck.is_some() || self.input.image(one.service).is_some();
         match self.check(one) {
-            Some(_) => Await::Healthy { soak },
+            Some(check) if !check.test.is_empty() => Await::Healthy { soak },
             None if silent => Await::Running { soak },
-            None => Await::Ready { soak },
+            // What the image says is not known before it is here.
+            None | Some(_) => Await::Ready { soak },
         }
     }
 
     pub(super) fn check(&self, one: &Examined<'a>) -> Option<Healthcheck> {
-        let base = self
-            .input
-            .image(one.service)
-            .and_then(|image| image.healthcheck.as_ref());
+        let image = self.input.image(one.service);
+        let base = image.and_then(|image| image.healthcheck.as_ref());
         let check = match (&one.service.spec.healthcheck, base) {
             (Some(own), Some(base)) => Some(own.over(base)),
             (Some(one), None) | (None, Some(one)) => Some(one.clone()),
             (None, None) => None,
         };
-        check.filter(|check| check.test.first().is_none_or(|kind| kind != "NONE"))
+        // One without a command is that of the image, which may have none.
+        check.filter(|check| match check.test.first() {
+            Some(kind) => kind != "NONE",
+            None => image.is_none(),
+        })
     }
 
     /// Returns how long a service gets: what its health check may take by its own settings, and
