@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::kill::dice;
 use super::stage::Stage;
-use crate::support::private_engine::PrivateEngine;
 use crate::support::put;
+use crate::support::second_engine::SecondEngine;
 
 /// How often it is killed.
 const KILLS: usize = 6;
@@ -19,7 +19,7 @@ const KILLS: usize = 6;
 fn an_engine_that_is_killed_in_the_middle_of_a_deploy() {
     let mut random = dice();
     let stage = Stage::new("enginekill");
-    let mut engine = PrivateEngine::start();
+    let mut engine = SecondEngine::start();
     let images = [stage.app("v1"), stage.app("v2")];
     for image in &images {
         engine.take(image);

@@ -34,6 +34,7 @@ mod proxy_service;
 mod proxy_stage;
 mod proxy_tls;
 mod proxy_vehicles;
+mod quiet;
 mod readiness;
 mod registry;
 mod restore;

@@ -29,8 +29,13 @@ pub(crate) fn docker(arguments: &[&str]) -> String {
 
 /// Runs the CLI; the error is what it printed to stderr.
 pub(crate) fn try_docker(arguments: &[&str]) -> Result<String, String> {
+    try_docker_at(ENDPOINT, arguments)
+}
+
+/// Runs the CLI on another engine; the error is what it printed to stderr.
+pub(crate) fn try_docker_at(endpoint: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("docker")
-        .args(["--host", ENDPOINT])
+        .args(["--host", endpoint])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -41,6 +46,30 @@ pub(crate) fn try_docker(arguments: &[&str]) -> Result<String, String> {
     } else {
         Err(text(&output.stderr))
     }
+}
+
+/// Makes an image from busybox and Dockerfile instructions (`CMD`, `ENV`, `EXPOSE`, `HEALTHCHECK`,
+/// `LABEL`, `USER`, `VOLUME`, `WORKDIR`).
+pub(crate) fn import(endpoint: &str, reference: &str, instructions: &[&str]) {
+    let mut command = Command::new("docker");
+    command.args(["--host", endpoint, "import"]);
+    for instruction in instructions {
+        command.args(["--change", instruction]);
+    }
+    let mut import = command
+        .args(["-", reference])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the docker CLI can be run");
+    let archive = archive(reference);
+    // An engine that refuses an instruction does not read on; what it says is worth more.
+    let written = import.stdin.take().unwrap().write_all(&archive);
+    let output = import.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker import: {message}");
+    written.expect("the CLI takes the image");
 }
 
 /// Waits until `holds` is true; panics with `what` if that takes more than 30 seconds.
@@ -80,29 +109,10 @@ impl Sandbox {
         self.volumes.lock().unwrap().push(name.to_owned());
     }
 
-    /// Makes an image from busybox and Dockerfile instructions (`CMD`, `ENV`, `EXPOSE`,
-    /// `HEALTHCHECK`, `LABEL`, `USER`, `VOLUME`, `WORKDIR`); returns its reference.
+    /// Makes an image; returns its reference. See [`import`].
     pub(crate) fn image(&self, name: &str, instructions: &[&str]) -> String {
         let reference = format!("{}:1", self.name(name));
-        let mut command = Command::new("docker");
-        command.args(["--host", ENDPOINT, "import"]);
-        for instruction in instructions {
-            command.args(["--change", instruction]);
-        }
-        let mut import = command
-            .args(["-", &reference])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the docker CLI can be run");
-        let archive = archive(&reference);
-        // An engine that refuses an instruction does not read on; what it says is worth more.
-        let written = import.stdin.take().unwrap().write_all(&archive);
-        let output = import.wait_with_output().unwrap();
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "docker import: {message}");
-        written.expect("the CLI takes the image");
+        import(ENDPOINT, &reference, instructions);
         reference
     }
 }

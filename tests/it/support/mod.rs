@@ -11,7 +11,8 @@
 //! | [`docker_cli::Sandbox`] | names that nobody else uses, images, and the clean-up |
 //! | [`docker_cli::eventually`] | waits for something to become true, instead of sleeping |
 //! | [`registry::Registry`] | a registry of its own on a free port; push to it, stop it |
-//! | [`private_engine::PrivateEngine`] | an engine of its own, to be killed |
+//! | [`private_engine::PrivateEngine`] | an engine of its own, to be restarted |
+//! | [`second_engine::SecondEngine`] | one on the machine's own network, to be killed |
 //! | [`vehicles::Vehicle`] | an example system on a host of its own: nginx, `SQLite`, `PostgreSQL` |
 //! | [`arsvent::Arsvent`] | an example system with staging and production behind an nginx of the host |
 //! | [`load::Load`] | requests over several connections while something happens: failures, the longest gap |
@@ -56,6 +57,7 @@ pub(crate) mod loopback;
 pub(crate) mod origin;
 pub(crate) mod private_engine;
 pub(crate) mod registry;
+pub(crate) mod second_engine;
 pub(crate) mod sshd;
 pub(crate) mod vehicles;
 

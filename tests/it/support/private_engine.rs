@@ -1,187 +1,117 @@
-//! An engine of a test's own, which may be killed: `dockerd` with everything in a directory.
-//!
-//! It leaves the firewall of the machine alone, because another engine's rules are there: its
-//! containers are reached through ports on the loopback address.
+//! A Docker engine of its own, which a test may restart: in namespaces of its own, so that neither
+//! its network rules nor its mounts nor its containers meet those of the engine that all share.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::docker_cli::ENDPOINT;
+use super::docker_cli::{import, try_docker_at};
 
-/// Time for it to come up, or to end when it is asked to.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Runs as the first process of the namespaces; `$1` is the engine's directory. It ends when
+/// nobody can talk to it any more, and takes everything along.
+///
+/// `/run` hides the containerd of the host, which the engine would take for its own; `/etc/docker`
+/// has the key that an engine takes its id from, and our lock goes by that id.
+const SCRIPT: &str = r#"
+mount -t tmpfs tmpfs /run && mkdir -p /run/lock /etc/docker &&
+    mount -t tmpfs tmpfs /etc/docker && busybox ip link set lo up || exit 1
+start() {
+    dockerd --data-root "$1/data" --host "unix://$1/docker.sock" --log-level warn \
+        --default-address-pool base=10.200.0.0/14,size=24 >>"$1/log" 2>&1 &
+    daemon=$!
+    until docker --host "unix://$1/docker.sock" version >/dev/null 2>&1; do
+        kill -0 $daemon 2>/dev/null || { cat "$1/log"; exit 1; }
+        sleep 0.1
+    done
+    echo up
+}
+stop() { kill $daemon; wait $daemon; }
+start "$1"
+while read -r again; do
+    stop
+    start "$1"
+done
+stop
+rm -rf "$1"
+"#;
 
-/// An engine that ends with the test; its containers and networks go before.
+/// A running engine. It ends with this value, also when the test is killed.
 pub(crate) struct PrivateEngine {
     dir: TempDir,
-    daemon: Child,
+    process: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
 }
 
 impl PrivateEngine {
-    /// Starts one without images.
+    /// Starts one, and waits until it answers. Wants root and `dockerd`.
     pub(crate) fn start() -> Self {
-        // A socket's path has room for some hundred characters.
-        let dir = tempfile::Builder::new()
-            .prefix("mooredtest-engine-")
-            .tempdir();
-        let dir = dir.unwrap();
-        let daemon = spawn(dir.path());
-        let engine = Self { dir, daemon };
-        engine.answers();
+        // Not in `/tmp`: an engine wants binds of what it lives in to be told of its mounts.
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let spaces = ["--mount", "--net", "--pid", "--mount-proc"];
+        let mut process = Command::new("unshare")
+            .args(spaces)
+            .args(["--fork", "--kill-child", "sh", "-c", SCRIPT, "engine"])
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare can be run");
+        let commands = process.stdin.take();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        let mut engine = Self {
+            dir,
+            process,
+            commands,
+            answers,
+        };
+        engine.is_up();
         engine
     }
 
-    /// Returns where it is asked.
+    /// Returns where it listens.
     pub(crate) fn endpoint(&self) -> String {
-        format!("unix://{}", self.dir.path().join("docker.sock").display())
-    }
-
-    /// Runs the CLI on it; returns what it printed, or what it printed to stderr.
-    pub(crate) fn try_docker(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = Command::new("docker")
-            .args(["--host", &self.endpoint()])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the docker CLI can be run");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stderr))
-        }
+        format!("unix://{}/docker.sock", self.dir.path().display())
     }
 
     /// Runs the CLI on it; returns what it printed.
     #[track_caller]
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
-        let said = self.try_docker(arguments);
-        said.unwrap_or_else(|error| panic!("docker {arguments:?}: {error}\n{}", self.log()))
+        try_docker_at(&self.endpoint(), arguments)
+            .unwrap_or_else(|error| panic!("docker {arguments:?}: {error}"))
     }
 
-    /// Brings an image over from the engine that all tests share.
-    pub(crate) fn take(&self, image: &str) {
-        let mut save = Command::new("docker")
-            .args(["--host", ENDPOINT, "save", image])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let load = Command::new("docker")
-            .args(["--host", &self.endpoint(), "load", "--quiet"])
-            .stdin(save.stdout.take().unwrap())
-            .stdout(Stdio::null())
-            .status();
-        assert!(load.unwrap().success() && save.wait().unwrap().success());
+    /// Makes an image of a static busybox; see [`import`].
+    pub(crate) fn image(&self, reference: &str, instructions: &[&str]) {
+        import(&self.endpoint(), reference, instructions);
     }
 
-    /// Kills it as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.daemon.kill().unwrap();
-        self.daemon.wait().unwrap();
+    /// Ends it, which stops its containers, and starts it again, and with it what has a restart
+    /// policy.
+    pub(crate) fn restart(&mut self) {
+        writeln!(self.commands.as_mut().unwrap(), "again").unwrap();
+        self.is_up();
     }
 
-    /// Starts it again after that, and waits until it answers.
-    pub(crate) fn start_again(&mut self) {
-        self.spawn_again();
-        self.answers();
-    }
-
-    #[track_caller]
-    fn answers(&self) {
-        assert!(self.is_up(), "no engine:\n{}", self.log());
-    }
-
-    /// Waits until it answers, for a while.
-    fn is_up(&self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        while self.try_docker(&["version"]).is_err() {
-            if Instant::now() > deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(100));
+    fn is_up(&mut self) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        if line != "up\n" {
+            let rest: Vec<_> = self
+                .answers
+                .by_ref()
+                .lines()
+                .map_while(Result::ok)
+                .collect();
+            panic!("no engine: {line}{}", rest.join("\n"));
         }
-        true
-    }
-
-    /// Starts the program once more.
-    fn spawn_again(&mut self) {
-        // What these name has died with it, and may be a zombie that counts as alive, or is
-        // somebody else by now.
-        for pid in ["pid", "exec/containerd/containerd.pid"] {
-            drop(std::fs::remove_file(self.dir.path().join(pid)));
-        }
-        self.daemon = spawn(self.dir.path());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 }
 
 impl Drop for PrivateEngine {
     fn drop(&mut self) {
-        if self.try_docker(&["version"]).is_err() {
-            // Its containers outlive it, and nobody else knows them.
-            drop(self.daemon.kill());
-            drop(self.daemon.wait());
-            self.spawn_again();
-            let _up = self.is_up();
-        }
-        if let Ok(ids) = self.try_docker(&["ps", "--all", "--quiet"]) {
-            let ids: Vec<&str> = ids.lines().collect();
-            if !ids.is_empty() {
-                drop(self.try_docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat()));
-            }
-        }
-        // Their bridges would outlive it.
-        drop(self.try_docker(&["network", "prune", "--force"]));
-        let pid = self.daemon.id().to_string();
-        drop(Command::new("kill").arg(&pid).status());
-        let deadline = Instant::now() + PATIENCE;
-        while matches!(self.daemon.try_wait(), Ok(None)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        drop(self.daemon.kill());
-        drop(self.daemon.wait());
-        for mount in mounts_below(self.dir.path()) {
-            drop(Command::new("umount").args(["--lazy"]).arg(mount).status());
-        }
+        drop(self.commands.take());
+        drop(self.process.wait());
     }
-}
-
-fn spawn(dir: &Path) -> Child {
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(dir.join("log"));
-    let log = log.unwrap();
-    let at = |name: &str| dir.join(name).display().to_string();
-    Command::new("dockerd")
-        .args(["--host", &format!("unix://{}", at("docker.sock"))])
-        .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
-        .args(["--pidfile", &at("pid"), "--storage-driver", "vfs"])
-        .args(["--bridge", "none", "--iptables=false"])
-        .args(["--default-address-pool", "base=10.225.0.0/16,size=24"])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .expect("dockerd can be run")
-}
-
-/// Returns what is mounted below a directory, the deepest first.
-fn mounts_below(dir: &Path) -> Vec<PathBuf> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-    let mut below: Vec<PathBuf> = places
-        .map(PathBuf::from)
-        .filter(|place| place.starts_with(dir))
-        .collect();
-    below.sort();
-    below.reverse();
-    below
 }

@@ -1,0 +1,177 @@
+//! A second engine on the machine's own network, which may be killed: `dockerd` with everything in a
+//! directory.
+//!
+//! It leaves the firewall of the machine alone, because another engine's rules are there: its
+//! containers are reached through ports on the loopback address.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::docker_cli::{ENDPOINT, try_docker_at};
+
+/// Time for it to come up, or to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An engine that ends with the test; its containers and networks go before.
+pub(crate) struct SecondEngine {
+    dir: TempDir,
+    daemon: Child,
+}
+
+impl SecondEngine {
+    /// Starts one without images.
+    pub(crate) fn start() -> Self {
+        // A socket's path has room for some hundred characters.
+        let dir = tempfile::Builder::new()
+            .prefix("mooredtest-engine-")
+            .tempdir();
+        let dir = dir.unwrap();
+        let daemon = spawn(dir.path());
+        let engine = Self { dir, daemon };
+        engine.answers();
+        engine
+    }
+
+    /// Returns where it is asked.
+    pub(crate) fn endpoint(&self) -> String {
+        format!("unix://{}", self.dir.path().join("docker.sock").display())
+    }
+
+    /// Runs the CLI on it; returns what it printed, or what it printed to stderr.
+    pub(crate) fn try_docker(&self, arguments: &[&str]) -> Result<String, String> {
+        try_docker_at(&self.endpoint(), arguments)
+    }
+
+    /// Runs the CLI on it; returns what it printed.
+    #[track_caller]
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        let said = self.try_docker(arguments);
+        said.unwrap_or_else(|error| panic!("docker {arguments:?}: {error}\n{}", self.log()))
+    }
+
+    /// Brings an image over from the engine that all tests share.
+    pub(crate) fn take(&self, image: &str) {
+        let mut save = Command::new("docker")
+            .args(["--host", ENDPOINT, "save", image])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let load = Command::new("docker")
+            .args(["--host", &self.endpoint(), "load", "--quiet"])
+            .stdin(save.stdout.take().unwrap())
+            .stdout(Stdio::null())
+            .status();
+        assert!(load.unwrap().success() && save.wait().unwrap().success());
+    }
+
+    /// Kills it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.daemon.kill().unwrap();
+        self.daemon.wait().unwrap();
+    }
+
+    /// Starts it again after that, and waits until it answers.
+    pub(crate) fn start_again(&mut self) {
+        self.spawn_again();
+        self.answers();
+    }
+
+    #[track_caller]
+    fn answers(&self) {
+        assert!(self.is_up(), "no engine:\n{}", self.log());
+    }
+
+    /// Waits until it answers, for a while.
+    fn is_up(&self) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while self.try_docker(&["version"]).is_err() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        true
+    }
+
+    /// Starts the program once more.
+    fn spawn_again(&mut self) {
+        // What these name has died with it, and may be a zombie that counts as alive, or is
+        // somebody else by now.
+        for pid in ["pid", "exec/containerd/containerd.pid"] {
+            drop(std::fs::remove_file(self.dir.path().join(pid)));
+        }
+        self.daemon = spawn(self.dir.path());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for SecondEngine {
+    fn drop(&mut self) {
+        if self.try_docker(&["version"]).is_err() {
+            // Its containers outlive it, and nobody else knows them.
+            drop(self.daemon.kill());
+            drop(self.daemon.wait());
+            self.spawn_again();
+            let _up = self.is_up();
+        }
+        if let Ok(ids) = self.try_docker(&["ps", "--all", "--quiet"]) {
+            let ids: Vec<&str> = ids.lines().collect();
+            if !ids.is_empty() {
+                drop(self.try_docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat()));
+            }
+        }
+        // Their bridges would outlive it.
+        drop(self.try_docker(&["network", "prune", "--force"]));
+        let pid = self.daemon.id().to_string();
+        drop(Command::new("kill").arg(&pid).status());
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.daemon.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(self.daemon.kill());
+        drop(self.daemon.wait());
+        for mount in mounts_below(self.dir.path()) {
+            drop(Command::new("umount").args(["--lazy"]).arg(mount).status());
+        }
+    }
+}
+
+fn spawn(dir: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"));
+    let log = log.unwrap();
+    let at = |name: &str| dir.join(name).display().to_string();
+    Command::new("dockerd")
+        .args(["--host", &format!("unix://{}", at("docker.sock"))])
+        .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
+        .args(["--pidfile", &at("pid"), "--storage-driver", "vfs"])
+        .args(["--bridge", "none", "--iptables=false"])
+        .args(["--default-address-pool", "base=10.225.0.0/16,size=24"])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .expect("dockerd can be run")
+}
+
+/// Returns what is mounted below a directory, the deepest first.
+fn mounts_below(dir: &Path) -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let mut below: Vec<PathBuf> = places
+        .map(PathBuf::from)
+        .filter(|place| place.starts_with(dir))
+        .collect();
+    below.sort();
+    below.reverse();
+    below
+}
