@@ -25,3 +25,55 @@ fetch_compose() {
     fi
     [[ $("$compose" version --short) == "$compose_version" ]]
 }
+
+# Its predecessor in Python, which Debian has up to 12.
+readonly compose_v1=$root/target/peer/v1/docker-compose
+
+# fetch_compose_v1: the packages are unpacked, never installed, so that the command
+# `docker-compose` of this machine stays what it is. False where apt does not have it.
+fetch_compose_v1() {
+    local directory=$root/target/peer/v1 packages
+    if [[ ! -x $compose_v1 ]]; then
+        has apt-get dpkg-deb || return 1
+        rm -rf "$directory"
+        mkdir -p "$directory/debs"
+        packages=$(packages_of_compose_v1 "$directory/debs")
+        if [[ -z $packages ]] && can_install; then
+            # The lists may be missing.
+            quietly 'apt-get update' apt-get update -q
+            packages=$(packages_of_compose_v1 "$directory/debs")
+        fi
+        if [[ -z $packages ]]; then
+            # For the tests, which are not to take it for forgotten.
+            : >"$directory/not-in-debian"
+            return 1
+        fi
+        remark "Fetching docker-compose 1.29 from Debian."
+        # shellcheck disable=SC2086 # a list of names without spaces
+        (cd "$directory/debs" && quietly 'apt-get download' apt-get download -q $packages)
+        find "$directory/debs" -name '*.deb' -exec dpkg-deb --extract {} "$directory/tree" \;
+        rm -rf "$directory/debs"
+        # Debian's own Python: some of the packages are made for that one.
+        [[ -x /usr/bin/python3 ]] || (install_packages 'docker-compose 1.29' python3) || return 1
+        cat >"$compose_v1" <<'END'
+#!/bin/sh
+here=$(dirname "$0")/tree/usr
+export PYTHONPATH="$here/lib/python3/dist-packages" PYTHONDONTWRITEBYTECODE=1
+exec /usr/bin/python3 "$here/bin/docker-compose" "$@"
+END
+        chmod +x "$compose_v1"
+    fi
+    [[ $("$compose_v1" version --short) == 1.29.2 ]]
+}
+
+# packages_of_compose_v1 DIRECTORY: prints it and all Python packages that it depends on, as if
+# nothing were installed; nothing where apt does not know version 1.
+packages_of_compose_v1() {
+    [[ $(apt-cache policy docker-compose 2>/dev/null) == *'Candidate: 1.29.'* ]] || return 0
+    : >"$1/nothing-is-installed"
+    {
+        apt-get install --simulate -o Dir::State::status="$1/nothing-is-installed" \
+            -o APT::Install-Recommends=false docker-compose 2>/dev/null || true
+    } | awk '/^Inst / { print $2 }' |
+        grep -E '^(docker-compose|python3-.*)$' | grep -v '^python3-minimal$' || true
+}

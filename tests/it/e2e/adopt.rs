@@ -12,8 +12,14 @@ const COMPOSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peer/docker-c
 /// Runs Docker Compose on the project of a stage; returns what it printed on both.
 #[track_caller]
 pub(super) fn compose(stage: &Stage, files: bool, arguments: &[&str]) -> String {
-    assert!(Path::new(COMPOSE).exists(), "scripts/test fetches it");
-    let mut command = Command::new(COMPOSE);
+    run(COMPOSE, stage, files, arguments)
+}
+
+/// The same with another program.
+#[track_caller]
+pub(super) fn run(program: &str, stage: &Stage, files: bool, arguments: &[&str]) -> String {
+    assert!(Path::new(program).exists(), "scripts/test fetches it");
+    let mut command = Command::new(program);
     command.args(["--project-name", &stage.stack]);
     if files {
         let directory = stage.path("state");

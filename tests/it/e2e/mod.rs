@@ -7,6 +7,7 @@
 mod stage;
 
 mod adopt;
+mod adopt_v1;
 mod blue_green;
 mod blue_green_data;
 mod blue_green_kill;
