@@ -391,7 +391,10 @@ mod tests {
         moored.yaml:2:13: env.web: "secrets" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
-        insta::assert_snapshot!(refused("stack: a\nstack: b\n"), @"moored.yaml:1:1: duplicate field `stack`");
+        insta::assert_snapshot!(refused("stack: a\nstack: b\n"), @r#"
+        moored.yaml:2:1: key "stack" is already defined in line 1
+          hint: remove one of the two, or put both values under one key
+        "#);
         insta::assert_snapshot!(refused("stack: a\nenv: {web: {files: [x.env]}}\n"), @"
         moored.yaml: x.env is a path of the host and must be absolute
           hint: files of the repository are named in the Compose file's env_file

@@ -86,9 +86,12 @@ fn started_again(text: &str) -> String {
         let job = service["command"] == "true";
         job || service.get("restart").is_some() || !service["deploy"]["restart_policy"].is_null()
     };
-    let own = |service: &Value| match said(service) {
-        true => json!({"stop_grace_period": "0s"}),
-        false => json!({"stop_grace_period": "0s", "restart": "unless-stopped"}),
+    let own = |service: &Value| {
+        if said(service) {
+            json!({"stop_grace_period": "0s"})
+        } else {
+            json!({"stop_grace_period": "0s", "restart": "unless-stopped"})
+        }
     };
     let services: BTreeMap<_, _> = services.iter().map(|(name, of)| (name, own(of))).collect();
     json!({ "services": services }).to_string()
