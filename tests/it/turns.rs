@@ -226,6 +226,25 @@ fn a_command_before_a_restart_that_fails_leaves_what_runs() {
 }
 
 #[test]
+fn one_beyond_the_number_has_its_commands_before_it_goes() {
+    let bench = bench();
+    let mut two = load(&bench, '1', "app:v1", with_hooks);
+    let web = two.services.values().next().unwrap().clone();
+    two.services
+        .insert("web#2".to_owned().try_into().unwrap(), web);
+    succeed(&bench, &two);
+    let calls = succeed(&bench, &load(&bench, '2', "app:v1", with_hooks));
+    assert_eq!(
+        calls,
+        [
+            "exec flush in shop-web-2",
+            "stop_container shop-web-2",
+            "remove_container shop-web-2"
+        ]
+    );
+}
+
+#[test]
 fn a_command_that_does_not_end_has_a_deadline() {
     let bench = bench();
     succeed(&bench, &load(&bench, '1', "app:v1", |_| {}));
