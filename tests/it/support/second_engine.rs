@@ -137,6 +137,9 @@ impl Drop for SecondEngine {
         }
         drop(self.daemon.kill());
         drop(self.daemon.wait());
+        for pid in left_behind(self.dir.path()) {
+            drop(Command::new("kill").args(["-9", &pid]).status());
+        }
         for mount in mounts_below(self.dir.path()) {
             drop(Command::new("umount").args(["--lazy"]).arg(mount).status());
         }
@@ -161,6 +164,32 @@ fn spawn(dir: &Path) -> Child {
         .stderr(log)
         .spawn()
         .expect("dockerd can be run")
+}
+
+/// Returns the processes of containers that an engine has lost sight of when it was killed, and of
+/// the programs that keep them: these name the engine's directory.
+fn left_behind(dir: &Path) -> Vec<String> {
+    let processes = || std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let read = |pid: &Path, name| std::fs::read(pid.join(name)).unwrap_or_default();
+    let dir = dir.display().to_string();
+    let (mut found, mut ids) = (Vec::new(), Vec::new());
+    for process in processes() {
+        let line = String::from_utf8_lossy(&read(&process.path(), "cmdline")).into_owned();
+        let words: Vec<&str> = line.split('\0').collect();
+        if !words[0].contains("containerd-shim") || !line.contains(&dir) {
+            continue;
+        }
+        found.push(process.file_name().to_string_lossy().into_owned());
+        let id = words.iter().skip_while(|word| **word != "-id").nth(1);
+        ids.extend(id.map(|id| (*id).to_owned()));
+    }
+    for process in processes() {
+        let groups = String::from_utf8_lossy(&read(&process.path(), "cgroup")).into_owned();
+        if ids.iter().any(|id| groups.contains(id.as_str())) {
+            found.push(process.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
 }
 
 /// Returns what is mounted below a directory, the deepest first.
