@@ -51,7 +51,7 @@ pub(super) fn environment(
 impl Environment {
     fn add(&mut self, entry: &Entry, project: &Project<'_>) {
         let (name, node) = (entry.key.as_str(), &entry.value);
-        if name.is_empty() || name.contains(['=', '\0', ' ']) {
+        if name.is_empty() || name.contains(['=', '\0']) {
             let message = format!(
                 "\"{}\" can't be the name of a variable",
                 name.escape_default()
