@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use divan::{Bencher, black_box};
 use moored::desired::{self, DesiredState, HostFiles, Place};
+use moored::engine::api::ApiVersion;
 use moored::observe::ObservedState;
 use moored::plan::{Context, History, plan};
 use moored::secret::DigestKey;
@@ -87,7 +88,8 @@ fn load_a_stack(bencher: Bencher, services: usize) {
 #[divan::bench(args = SERVICES)]
 fn plan_a_first_deploy(bencher: Bencher, services: usize) {
     let desired = load(&tree(services));
-    let (observed, history) = (ObservedState::default(), History::default());
+    let api = ApiVersion::parse("1.41").unwrap();
+    let (observed, history) = (ObservedState::bare(api), History::default());
     let key = DigestKey::new(vec![7; 32]);
     let context = Context {
         instance: "bench",

@@ -124,7 +124,7 @@ fn of_endpoints(spec: &ContainerSpec) -> Vec<(Since, String)> {
     let mut asked = Vec::new();
     for (network, place) in &spec.networks {
         if !place.mac_address.is_empty() && *network != spec.network_mode {
-            let what = format!("mac_address in network {network}, which is not the first,");
+            let what = format!("mac_address in network {network} (not the first)");
             asked.push((V25, what));
         }
         // Who is in one network has only one way out.

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
+use api::ApiVersion;
 use async_trait::async_trait;
 use futures_util::Stream;
 use model::{
@@ -85,6 +86,9 @@ pub enum EngineError {
 pub trait ReadEngine: Send + Sync {
     /// Returns who the engine is.
     async fn info(&self) -> Result<EngineInfo, EngineError>;
+
+    /// Returns the version of its API that both sides speak. Asked once a connection.
+    async fn api_version(&self) -> Result<ApiVersion, EngineError>;
 
     /// Lists all containers of the host, stopped ones too, ours or not.
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError>;

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::backup;
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::{DesiredState, Pull};
+use crate::engine::api::ApiVersion;
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
@@ -26,8 +27,10 @@ pub use owned::{Found, Ownership, containers};
 pub use registry::{Answer, Asked, ask_registries};
 
 /// What was found on the host, as far as one stack is concerned.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ObservedState {
+    /// The version of its API that the engine speaks.
+    pub api: ApiVersion,
     /// Containers with the stack's label, ours or of another installation, and those that were
     /// adopted: these have our labels here, whatever the engine says.
     pub containers: Vec<Container>,
@@ -60,6 +63,29 @@ pub struct ObservedState {
     pub unanswered: BTreeMap<String, String>,
     /// What registries said this time, as far as a later pass wants to know it.
     pub asked: BTreeMap<String, Asked>,
+}
+
+impl ObservedState {
+    /// Returns a host with nothing on it but an engine that speaks this version of the API.
+    pub fn bare(api: ApiVersion) -> Self {
+        Self {
+            api,
+            containers: Vec::new(),
+            candidates: Vec::new(),
+            others: Vec::new(),
+            images: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            files: BTreeMap::new(),
+            host_placed: BTreeMap::new(),
+            proxy: None,
+            maintenance: None,
+            sources: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
+            asked: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where an image is.
@@ -134,7 +160,8 @@ pub async fn observe<'a>(
         instance,
         adopted: recorded.adopted,
     };
-    let (found, networks, volumes) = tokio::try_join!(
+    let (api, found, networks, volumes) = tokio::try_join!(
+        engine.api_version(),
         containers(engine, &desired.stack, whose),
         engine.networks(),
         engine.volumes()
@@ -160,7 +187,7 @@ pub async fn observe<'a>(
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
         taken: taken(desired, instance),
-        ..ObservedState::default()
+        ..ObservedState::bare(api)
     })
 }
 

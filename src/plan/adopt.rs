@@ -29,12 +29,7 @@ pub fn adopt(
     history: &History,
     context: &Context<'_>,
 ) -> Plan {
-    let input = Input {
-        desired,
-        observed,
-        history,
-        context,
-    };
+    let input = Input::new(desired, observed, history, context);
     let all = examine_all(input);
     let containers: Vec<(ServiceName, ContainerRef)> = all
         .values()

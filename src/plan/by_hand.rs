@@ -43,12 +43,7 @@ pub fn restore(
     context: &Context<'_>,
     wish: &Restoring<'_>,
 ) -> Plan {
-    let input = Input {
-        desired,
-        observed,
-        history,
-        context,
-    };
+    let input = Input::new(desired, observed, history, context);
     let all = examine_by_hand(input);
     let mut planner = Planner::new(input);
     planner.restore(wish, &all);
@@ -70,12 +65,7 @@ pub fn run_job(
     context: &Context<'_>,
     name: &str,
 ) -> Option<Plan> {
-    let input = Input {
-        desired,
-        observed,
-        history,
-        context,
-    };
+    let input = Input::new(desired, observed, history, context);
     let all = examine_by_hand(input);
     let job = desired.jobs.get(name)?;
     let draft = input.job_draft(name, job, all.get(&job.service)?);

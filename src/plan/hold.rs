@@ -1,18 +1,28 @@
-//! Says what is not done, and why: refusals as data.
+//! Says what is not done, and why: refusals as data, each with its words, which say what can be done
+//! about it.
 
 use serde::Serialize;
 
 use super::Subject;
 use super::diff::Reason;
 use super::history::Pin;
+use super::hold_words::{
+    Lack, Second, commands, first_line, form_of, in_brackets, listed, made_by, newest, seen,
+    short_id, together, why_it_stays,
+};
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
 
 /// Something that a pass leaves as it is, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "hold", rename_all = "kebab-case")]
 pub enum Hold {
     /// This revision was tried and failed.
+    #[error(
+        "this revision failed in attempt {attempt}: {}; commit a change, revert it, or \
+         run: moored retry",
+        first_line(error)
+    )]
     FailedRevision {
         /// Which attempt.
         attempt: u64,
@@ -20,6 +30,11 @@ pub enum Hold {
         error: String,
     },
     /// An attempt failed and could not be taken back: nothing is done until a person looks.
+    #[error(
+        "attempt {attempt} failed and could not be taken back: {}; nothing more is done \
+         by itself: look at the host, then run: moored retry",
+        first_line(error)
+    )]
     Stuck {
         /// Which attempt.
         attempt: u64,
@@ -27,6 +42,10 @@ pub enum Hold {
         error: String,
     },
     /// This revision failed, and everything stays as it is until a person decides.
+    #[error(
+        "this revision failed in attempt {attempt} and stays as it is: {}; {way_out}",
+        first_line(error)
+    )]
     Stays {
         /// Which attempt.
         attempt: u64,
@@ -36,6 +55,13 @@ pub enum Hold {
         way_out: String,
     },
     /// The data was changed by a migration that the wanted code does not know.
+    #[error(
+        "the data was migrated by attempt {live}, and this code was released on the data \
+         of {}; restore a backup from before{}, or say in moored.yaml that it works: \
+         accept_schema: \"{live}\"",
+        form_of(*wanted),
+        commands(restore, ": ", "")
+    )]
     SchemaDiffers {
         /// The attempt that gave the data its form.
         live: u64,
@@ -45,6 +71,12 @@ pub enum Hold {
         restore: Vec<String>,
     },
     /// A migration was begun, and nobody knows what it has done.
+    #[error(
+        "attempt {attempt} began to change the data, and nobody knows how far it came; \
+         {}go back to its revision; or, if you know that the data is well, say so in \
+         moored.yaml: accept_schema: \"{attempt}\"",
+        commands(restore, "restore the backup from before: ", "; or ")
+    )]
     MigrationInDoubt {
         /// The attempt that began it.
         attempt: u64,
@@ -52,6 +84,11 @@ pub enum Hold {
         restore: Vec<String>,
     },
     /// Data is put back that the running release was not released with.
+    #[error(
+        "the data has the form of attempt {data} then, and the release was made on that \
+         of attempt {released}: its writers stay stopped and the page stays on until the \
+         next pass puts in place what Git says"
+    )]
     DataIsOlder {
         /// The attempt that gave the data its form.
         data: u64,
@@ -59,6 +96,10 @@ pub enum Hold {
         released: u64,
     },
     /// The maintenance page is on, and not by us.
+    #[error(
+        "the maintenance page is on, by {by} ({flag}); it stays on until: moored \
+         maintenance off"
+    )]
     MaintenanceByHand {
         /// The file whose existence the proxy checks.
         flag: String,
@@ -66,6 +107,7 @@ pub enum Hold {
         by: String,
     },
     /// The maintenance page has been on for long.
+    #[error("the maintenance page has been on for {minutes} minutes, by {by} ({flag}); forgotten?")]
     MaintenanceForgotten {
         /// The file whose existence the proxy checks.
         flag: String,
@@ -75,6 +117,10 @@ pub enum Hold {
         minutes: u64,
     },
     /// A backup that a schedule wants was not taken.
+    #[error(
+        "backup {name} is late: {}; take one: moored backup now {name}",
+        newest(last.as_deref())
+    )]
     BackupLate {
         /// Which one.
         name: String,
@@ -82,6 +128,7 @@ pub enum Hold {
         last: Option<String>,
     },
     /// The stack is kept at a release, whatever Git says.
+    #[error("{}", pin.notice(stack.as_str()))]
     Pinned {
         /// Which stack.
         stack: StackName,
@@ -90,6 +137,11 @@ pub enum Hold {
         pin: Pin,
     },
     /// Every try of this revision was cut short, so that the stack is left as it is: safe mode.
+    #[error(
+        "moored was killed {times} times in a row while it put this revision in place, so that \
+         the stack is left as it is (safe mode); commit a change or a revert; or find out why, and \
+         run: moored retry --stack {stack}"
+    )]
     Crashes {
         /// Which stack.
         stack: StackName,
@@ -97,11 +149,19 @@ pub enum Hold {
         times: usize,
     },
     /// This revision was put in place several times in an hour and does not stay.
+    #[error(
+        "this revision was put in place {times} times within an hour and does not stay; \
+         something else changes the containers; then run: moored retry"
+    )]
     DoesNotSettle {
         /// How often.
         times: usize,
     },
     /// The stack's containers were made by another installation.
+    #[error(
+        "container {container} was made by another installation of moored (instance \
+         {instance}); one stack has one controller"
+    )]
     OtherInstance {
         /// Which one.
         instance: String,
@@ -109,6 +169,13 @@ pub enum Hold {
         container: String,
     },
     /// A container that is not ours has the name that we need.
+    #[error(
+        "{service}: the name {name} is taken by a container that is not ours ({}, {}); if nobody \
+         needs it: docker rm -f {name}; else give it another name: docker rename {name} \
+         {name}.theirs",
+        seen(id, image, state),
+        made_by(compose.as_deref())
+    )]
     NameTaken {
         /// For which service.
         service: ServiceName,
@@ -125,6 +192,7 @@ pub enum Hold {
         compose: Option<String>,
     },
     /// The registry has no such image.
+    #[error("image {image} does not exist: {cause}")]
     ImageMissing {
         /// Which one.
         image: String,
@@ -132,6 +200,7 @@ pub enum Hold {
         cause: String,
     },
     /// The image is not on the host and the registry can't be asked for now.
+    #[error("image {image} is not on this host and can't be looked up for now: {cause}")]
     ImageUnknown {
         /// Which one.
         image: String,
@@ -139,18 +208,45 @@ pub enum Hold {
         cause: String,
     },
     /// The image is not on the host, and Git says that it is not pulled.
+    #[error(
+        "image {image} is not on this host, and pull_policy: never says that it is not \
+         pulled; bring it here (docker pull {image}, or docker load), or say another \
+         pull_policy"
+    )]
     ImageNotPulled {
         /// Which one.
         image: String,
     },
     /// Nobody says whether there is another image under a tag by now; the one that is here stays.
+    #[error(
+        "image {image}: the registry does not say whether there is another one by now, so \
+         the one that is here stays: {cause}"
+    )]
     RegistrySilent {
         /// Which one.
         image: String,
         /// What stands in the way.
         cause: String,
     },
+    /// The engine's API is too old for what Git asks for.
+    #[error(
+        "the engine speaks API {api} and is too old for {}; nothing is changed: leave \
+         that out, or upgrade to Docker Engine {needs} or later",
+        listed(lacks)
+    )]
+    EngineTooOld {
+        /// The version that the engine speaks.
+        api: String,
+        /// The first release of Docker Engine that has everything.
+        needs: String,
+        /// Everything that it is too old for.
+        lacks: Vec<Lack>,
+    },
     /// A network or volume that must be there is not.
+    #[error(
+        "{kind} {name} is declared external and does not exist; create it first: docker \
+         {kind} create {name}"
+    )]
     ExternalMissing {
         /// `network` or `volume`.
         kind: String,
@@ -158,11 +254,18 @@ pub enum Hold {
         name: String,
     },
     /// A network of this name is somebody else's.
+    #[error("network {name} exists and does not belong to this stack")]
     NetworkTaken {
         /// Its name.
         name: String,
     },
     /// A network of the stack differs, and containers of others are in it.
+    #[error(
+        "network {name}: {what} differ; it would have to be made again, and containers of \
+         others are in it: {}; disconnect them first: docker network disconnect {name} \
+         CONTAINER",
+        containers.join(", ")
+    )]
     NetworkInUse {
         /// Its name.
         name: String,
@@ -172,6 +275,7 @@ pub enum Hold {
         containers: Vec<String>,
     },
     /// A network or volume is there and differs; changing it would take it away first.
+    #[error("{kind} {name}: {what} differ; {}", why_it_stays(kind))]
     Differs {
         /// `network` or `volume`.
         kind: String,
@@ -181,6 +285,7 @@ pub enum Hold {
         what: String,
     },
     /// Something was changed by hand and the stack says to report that only.
+    #[error("{service}: changed by hand ({}); only reported", together(reasons))]
     DriftReported {
         /// What of.
         service: Subject,
@@ -188,6 +293,7 @@ pub enum Hold {
         reasons: Vec<Reason>,
     },
     /// The proxy does not say what it has loaded.
+    #[error("{proxy} does not say which configuration it has loaded: {cause}; is it running?")]
     ProxyAway {
         /// Which program.
         proxy: ProxyKind,
@@ -195,11 +301,19 @@ pub enum Hold {
         cause: String,
     },
     /// The proxy's container is not there.
+    #[error(
+        "the proxy's container {container} does not exist; start it, or name another one \
+         in moored.yaml"
+    )]
     ProxyMissing {
         /// Its name.
         container: String,
     },
     /// The proxy's container has no mount through which it would see a file.
+    #[error(
+        "container {container} has no directory or file of the host at {path}; mount one \
+         there, so that the configuration can be put in place"
+    )]
     ProxyNotMounted {
         /// Its name.
         container: String,
@@ -207,11 +321,17 @@ pub enum Hold {
         path: String,
     },
     /// A container of ours belongs to a service that Git no longer names.
+    #[error("container {container} belongs to no service any more; prune: true removes it")]
     Orphan {
         /// Its name.
         container: String,
     },
     /// A container of ours that belongs to no service any more, and stays, has what a service needs.
+    #[error(
+        "{service}: container {container} belongs to no service any more, and has {what}; say \
+         prune: true in moored.yaml, so that it makes way and goes; or remove it: docker rm -f \
+         {container}"
+    )]
     OrphanInTheWay {
         /// Which service.
         service: ServiceName,
@@ -222,6 +342,13 @@ pub enum Hold {
     },
     /// A container that Docker Compose made stands in a service's place, and the plan would do
     /// something to it that nobody has agreed to.
+    #[error(
+        "{service}: container {container} ({}) was made by Docker Compose, and this would \
+         {} it{}; nothing is done before you say that it is ours: moored adopt {stack}",
+        short_id(id),
+        would.join(" and "),
+        in_brackets(reasons)
+    )]
     NotAdopted {
         /// Of which stack.
         stack: StackName,
@@ -237,6 +364,12 @@ pub enum Hold {
         reasons: Vec<Reason>,
     },
     /// More of the stack's services would lose their containers at once than a slip may cost.
+    #[error(
+        "prune: true would take their containers from {lose} of {of} services at once \
+         ({}); if that is meant, remove them by hand: docker rm -f {}",
+        containers.join(", "),
+        containers.join(" ")
+    )]
     PrunesTooMuch {
         /// Names of the containers.
         containers: Vec<String>,
@@ -246,13 +379,27 @@ pub enum Hold {
         of: usize,
     },
     /// Git names no service of the stack any more.
+    #[error(
+        "Git names no service of this stack any more; nothing is changed: bring its \
+         services back, or remove its containers by hand"
+    )]
     NoServices,
     /// A container that Docker Compose made for the stack's project belongs to no service.
+    #[error(
+        "container {container} was made by Docker Compose for a project of this name, and \
+         belongs to no service; it is left as it is"
+    )]
     NotOfStack {
         /// Its name.
         container: String,
     },
     /// A second container carries the labels of a service.
+    #[error(
+        "container {container} ({}) carries the labels of {service} and is not the one that \
+         serves; {}",
+        seen(id, image, state),
+        whose.way_out(service, container)
+    )]
     Duplicate {
         /// Which service.
         service: ServiceName,
@@ -268,32 +415,27 @@ pub enum Hold {
         whose: Second,
     },
     /// A container runs and its health check fails; making it again would not mend that.
+    #[error("{service}: runs as Git says and its health check fails")]
     Unhealthy {
         /// Which service.
         service: ServiceName,
     },
     /// A container that nothing restarts has ended with success, again and again: a job.
+    #[error(
+        "{service}: ends with success each time that it is started, and is left so; if it \
+         is a job, let another service depend on it with service_completed_successfully; \
+         if not, give it a restart policy"
+    )]
     Ended {
         /// Which service.
         service: ServiceName,
     },
     /// A container ends again and again; the engine restarts it.
+    #[error("{service}: ends again and again; the engine restarts it")]
     Restarting {
         /// Which service.
         service: ServiceName,
     },
-}
-
-/// Whose a second container of a service is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Second {
-    /// It has our labels.
-    Ours,
-    /// Docker Compose made it for the project of this stack, as one that Git wants.
-    Compose(StackName),
-    /// Docker Compose made it for the project of this stack, beyond the number that Git wants.
-    Beyond(StackName),
 }
 
 /// What a hold means for the pass.
@@ -326,6 +468,7 @@ impl Hold {
             | Self::NoServices
             | Self::ImageMissing { .. }
             | Self::ImageNotPulled { .. }
+            | Self::EngineTooOld { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
             | Self::ProxyMissing { .. }

@@ -39,6 +39,7 @@ mod settle;
 mod slot;
 mod spec;
 mod switch;
+mod too_old;
 mod way;
 
 use std::collections::BTreeMap;
@@ -64,7 +65,8 @@ pub use history::{
     AfterFailure, Crashed, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId,
     ReleasedImage, ReleasedProxy, Schema,
 };
-pub use hold::{Hold, Second, Weight};
+pub use hold::{Hold, Weight};
+pub use hold_words::{Lack, Second};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use seen::observed_facts;

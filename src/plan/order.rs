@@ -27,12 +27,7 @@ pub fn plan(
     history: &History,
     context: &Context<'_>,
 ) -> Plan {
-    let input = Input {
-        desired,
-        observed,
-        history,
-        context,
-    };
+    let input = Input::new(desired, observed, history, context);
     let order = dependency_order(desired);
     let mut examined = examine_all(input);
     let mut planner = Planner::new(input);
@@ -43,6 +38,7 @@ pub fn plan(
     planner.look_at_networks(&examined);
     planner.leave_none_beside(&mut examined);
     planner.look_at_front(&examined);
+    planner.hold_too_old(&examined);
     planner.prepare(&examined);
     planner.test_front(&examined);
     planner.measure(&examined);

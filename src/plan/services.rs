@@ -28,6 +28,20 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    pub(super) fn new(
+        desired: &'a DesiredState,
+        observed: &'a ObservedState,
+        history: &'a History,
+        context: &'a Context<'a>,
+    ) -> Self {
+        Self {
+            desired,
+            observed,
+            history,
+            context,
+        }
+    }
+
     /// Returns the image of a service when it is on the host.
     pub(super) fn image(&self, service: &Service) -> Option<&'a Image> {
         match self.observed.images.get(&service.spec.image) {

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::api::ApiVersion;
 use super::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
 use super::{Change, Changes, EngineError, ReadEngine};
 
@@ -151,6 +152,10 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 impl ReadEngine for Cached {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         self.engine.info().await
+    }
+
+    async fn api_version(&self) -> Result<ApiVersion, EngineError> {
+        self.engine.api_version().await
     }
 
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {

@@ -24,6 +24,10 @@ impl ReadEngine for Counting {
         unreachable!()
     }
 
+    async fn api_version(&self) -> Result<ApiVersion, EngineError> {
+        unreachable!()
+    }
+
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
         unreachable!()
     }

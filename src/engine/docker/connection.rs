@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion};
@@ -32,10 +33,17 @@ const MAX_HEADER: usize = 8 * 1024;
 /// A Docker engine. Cheap to make: nothing is opened before the first call.
 pub struct Docker {
     endpoint: Endpoint,
-    client: OnceCell<bollard::Docker>,
-    defaults: OnceCell<EngineDefaults>,
+    session: Arc<Mutex<Option<Session>>>,
     /// Held while a network is made: the engine does not keep names apart.
     pub(super) making_network: Mutex<()>,
+}
+
+/// What was learnt of the engine that listens: it holds until a connection breaks, because the one
+/// that answers then may be of another version, or configured otherwise.
+#[derive(Clone)]
+struct Session {
+    client: bollard::Docker,
+    defaults: Arc<OnceCell<EngineDefaults>>,
 }
 
 impl Docker {
@@ -49,15 +57,33 @@ impl Docker {
         })?;
         Ok(Self {
             endpoint,
-            client: OnceCell::new(),
-            defaults: OnceCell::new(),
+            session: Arc::default(),
             making_network: Mutex::new(()),
         })
     }
 
-    /// Returns the client, after asking the engine once which version it speaks.
-    pub(super) async fn client(&self, doing: &str) -> Result<&bollard::Docker, EngineError> {
-        self.client.get_or_try_init(|| self.open(doing)).await
+    /// Returns the client, after asking the engine once a session which version it speaks.
+    pub(super) async fn client(&self, doing: &str) -> Result<bollard::Docker, EngineError> {
+        Ok(self.session(doing).await?.client)
+    }
+
+    async fn session(&self, doing: &str) -> Result<Session, EngineError> {
+        let mut known = self.session.lock().await;
+        if let Some(session) = known.as_ref() {
+            return Ok(session.clone());
+        }
+        let session = Session {
+            client: self.open(doing).await?,
+            defaults: Arc::default(),
+        };
+        *known = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Returns what ends the session: it outlives this value.
+    pub(super) fn end_of_session(&self) -> impl Future<Output = ()> + Send + use<> {
+        let session = Arc::clone(&self.session);
+        async move { *session.lock().await = None }
     }
 
     /// Runs one request to its end within a deadline.
@@ -70,7 +96,13 @@ impl Docker {
         tracing::debug!(doing, "asking the engine");
         match tokio::time::timeout(limit, request).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(error::translate(&self.address(), doing, &error)),
+            Ok(Err(error)) => {
+                let failure = error::translate(&self.address(), doing, &error);
+                if matches!(failure, EngineError::Unavailable { .. }) {
+                    self.end_of_session().await;
+                }
+                Err(failure)
+            }
             Err(_) => Err(EngineError::TimedOut {
                 doing: doing.to_owned(),
                 limit,
@@ -78,12 +110,12 @@ impl Docker {
         }
     }
 
-    /// Returns how the engine is configured. Asked once, and only when an answer can't be read
-    /// without: `/info` takes the engine 6 ms.
-    pub(super) async fn defaults(&self, doing: &str) -> Result<&EngineDefaults, EngineError> {
+    /// Returns how the engine is configured. Asked once a session, and only when an answer can't be
+    /// read without: `/info` takes the engine 6 ms.
+    pub(super) async fn defaults(&self, doing: &str) -> Result<EngineDefaults, EngineError> {
+        let session = self.session(doing).await?;
         let ask = async || {
-            let client = self.client(doing).await?;
-            let info = self.call(doing, CALL_LIMIT, client.info()).await?;
+            let info = self.call(doing, CALL_LIMIT, session.client.info()).await?;
             let usual = EngineDefaults::default();
             Ok(EngineDefaults {
                 swap: match info.swap_limit {
@@ -94,7 +126,7 @@ impl Docker {
                 runtime: info.default_runtime.unwrap_or(usual.runtime),
             })
         };
-        self.defaults.get_or_try_init(ask).await
+        session.defaults.get_or_try_init(ask).await.cloned()
     }
 
     /// Returns where the engine listens, for messages.
@@ -292,6 +324,8 @@ fn read_version(header: &str) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::super::scripted;
+    use futures_util::StreamExt as _;
+
     use super::*;
     use crate::engine::ReadEngine as _;
 
@@ -385,7 +419,7 @@ mod tests {
             let docker = Docker::connect(&endpoint).unwrap();
             assert_eq!(docker.networks().await, Ok(Vec::new()));
             let client = docker.client("look").await.unwrap();
-            assert_eq!(api_version(client).to_string(), spoken);
+            assert_eq!(api_version(&client).to_string(), spoken);
             let lines = server.await.unwrap();
             assert_eq!(lines, ["GET /_ping", &format!("GET /v{spoken}/networks")]);
         }
@@ -412,5 +446,37 @@ mod tests {
         assert!(matches!(error, EngineError::Unavailable { .. }), "{error}");
         assert_eq!(docker.networks().await, Ok(Vec::new()));
         assert_eq!(server.await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_may_be_another_one_is_asked_everything_again() {
+        const OK: Option<&str> = Some("200 OK");
+        let local = (
+            OK,
+            r#"{"Id":"1","HostConfig":{"LogConfig":{"Type":"local"}}}"#,
+        );
+        let answers = vec![
+            scripted::GREETING,
+            local,
+            (OK, r#"{"LoggingDriver":"json-file"}"#),
+            (OK, ""),
+            scripted::GREETING,
+            local,
+            (OK, r#"{"LoggingDriver":"local"}"#),
+            local,
+        ];
+        let (endpoint, server) = scripted::serve("1.41", answers).await;
+        let docker = Docker::connect(&endpoint).unwrap();
+        let driver = async || {
+            let shown = docker.container("1").await.unwrap().unwrap();
+            shown.spec.logging.map(|logging| logging.driver)
+        };
+        assert_eq!(driver().await.as_deref(), Some("local"));
+        // The engine is restarted: its events break off.
+        assert_eq!(docker.changes().await.unwrap().next().await, None);
+        assert_eq!((driver().await, driver().await), (None, None));
+        let lines = server.await.unwrap();
+        let asked = |path: &str| lines.iter().filter(|line| line.ends_with(path)).count();
+        assert_eq!((asked("/_ping"), asked("/info")), (2, 2), "{lines:?}");
     }
 }

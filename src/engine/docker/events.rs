@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
-use futures_util::StreamExt;
+use futures_util::stream::{self, StreamExt};
 
 use super::connection::Docker;
 use crate::clock::{Clock, SystemClock};
@@ -18,7 +18,8 @@ const OVERLAP: i64 = 5;
 const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
 impl Docker {
-    /// Opens the stream of events. It ends when the connection does.
+    /// Opens the stream of events. It ends when the connection does, and the session with it:
+    /// other connections break without a word while nobody asks.
     pub(super) async fn follow(&self) -> Result<Changes, EngineError> {
         let client = self.client("follow the engine's events").await?;
         let kinds = KINDS.map(str::to_owned).into();
@@ -28,12 +29,12 @@ impl Docker {
             filters: Some(HashMap::from([("type".to_owned(), kinds)])),
             ..EventsOptions::default()
         };
-        let messages = client.clone();
-        let messages = messages.events(Some(options)).boxed();
+        let messages = client.events(Some(options)).boxed();
         // What can't be read may have been anything: the stream ends there.
         let read = messages.take_while(|message| std::future::ready(message.is_ok()));
         let changes = read.filter_map(|message| std::future::ready(message.ok().and_then(change)));
-        Ok(Box::pin(changes))
+        let at_end = stream::once(self.end_of_session()).filter_map(async |()| None);
+        Ok(Box::pin(changes.chain(at_end)))
     }
 }
 

@@ -29,7 +29,7 @@ impl Docker {
         let path = connection::in_path(&doing, network)?;
         let body = NetworkConnectRequest {
             container: container.to_owned(),
-            endpoint_config: Some(to_engine::endpoint(place, connection::api_version(client))),
+            endpoint_config: Some(to_engine::endpoint(place, connection::api_version(&client))),
         };
         let answer = self
             .call(&doing, CALL_LIMIT, client.connect_network(path, body))
@@ -96,7 +96,7 @@ impl Docker {
             return same_owner(doing, network, &before);
         }
         let client = self.client(&doing).await?;
-        let spoken = connection::api_version(client);
+        let spoken = connection::api_version(&client);
         refuse_too_old(&doing, &api::too_old_for_network(network, spoken))?;
         let request = client.create_network(to_engine::network(network, spoken));
         let made = match self.call(&doing, CALL_LIMIT, request).await {

@@ -13,6 +13,7 @@ use super::connection::{self, CALL_LIMIT, Docker};
 use super::from_engine::{self, EngineDefaults};
 use super::pull::credentials;
 use super::tail::Tail;
+use crate::engine::api::ApiVersion;
 use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
 use crate::engine::reference::Reference;
 use crate::engine::{Changes, EngineError, ReadEngine};
@@ -43,8 +44,12 @@ impl ReadEngine for Docker {
         Ok(EngineInfo {
             id: info.id.unwrap_or_default(),
             version: info.server_version.unwrap_or_default(),
-            api_version: connection::api_version(client).to_string(),
         })
+    }
+
+    async fn api_version(&self) -> Result<ApiVersion, EngineError> {
+        let client = self.client("ask the engine what it speaks").await?;
+        Ok(connection::api_version(&client))
     }
 
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
@@ -65,7 +70,7 @@ impl ReadEngine for Docker {
             return Ok(None);
         };
         let mut container = if from_engine::depends_on_defaults(&found) {
-            from_engine::container(found, self.defaults(&doing).await?)
+            from_engine::container(found, &self.defaults(&doing).await?)
         } else {
             from_engine::container(found, &EngineDefaults::default())
         };
@@ -104,7 +109,7 @@ impl ReadEngine for Docker {
             let last = self.call(
                 &doing,
                 LOG_LIMIT,
-                last_lines(client, id, lines, at_most_bytes),
+                last_lines(&client, id, lines, at_most_bytes),
             );
             let (read, tail) = last.await?;
             // A line has at least its end, so more lines than bytes are never needed.

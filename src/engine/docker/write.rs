@@ -1,7 +1,6 @@
 //! Asks the engine to do something: the half with effects. What can be repeated is told in
 //! [`WriteEngine`]; here is how "it already is so" is recognised.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
@@ -60,7 +59,7 @@ impl WriteEngine for Docker {
     ) -> Result<String, EngineError> {
         let doing = format!("create container {name}");
         let client = self.client(&doing).await?;
-        let spoken = connection::api_version(client);
+        let spoken = connection::api_version(&client);
         refuse_too_old(&doing, &api::too_old_for_container(spec, spoken))?;
         let spec = self.with_ids(&doing, spec).await?;
         let creation =
@@ -75,9 +74,9 @@ impl WriteEngine for Docker {
         let client = match creation.mac_address {
             Some(address) => {
                 let body = with_mac_address(&creation.body, address);
-                Cow::Owned(connection::with_body(client, body))
+                connection::with_body(&client, body)
             }
-            None => Cow::Borrowed(client),
+            None => client,
         };
         let request = client.create_container(Some(options.build()), creation.body);
         let made = self.call(&doing, CALL_LIMIT, request).await?;
@@ -246,7 +245,7 @@ impl Docker {
         &self,
         verb: &str,
         id: &'a str,
-    ) -> Result<(&bollard::Docker, &'a str), EngineError> {
+    ) -> Result<(bollard::Docker, &'a str), EngineError> {
         let doing = format!("{verb} container {}", short(id));
         Ok((self.client(&doing).await?, connection::in_path(&doing, id)?))
     }

@@ -150,8 +150,6 @@ pub struct EngineInfo {
     pub id: String,
     /// Version of the engine.
     pub version: String,
-    /// Version of its API, as negotiated.
-    pub api_version: String,
 }
 
 /// How far a pull is.

@@ -1,6 +1,7 @@
 //! The half that changes nothing: lists, images, states, and an engine that is not there.
 
 use super::*;
+use moored::engine::api::ApiVersion;
 use moored::engine::model::{Health, Healthcheck, MountSource, Restart};
 
 use crate::support::docker_cli::docker;
@@ -14,12 +15,10 @@ async fn the_engine_says_who_it_is() {
         docker(&["version", "-f", "{{.Server.Version}}"])
     );
     assert_eq!(info.id, docker(&["info", "-f", "{{.ID}}"]));
-    let (major, minor) = info.api_version.split_once('.').expect("a version");
-    assert!(
-        major == "1" && minor.parse::<u32>().unwrap() >= 41,
-        "{}",
-        info.api_version
-    );
+    let offered = docker(&["version", "-f", "{{.Server.APIVersion}}"]);
+    let spoken = engine().api_version().await.unwrap();
+    assert!(spoken <= ApiVersion::parse(&offered).unwrap(), "{spoken}");
+    assert!(spoken >= ApiVersion::parse("1.41").unwrap(), "{spoken}");
 }
 
 #[tokio::test]

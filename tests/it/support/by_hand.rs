@@ -47,6 +47,9 @@ pub(crate) struct HostYaml {
     /// Exit codes of commands inside containers, by `IMAGE WORD`.
     #[serde(default)]
     says: BTreeMap<String, i64>,
+    /// What comes after `1.` in the version of its API; left out = 41.
+    #[serde(default)]
+    api: Option<usize>,
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
@@ -71,6 +74,7 @@ impl Default for HostYaml {
             ledger: None,
             jobs: BTreeMap::new(),
             says: BTreeMap::new(),
+            api: None,
             fails: None,
             before: Vec::new(),
             by_hand: Vec::new(),
@@ -150,6 +154,7 @@ impl HostYaml {
     /// Puts images on the host and into the registry.
     pub(crate) fn stock(&self, bench: &Bench) {
         let mut world = bench.engine.world();
+        world.api_minor = self.api;
         self.stock_jobs(bench, &mut world);
         let plain = ImageYaml::default();
         let db = ImageYaml {
@@ -313,6 +318,8 @@ pub(crate) fn apply(
         ["proxy", name] => foreign_proxy(bench, name, None),
         ["proxy", name, place] => foreign_proxy(bench, name, Some(place)),
         ["loads", marker] => bench.engine.world().load_by_hand(marker),
+        // The engine.
+        ["speaks", minor] => bench.engine.world().api_minor = Some(minor.parse().unwrap()),
         // Images.
         ["untag", image] => {
             let mut world = bench.engine.world();

@@ -284,7 +284,7 @@ fn desired_and_plan_know_only_the_engines_words() {
             continue;
         }
         for path in imports(&file.code()) {
-            let words = ["engine::model", "engine::reference"];
+            let words = ["engine::api", "engine::model", "engine::reference"];
             if first(&path) == "engine" && !words.iter().any(|word| path.starts_with(word)) {
                 findings.push(format!("{}: imports crate::{path}", file.path));
             }

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use moored::engine::api::{self, ApiVersion};
 use moored::engine::model::{
     Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
     Image, Network, PullProgress, Volume,
@@ -84,8 +85,11 @@ impl ReadEngine for FakeEngine {
         self.read("ask the engine who it is", |_| EngineInfo {
             id: "fake".to_owned(),
             version: "20.10.24".to_owned(),
-            api_version: "1.41".to_owned(),
         })
+    }
+
+    async fn api_version(&self) -> Result<ApiVersion, EngineError> {
+        self.read("ask the engine what it speaks", |world| world.api())
     }
 
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
@@ -153,7 +157,10 @@ impl WriteEngine for FakeEngine {
         name: &str,
         spec: &ContainerSpec,
     ) -> Result<String, EngineError> {
-        self.write("create_container", name, |world| world.create(name, spec))
+        self.write("create_container", name, |world| {
+            world::refuse(&api::too_old_for_container(spec, world.api()))?;
+            world.create(name, spec)
+        })
     }
 
     async fn start_container(&self, id: &str) -> Result<(), EngineError> {
@@ -259,6 +266,7 @@ impl WriteEngine for FakeEngine {
 
     async fn create_network(&self, network: &Network) -> Result<(), EngineError> {
         self.write("create_network", &network.name, |world| {
+            world::refuse(&api::too_old_for_network(network, world.api()))?;
             world.make_network(network)
         })
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use moored::engine::EngineError;
+use moored::engine::api::{ApiVersion, TooOld};
 use moored::engine::model::{
     Container, ContainerSpec, ContainerState, ContainerSummary, Health, Image, MountSource,
     Network, Volume,
@@ -58,6 +59,9 @@ pub(crate) struct World {
     pub(crate) fed: Vec<((String, String), Vec<u8>)>,
     /// Below it, bind sources are made and looked for; all others are taken as given.
     pub(crate) root: PathBuf,
+    /// What comes after `1.` in the version of the API; `None` = that of the oldest engine that
+    /// Moored is tested with.
+    pub(crate) api_minor: Option<usize>,
     /// The service `app` keeps rows here, if it keeps any.
     pub(crate) ledger: Option<super::ledger::Ledger>,
     /// What each proxy has loaded, by the id of its container.
@@ -92,6 +96,13 @@ impl World {
     pub(crate) fn new_id(&mut self) -> String {
         self.made += 1;
         digest(format!("thing {}", self.made).as_bytes(), Mode::Plain)
+    }
+
+    pub(super) fn api(&self) -> ApiVersion {
+        ApiVersion {
+            major: 1,
+            minor: self.api_minor.unwrap_or(41),
+        }
     }
 
     pub(super) fn describe(&self, verb: &str, subject: &str) -> Call {
@@ -435,6 +446,17 @@ pub(super) fn is_running(state: &ContainerState) -> bool {
 }
 
 /// Address and port of everything published under a fixed port.
+/// Refuses what the API is too old for.
+pub(super) fn refuse(too_old: &[TooOld]) -> Answer {
+    let Some(first) = too_old.first() else {
+        return Ok(());
+    };
+    Err(EngineError::Refused {
+        doing: "make something".to_owned(),
+        cause: first.to_string(),
+    })
+}
+
 fn host_ports(spec: &ContainerSpec) -> Vec<(String, String)> {
     let fixed = spec.ports.iter().filter(|port| !port.published.is_empty());
     fixed
