@@ -8,6 +8,7 @@
 mod action;
 mod adopt;
 mod around;
+mod asked;
 mod beside;
 mod by_hand;
 mod checks;

@@ -8,18 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{Action, ContainerRef, Phase};
+use super::asked;
 use super::drafts::{Member, RemadeNetwork};
 use super::examined::Examined;
-use super::facts::{Fact, Field};
+use super::facts::Field;
 use super::guard::All;
 use super::objects::{ObjectDifference, in_what, network_differences};
 use super::order::Planner;
-use super::services::{Input, reference};
+use super::services::reference;
 use super::{Difference, Hold, Origin, Reason, Subject};
 use crate::desired::{ServiceName, Wanted};
 use crate::engine::model::{Container, ContainerState, Endpoint, Network};
 use crate::labels;
-use crate::secret::{DigestKey, mentions};
+use crate::secret::DigestKey;
 
 impl<'a> Planner<'a> {
     /// Finds the networks that differ from Git, and holds those that must not be touched.
@@ -243,16 +244,8 @@ impl<'a> Planner<'a> {
     }
 
     fn reason(&self, differs: &ObjectDifference) -> Reason {
-        let Input {
-            desired, context, ..
-        } = self.input;
-        let fact = |value: &String| {
-            let mut fact = Fact::Plain(value.clone());
-            if mentions(value, &desired.secrets) {
-                fact.hide(context.key);
-            }
-            fact
-        };
+        let veil = self.input.veil();
+        let fact = |value: &String| veil.named(&differs.what, value);
         Reason {
             field: Field::Setting(differs.what.clone()),
             git: differs.git.as_ref().map(fact),
@@ -275,7 +268,7 @@ impl<'a> Planner<'a> {
     pub(super) fn network_to_make(&self, network: &Network) -> Network {
         let mut made = network.clone();
         made.labels.extend(self.ownership());
-        let asked = asked_for(network, self.input.context.key);
+        let asked = asked::digest(network, self.input.context.key);
         made.labels.insert(labels::ASKED.to_owned(), asked);
         made
     }
@@ -295,31 +288,20 @@ pub(super) fn runs(container: &Container) -> bool {
 /// Returns in what a live network differs from what Git says. One that was asked to be what Git
 /// says does not, whatever the engine has made of it.
 fn differences(wanted: &Network, live: &Network, key: &DigestKey) -> Vec<ObjectDifference> {
-    if live.labels.get(labels::ASKED) == Some(&asked_for(wanted, key)) {
+    let kept = live.labels.get(labels::ASKED);
+    let kept = kept.filter(|kept| asked::is_of_our_form(kept));
+    if kept == Some(&asked::digest(wanted, key)) {
         return Vec::new();
     }
     let mut found = network_differences(wanted, live);
     // Nobody kept what was asked for, and engines can be told to add options to every network.
-    if !live.labels.contains_key(labels::ASKED) {
+    if kept.is_none() {
         found.retain(|one| one.git.is_some() || !one.what.starts_with("driver_opts"));
     }
     // Docker Compose 1.29 says so of every network. Only where machines are joined can somebody
     // from elsewhere come in.
     found.retain(|one| one.what != "attachable" || live.driver == "overlay");
     found
-}
-
-/// Returns the digest of what Git says of a network.
-fn asked_for(wanted: &Network, key: &DigestKey) -> String {
-    let own = wanted.labels.iter();
-    let own = own.filter(|(name, _)| !labels::is_reserved(name)).collect();
-    let said = Network {
-        labels: BTreeMap::new(),
-        ..wanted.clone()
-    };
-    let own: BTreeMap<&String, &String> = own;
-    key.digest(format!("{said:?} {own:?}").as_bytes())
-        .to_string()
 }
 
 #[cfg(test)]
@@ -345,7 +327,7 @@ mod tests {
     fn made(asked: &Network, by_engine: impl Fn(&mut Network)) -> Network {
         let mut live = asked.clone();
         live.labels
-            .insert(labels::ASKED.to_owned(), asked_for(asked, &key()));
+            .insert(labels::ASKED.to_owned(), asked::digest(asked, &key()));
         live.ipam.driver = "default".to_owned();
         if live.ipam.pools.is_empty() {
             live.ipam.pools = vec![pool("172.18.0.0/16")];
@@ -389,6 +371,19 @@ mod tests {
             network.labels = [(labels::PROJECT.to_owned(), "shop".to_owned())].into();
         };
         assert_eq!(said(&plain, &made(&plain, foreign)), "");
+    }
+
+    #[test]
+    fn a_digest_of_another_form_says_nothing() {
+        let plain = network(|_| {});
+        let mut live = made(&plain, |live| {
+            live.options.insert("mtu".to_owned(), "1500".to_owned());
+            live.labels
+                .insert(labels::ASKED.to_owned(), "0:x".to_owned());
+        });
+        assert_eq!(said(&plain, &live), "");
+        live.internal = true;
+        assert_eq!(said(&plain, &live), "internal");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Veil<'_> {
     }
 
     /// Returns the fact for a value that has a name: an option of a driver may be a password.
-    pub(super) fn named(&self, name: &str, value: &str) -> Fact {
+    pub(in super::super) fn named(&self, name: &str, value: &str) -> Fact {
         if looks_secret(name) {
             return self.hide(value);
         }

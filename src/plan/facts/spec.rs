@@ -29,6 +29,22 @@ impl Told<'_> {
         }
     }
 
+    /// Tells a text with named values in it; if a name says that its value is secret, nothing of it
+    /// is shown.
+    pub(super) fn with_names<'n>(
+        &mut self,
+        field: Field,
+        text: String,
+        mut names: impl Iterator<Item = &'n String>,
+    ) {
+        let fact = if names.any(|name| looks_secret(name)) {
+            self.veil.hide(&text)
+        } else {
+            self.veil.fact(text)
+        };
+        self.facts.insert(field, fact);
+    }
+
     /// Tells a number unless it is 0, which is the engine's default.
     pub(super) fn number(&mut self, field: Field, value: i64) {
         self.amount(field, value, |value| value.to_string());
@@ -128,7 +144,8 @@ fn process(spec: &ContainerSpec, told: &mut Told<'_>) {
         // It may be one that came along: which of both can't be told.
         let is_anonymous = matches!(mount.source, MountSource::Anonymous(_));
         if !is_anonymous || spec.volumes_from.is_empty() {
-            told.text(Field::Mount(words::clean(target)), &words::mount(mount));
+            let field = Field::Mount(words::clean(target));
+            told.with_names(field, words::mount(mount), mount.long.labels.keys());
         }
     }
 }

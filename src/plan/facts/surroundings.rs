@@ -57,8 +57,8 @@ fn networks(spec: &ContainerSpec, told: &mut Told<'_>) {
         // A built-in mode is no network that one can leave.
         let built_in = name == mode && matches!(mode, "bridge" | "default" | "host" | "none");
         if !built_in {
-            let place = words::place(place, spec.hostname.as_deref());
-            told.text(Field::Network(name.clone()), &place);
+            let text = words::place(place, spec.hostname.as_deref());
+            told.with_names(Field::Network(name.clone()), text, place.driver_opts.keys());
         }
     }
 }
