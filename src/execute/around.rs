@@ -24,9 +24,6 @@ use crate::plan::{Action, Around, ContainerRef, RemoveReason, Step};
 /// Time for one command. Docker Compose has no limit; somebody waits for us.
 const HOOK_WITHIN: Duration = Duration::from_secs(300);
 
-/// Characters of a command that a word about it has room for.
-const SHOWN: usize = 80;
-
 /// Whose container it is, and what goes with its starts and stops.
 #[derive(Clone, Copy)]
 pub(super) struct Whose<'a> {
@@ -232,8 +229,10 @@ async fn run(engine: &dyn WriteEngine, id: &str, hook: &Hook, what: &str) -> Res
         working_dir: hook.working_dir.as_deref(),
         privileged: hook.privileged,
     };
+    // The arguments may hold what is nobody's business.
+    let program = hook.command.first().map_or("nothing", String::as_str);
     let failed = |how: String, output: String| StepError::Command {
-        what: format!("{what}: {}", shown(&hook.command)),
+        what: format!("{what}: {program}"),
         how,
         output,
     };
@@ -252,15 +251,4 @@ async fn run(engine: &dyn WriteEngine, id: &str, hook: &Hook, what: &str) -> Res
             Err(failed(format!("had not ended after {within}"), output))
         }
     }
-}
-
-/// Returns a command in a line.
-fn shown(command: &[String]) -> String {
-    let text = shell_words::join(command);
-    let plain = text.chars().filter(|c| !c.is_control());
-    let mut short: String = plain.clone().take(SHOWN).collect();
-    if plain.count() > SHOWN {
-        short.push('…');
-    }
-    short
 }

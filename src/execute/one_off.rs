@@ -254,20 +254,25 @@ async fn output(engine: &dyn WriteEngine, id: &str) -> Result<String, OneOffErro
 
 /// Says what runs: its command, or its name if the command is the image's.
 fn what(one: &OneOff<'_>) -> String {
-    match &one.spec.command {
-        Some(words) if !words.is_empty() => shown(&words.join(" ")),
-        Some(_) | None => one.name.to_owned(),
+    match one.spec.command.as_deref() {
+        Some([program, arguments @ ..]) => shown(program, arguments),
+        Some([]) | None => one.name.to_owned(),
     }
 }
 
-/// Cuts a text to what fits in a line, and takes out what would move the cursor.
-fn shown(text: &str) -> String {
-    let plain = text.trim().chars().filter(|c| !c.is_control());
-    let mut short: String = plain.clone().take(SHOWN).collect();
-    if plain.count() > SHOWN {
-        short.push('…');
+/// Returns a command as far as it fits in a line, without what would move the cursor. An argument
+/// is there as a whole or not at all: what is secret in a part of one could not be told.
+fn shown(program: &str, arguments: &[String]) -> String {
+    let mut text = program.to_owned();
+    for argument in arguments {
+        if text.chars().count() + argument.chars().count() >= SHOWN {
+            text.push_str(" …");
+            break;
+        }
+        text = format!("{text} {argument}");
     }
-    short
+    text.retain(|c| !c.is_control());
+    text
 }
 
 fn is_same_job(there: &Container, spec: &ContainerSpec) -> bool {
