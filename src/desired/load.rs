@@ -106,6 +106,7 @@ pub fn load(
         files: &files,
         variables,
         env_files: model.env_files,
+        inactive: model.inactive,
         secrets: model.secrets,
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),

@@ -6,7 +6,7 @@
 //! goes. Source of the order: `loader/loader.go` of compose-go 2.9.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +52,8 @@ pub struct Model {
     ///
     /// A value that came out of an environment file has that file as its [`Node::file`].
     pub tree: Node,
+    /// Services that the files have and no active profile does.
+    pub inactive: BTreeSet<String>,
     /// Values of the environment files, by the name that [`Node::file`] has of them; of services
     /// whose own environment wins too.
     pub env_files: BTreeMap<String, Vec<(String, String)>>,
@@ -134,6 +136,7 @@ fn load_all(
     warnings.dedup();
     Ok(Model {
         tree,
+        inactive: disabled.into_keys().collect(),
         env_files: loader.env_files.into_inner(),
         secrets,
         warnings,

@@ -63,10 +63,9 @@ fn refuse(
 
 /// Refuses what the manifest says about services that are not there.
 pub(super) fn manifest(top: Values<'_>, project: &Project<'_>) {
-    let known: Vec<&str> = top
-        .entries("services")
-        .map(|entry| entry.key.as_str())
-        .collect();
+    let active = top.entries("services").map(|entry| entry.key.as_str());
+    let inactive = project.inactive.iter().map(String::as_str);
+    let known: Vec<&str> = active.chain(inactive).collect();
     let manifest = project.manifest;
     let rules = manifest.on_file_change.keys();
     let rules = rules.map(|name| ("on_file_change", name.as_str()));

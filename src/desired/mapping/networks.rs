@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::project::Project;
+use super::replicas;
 use super::values::Values;
 use crate::desired::{ServiceName, default_container_name};
-use crate::engine::model::{Endpoint, Namespaces, Port};
+use crate::engine::model::{ContainerSpec, Endpoint, Namespaces, Port};
 use crate::yaml::Node;
 
 /// Where a container is.
@@ -26,7 +27,7 @@ pub(super) fn map(
     top: Values<'_>,
     project: &Project<'_>,
 ) -> Joined {
-    let links = links(values, top, project);
+    let links = links(values, top, project, 1);
     if let Some(mode) = values.text("network_mode") {
         if let Some(at) = values.get("mac_address") {
             let message = "mac_address can't stand beside network_mode";
@@ -100,18 +101,27 @@ fn endpoint(own: Values<'_>) -> Endpoint {
     }
 }
 
-/// Maps links to services, each under three names, and to containers of elsewhere.
-fn links(values: Values<'_>, top: Values<'_>, project: &Project<'_>) -> BTreeSet<String> {
+/// Maps links to services and to containers of elsewhere, for the container of this number.
+///
+/// All containers of a service are linked, each under three names. Two of them have the number of
+/// the container that links, whatever that of the other one is: `getLinks` of Docker Compose.
+fn links(
+    values: Values<'_>,
+    top: Values<'_>,
+    project: &Project<'_>,
+    number: u32,
+) -> BTreeSet<String> {
     let mut links = BTreeSet::new();
     for link in values.texts("links") {
         let (service, alias) = link.split_once(':').unwrap_or((&link, &link));
-        let container = container_of(service, top, project);
-        for name in [
-            alias.to_owned(),
-            format!("{service}-1"),
-            format!("{}-{service}-1", project.stack),
-        ] {
-            links.insert(format!("{container}:{name}"));
+        for container in containers_of(service, top, project) {
+            for name in [
+                alias.to_owned(),
+                format!("{service}-{number}"),
+                format!("{}-{service}-{number}", project.stack),
+            ] {
+                links.insert(format!("{container}:{name}"));
+            }
         }
     }
     for link in values.texts("external_links") {
@@ -119,6 +129,38 @@ fn links(values: Values<'_>, top: Values<'_>, project: &Project<'_>) -> BTreeSet
         links.insert(format!("{container}:{alias}"));
     }
     links
+}
+
+/// Puts the links of a further container in the place of those of the first.
+pub(super) fn link_again(
+    spec: &mut ContainerSpec,
+    values: Values<'_>,
+    top: Values<'_>,
+    project: &Project<'_>,
+    number: u32,
+) {
+    let links = links(values, top, project, number);
+    let endpoints = spec
+        .networks
+        .values_mut()
+        .map(|endpoint| &mut endpoint.links);
+    for linked in endpoints.chain([&mut spec.links]) {
+        if !linked.is_empty() {
+            linked.clone_from(&links);
+        }
+    }
+}
+
+/// Returns the names of all containers of a service.
+fn containers_of(service: &str, top: Values<'_>, project: &Project<'_>) -> Vec<String> {
+    let count = replicas::wanted(top.values("services").values(service));
+    let others = ServiceName::try_from(service.to_owned()).into_iter();
+    let others = others.flat_map(|name| {
+        let others = (2..=count.unwrap_or(1)).map(move |number| name.replica(number));
+        others.map(|name| default_container_name(project.stack, &name))
+    });
+    let first = container_of(service, top, project);
+    std::iter::once(first).chain(others).collect()
 }
 
 /// Returns the name of a service's container, before it is known whether the service is right.

@@ -1,7 +1,7 @@
 //! What the mapping of services shares: where paths lie, what is declared, what was read and found.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::desired::compose::env_file;
@@ -24,6 +24,8 @@ pub(in crate::desired) struct Project<'a> {
     pub(in crate::desired) variables: Variables,
     /// Values of the files that are environment, not Compose, by the names of the files.
     pub(in crate::desired) env_files: BTreeMap<String, Vec<(String, String)>>,
+    /// Services of the files that no active profile has.
+    pub(in crate::desired) inactive: BTreeSet<String>,
     /// Values of secrets that a variable holds, by their key.
     pub(in crate::desired) secrets: BTreeMap<String, String>,
     pub(in crate::desired) networks: BTreeMap<String, Wanted<Network>>,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::networks;
 use super::project::Project;
 use super::values::Values;
 use crate::desired::strategy::Strategy;
@@ -23,17 +24,29 @@ pub(super) fn count(name: &ServiceName, values: Values<'_>, project: &Project<'_
         let message = format!("services.{name}.deploy.mode is one of Swarm");
         project.refuse_with_hint(mode, message, "take it out");
     }
-    let Some(at) = deploy.get("replicas").or_else(|| values.get("scale")) else {
+    let Some(at) = said(values) else {
         return 1;
     };
-    let number = at.go_string().and_then(|text| text.parse().ok());
-    let number = number.filter(|number| (1..=MOST).contains(number));
-    number.unwrap_or_else(|| {
+    wanted(values).unwrap_or_else(|| {
         let message = format!("services.{name} can have 1 to {MOST} containers");
         let hint = "to have none, give it a profile: profiles: [off]";
         project.refuse_with_hint(at, message, hint);
         1
     })
+}
+
+/// Returns how many containers a service has, if it can have so many.
+pub(super) fn wanted(values: Values<'_>) -> Option<u32> {
+    let Some(at) = said(values) else {
+        return Some(1);
+    };
+    let number = at.go_string().and_then(|text| text.parse().ok());
+    number.filter(|number| (1..=MOST).contains(number))
+}
+
+fn said(values: Values<'_>) -> Option<&Node> {
+    let deploy = values.values("deploy");
+    deploy.get("replicas").or_else(|| values.get("scale"))
 }
 
 /// Adds the further containers of the services with more than one.
@@ -54,10 +67,15 @@ pub(super) fn add(
         let Some(first) = services.get(name).cloned() else {
             continue;
         };
-        if let Some(at) = top.values("services").get(name.as_str()) {
-            check(name, *count, &first, at, project);
-        }
-        let others = (2..=*count).map(|number| replica(name, number, &first, project));
+        let Some(at) = top.values("services").get(name.as_str()) else {
+            continue;
+        };
+        check(name, *count, &first, at, project);
+        let others = (2..=*count).map(|number| {
+            let (replica, mut service) = replica(name, number, &first, project);
+            networks::link_again(&mut service.spec, Values::of(at), top, project, number);
+            (replica, service)
+        });
         services.extend(others);
     }
 }

@@ -174,6 +174,63 @@ fn a_mode_may_be_the_name_of_a_network() {
 }
 
 #[test]
+fn all_containers_of_a_service_are_linked() {
+    let desired = of(
+        "services:\n  web: {image: a, scale: 2}\n  app: {image: b, scale: 2, links: ['web:w'], \
+                      external_links: [x]}\n  old: {image: c, scale: 2, network_mode: bridge, links: [web]}",
+    );
+    let links = |service: &str| {
+        let spec = &desired.services[&name(service)].spec;
+        let place = spec.networks.get("shop_default");
+        let links = place.map_or(&spec.links, |place| &place.links);
+        links.iter().cloned().collect::<Vec<_>>().join(" ")
+    };
+    let of = |container: &str, names: [&str; 3]| {
+        names.map(|name| format!("{container}:{name}")).join(" ")
+    };
+    let (one, two) = ("shop-web-1", "shop-web-2");
+    let names = ["shop-web-1", "w", "web-1"];
+    assert_eq!(
+        links("app"),
+        format!("{} {} x:x", of(one, names), of(two, names))
+    );
+    let names = ["shop-web-2", "w", "web-2"];
+    assert_eq!(
+        links("app#2"),
+        format!("{} {} x:x", of(one, names), of(two, names))
+    );
+    let names = ["shop-web-2", "web", "web-2"];
+    assert_eq!(
+        links("old#2"),
+        format!("{} {}", of(one, names), of(two, names))
+    );
+}
+
+#[test]
+fn the_manifest_may_speak_of_services_that_no_active_profile_has() {
+    let compose = "services: {web: {image: a}, job: {profiles: [by-hand]}}";
+    let files = |manifest| {
+        [
+            ("shop/moored.yaml", manifest),
+            ("shop/compose.yaml", compose),
+        ]
+    };
+    let rest = "images: {job: b}, env: {job: {files: [/x]}}, on_file_change: {job: ignore}";
+    let manifest = format!("{{stack: shop, {rest}}}");
+    let desired = load(&files(&manifest), &[]).unwrap();
+    assert_eq!(desired.services.len(), 1);
+    let manifest = format!("{{stack: shop, variables: {{COMPOSE_PROFILES: by-hand}}, {rest}}}");
+    let desired = load(&files(&manifest), &[("/x", "A=b")]).unwrap();
+    assert_eq!(desired.services[&name("job")].spec.image, "b");
+    let refused = refused(&files("{stack: shop, images: {jobs: b}}"), &[]);
+    assert!(
+        refused.contains("there is no service \"jobs\""),
+        "{refused}"
+    );
+    assert!(refused.contains("job"), "{refused}");
+}
+
+#[test]
 fn processors_are_counted_as_compose_counts_them() {
     let desired = of("services: {web: {image: a, cpus: 2.25}, db: {image: b, cpus: '0.5'}}");
     let cpus = |service: &str| desired.services[&name(service)].spec.resources.nano_cpus;
