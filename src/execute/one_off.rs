@@ -300,3 +300,18 @@ fn taken(name: &str) -> EngineError {
             .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_cut_between_its_arguments() {
+        let words = |all: &[&str]| all.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let told = |arguments: &[&str]| shown("migrate", &words(arguments));
+        assert_eq!(told(&[]), "migrate");
+        assert_eq!(told(&["--to", "5\u{1b}"]), "migrate --to 5");
+        let (filler, secret) = ("-".repeat(60), "pa55word-of-nobody");
+        assert_eq!(told(&[&filler, secret, "x"]), format!("migrate {filler} …"));
+    }
+}

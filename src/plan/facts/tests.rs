@@ -460,9 +460,19 @@ fn passwords_in_options_are_hidden() {
         driver: "splunk".to_owned(),
         options: map("splunk-token", "hunter2"),
     });
+    let place = spec.networks.entry("back".to_owned()).or_default();
+    place.driver_opts = map("com.example.api_key", "hunter2");
+    let mut mount = Mount::anonymous();
+    mount.long.labels = map("token", "hunter2");
+    spec.mounts.insert("/data".to_owned(), mount);
     let facts = git_facts(&spec);
-    let fact = &facts[&Field::LogOption("splunk-token".to_owned())];
-    assert!(matches!(fact, Fact::Hidden(_)));
+    for field in [
+        Field::LogOption("splunk-token".to_owned()),
+        Field::Network("back".to_owned()),
+        Field::Mount("/data".to_owned()),
+    ] {
+        assert!(matches!(facts[&field], Fact::Hidden(_)), "{field}");
+    }
 }
 
 proptest! {
