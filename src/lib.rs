@@ -4,7 +4,7 @@
 //! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
-//! tells while it works.
+//! tells while it works. [`sops`] decrypts what `desired` finds encrypted.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
@@ -39,6 +39,7 @@ pub mod report;
 pub mod rollback;
 pub mod schedule;
 pub mod secret;
+pub mod sops;
 pub mod source;
 pub mod stacks;
 pub mod table;
