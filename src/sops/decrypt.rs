@@ -127,13 +127,16 @@ fn data_key(
             Err(Failed::Damaged) => damaged = true,
         }
     }
-    let own = identities.recipients().join(", ");
+    if damaged {
+        let message = "the data key can't be decrypted: what sops says about an age recipient was \
+                       altered";
+        let hint = "take that file of an earlier commit, or encrypt it again";
+        return Err(Diagnostic::file(file, message).hint(hint));
+    }
+    let own = identities.recipients().join(" --add-age ");
     let hint = format!("add the host: sops rotate --in-place --add-age {own} FILE");
     let services: Vec<&str> = metadata.services.iter().copied().collect();
-    let message = if damaged {
-        "the data key can't be decrypted: what sops says about an age recipient was altered"
-            .to_owned()
-    } else if !metadata.age.is_empty() {
+    let message = if !metadata.age.is_empty() {
         "it is encrypted for other age keys than the host's".to_owned()
     } else if services.is_empty() {
         "it is encrypted for nobody: sops names no recipient".to_owned()

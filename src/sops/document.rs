@@ -2,7 +2,8 @@
 
 use super::dotenv;
 use super::metadata::Raw;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Position};
+use crate::yaml::text::count;
 use crate::yaml::{self, Entry, Kind};
 
 /// Longest file in bytes: a hundred times a large one.
@@ -63,16 +64,14 @@ pub(super) fn read(file: &str, text: &[u8], format: Format) -> Result<Document, 
 /// Reads JSON by the reader of YAML, which has it all but for tabs before a value, and places.
 fn json(file: &str, text: &[u8]) -> Result<Document, Diagnostics> {
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) {
-        let looks_plain = !text.trim_ascii_start().starts_with(b"{");
-        if looks_plain {
+        if !text.trim_ascii_start().starts_with(b"{") {
             return Err(not_encrypted(file).into());
         }
-        let message = format!(
-            "not valid JSON at line {}, column {}",
-            error.line(),
-            error.column()
-        );
-        return Err(Diagnostic::file(file, message).into());
+        let position = Position {
+            line: count(error.line()),
+            column: count(error.column()),
+        };
+        return Err(Diagnostic::at(file, position, "not valid JSON").into());
     }
     // Inside of texts JSON has tabs as `\t` only.
     let spaced: Vec<u8> = text

@@ -56,6 +56,13 @@ pub(super) fn read(file: &str, text: &[u8]) -> Result<Document, Diagnostics> {
             document.raw.add_flat(key, value, at(0));
             continue;
         }
+        // What looks like a name may be a part of a secret: messages show none that is odd.
+        if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            let message = "what stands before = is not the name of a variable";
+            return Err(Diagnostic::at(file, at(0), message)
+                .hint("write KEY=value")
+                .into());
+        }
         document.entries.push(Entry {
             key: key.to_owned(),
             key_position: at(0),

@@ -57,9 +57,26 @@ fn an_environment_file_is_printed_line_by_line() {
 #[test]
 fn values_of_yaml_and_json_are_taken_as_they_stand() {
     let yaml = read("web.sops.yaml", &fixture("web.sops.yaml")).unwrap();
-    insta::assert_snapshot!(yaml, @"");
+    insta::assert_snapshot!(yaml, @r#"
+    3: "DB_PASSWORD"="p4ss word"
+    4: "PORT"="8080"
+    5: "RATIO"="0.25"
+    6: "DEBUG"="true"
+    7: "OFF"="no"
+    8: "EMPTY"=""
+    9: "KEY"="line one\nline two\n"
+    10: "REGION_unencrypted"="eu-1"
+    11: "PORT_unencrypted"="8081"
+    "#);
     let json = read("web.sops.json", &fixture("web.sops.json")).unwrap();
-    insta::assert_snapshot!(json, @"");
+    insta::assert_snapshot!(json, @r#"
+    2: "DB_PASSWORD"="p4ss word"
+    3: "PORT"="8080"
+    4: "RATIO"="1500"
+    5: "DEBUG"="false"
+    6: "HTML"="<a href=\"é\">\t\\/😀"
+    7: "REGION_unencrypted"="eu-1"
+    "#);
 }
 
 #[test]
@@ -77,7 +94,10 @@ fn a_file_as_a_whole_is_what_it_was() {
             .unwrap()
             .contains("DB_PASSWORD=p4ss word\n")
     );
-    insta::assert_snapshot!(read("web.sops.yaml").unwrap_err(), @"");
+    insta::assert_snapshot!(read("web.sops.yaml").unwrap_err(), @r#"
+    web.sops.yaml: only the values in it are encrypted, and a file is wanted as a whole
+      hint: encrypt it as a whole, under a name that ends in .sops: sops encrypt --input-type binary FILE > FILE.sops
+    "#);
 }
 
 /// All rules, with everything that a file may have in it.
@@ -98,7 +118,16 @@ fn every_rule_of_sops_is_followed() {
     }
     // Deep values have no place in an environment, and are decrypted for the code all the same.
     let deep = fixture("deep.sops.yaml");
-    insta::assert_snapshot!(refused("deep.sops.yaml", &deep), @"");
+    insta::assert_snapshot!(refused("deep.sops.yaml", &deep), @r#"
+    deep.sops.yaml:3:1: none is nothing, where a variable has one value
+      hint: write a text, in quotes if it is empty
+    deep.sops.yaml:4:1: list is a list, where a variable has one value
+      hint: write a text, in quotes if it is empty
+    deep.sops.yaml:10:1: map is a mapping, where a variable has one value
+      hint: write a text, in quotes if it is empty
+    deep.sops.yaml:14:1: open_unencrypted is a mapping, where a variable has one value
+      hint: write a text, in quotes if it is empty
+    "#);
     let plain = "open: o1";
     let text = fixture("mac_only_encrypted.sops.yaml");
     assert!(text.contains(plain));
@@ -106,7 +135,10 @@ fn every_rule_of_sops_is_followed() {
     let changed = text.replace(plain, "open: o2");
     assert!(read("mac_only_encrypted.sops.yaml", &changed).is_ok());
     let text = fixture("encrypted_regex.sops.yaml").replace(plain, "open: o2");
-    insta::assert_snapshot!(refused("encrypted_regex.sops.yaml", &text), @"");
+    insta::assert_snapshot!(refused("encrypted_regex.sops.yaml", &text), @r#"
+    encrypted_regex.sops.yaml:17:10: the values are not those that were encrypted: the message authentication code (mac) says otherwise
+      hint: change the file with sops alone: sops edit FILE; when nobody but you has had it in hand, sops decrypt --ignore-mac and encrypt it again
+    "#);
 }
 
 #[test]
@@ -121,9 +153,15 @@ fn files_for_others_are_refused_by_name() {
         insta::assert_snapshot!(name, refused(name, &fixture(name)));
     }
     let pgp = fixture("web.sops.yaml").replace("    age:\n", "    pgp:\n");
-    insta::assert_snapshot!(refused("web.sops.yaml", &pgp), @"");
+    insta::assert_snapshot!(refused("web.sops.yaml", &pgp), @r#"
+    web.sops.yaml: it is encrypted for PGP alone, and here age keys are the only ones
+      hint: add the host: sops rotate --in-place --add-age age1wlvz30nacwm9ez7kdkmgmupsjqs3gu4ajmnhktxf720a0dnlla2s70lm36 FILE
+    "#);
     let pgp = fixture("web.sops.env").replace("sops_age__", "sops_hc_vault__");
-    insta::assert_snapshot!(refused("web.sops.env", &pgp), @"");
+    insta::assert_snapshot!(refused("web.sops.env", &pgp), @r#"
+    web.sops.env: it is encrypted for HashiCorp Vault alone, and here age keys are the only ones
+      hint: add the host: sops rotate --in-place --add-age age1wlvz30nacwm9ez7kdkmgmupsjqs3gu4ajmnhktxf720a0dnlla2s70lm36 FILE
+    "#);
     let plugin = fixture("web.sops.env").replace("recipient=age1", "recipient=age1-../../x");
     assert!(
         read("web.sops.env", &plugin).is_ok(),
