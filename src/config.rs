@@ -15,11 +15,10 @@ use crate::document;
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "listen",
     "webhook",
     "registries",
-    "age_identity",
     "offsite",
     "notify",
     "policy",
@@ -44,6 +43,8 @@ pub struct Config {
     /// The engine's endpoint.
     #[serde(default = "default_engine")]
     pub engine: String,
+    /// File with the age keys that SOPS files of the repository are decrypted with.
+    pub age_identity: Option<PathBuf>,
 }
 
 /// Where the desired state comes from.
@@ -222,6 +223,16 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
         return refuse(
             "state_dir must be an absolute path",
             "for example /var/lib/moored",
+        );
+    }
+    if config
+        .age_identity
+        .as_ref()
+        .is_some_and(|path| !path.is_absolute())
+    {
+        return refuse(
+            "age_identity must be an absolute path",
+            "for example /etc/moored/age.key",
         );
     }
     if config.repository.poll < MIN_POLL || config.repository.poll > MAX_POLL {

@@ -452,10 +452,17 @@ fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {
 /// The files of this host: regular ones, of bounded size.
 struct FilesOfThisHost<'a>(&'a View);
 
+/// Permissions of everybody but the owner and its group.
+const EVERYBODY: u32 = 0o007;
+
 /// A thousand times a large environment file.
 const MAX_HOST_FILE: u64 = 4 * 1024 * 1024;
 
 impl HostFiles for FilesOfThisHost<'_> {
+    fn age_identity(&self) -> Option<&Path> {
+        self.0.config.age_identity.as_deref()
+    }
+
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         self.0.saw_host_file(path);
         let opened = std::fs::OpenOptions::new()
@@ -473,6 +480,9 @@ impl HostFiles for FilesOfThisHost<'_> {
             .map_err(|error| format!("can't be read: {error}"))?;
         if !about.is_file() {
             return Err("is not a regular file".to_owned());
+        }
+        if self.age_identity() == Some(path) && about.mode() & EVERYBODY != 0 {
+            return Err("is open to everybody on this host: chmod 600".to_owned());
         }
         if about.size() > MAX_HOST_FILE {
             return Err(format!("is larger than {MAX_HOST_FILE} bytes"));

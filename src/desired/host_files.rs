@@ -9,4 +9,9 @@ pub trait HostFiles {
     /// # Errors
     /// Why it can't be read, as a sentence for people.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String>;
+
+    /// Returns the file with the age keys of this host; `None` when the settings name none.
+    fn age_identity(&self) -> Option<&Path> {
+        None
+    }
 }

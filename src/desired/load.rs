@@ -13,7 +13,7 @@ use super::compose::{self, env_file};
 use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
 use super::manifest::{self, Manifest, ServiceName};
-use super::mapping::{self, Found, Project, Variables};
+use super::mapping::{self, Found, Project, Sealed, Variables};
 use super::migrations::Migration;
 use super::placed::{self, Taken};
 use super::project_files::{self, ProjectFiles};
@@ -108,6 +108,7 @@ pub fn load(
         env_files: model.env_files,
         inactive: model.inactive,
         secrets: model.secrets,
+        sealed: Sealed::beside(place.dir),
         networks: BTreeMap::new(),
         volumes: BTreeMap::new(),
         found: RefCell::new(found),

@@ -15,6 +15,7 @@ use super::maintenance::Maintenance;
 use super::migrations::{Job, Migration, OnFailure};
 use super::placed::Placement;
 use super::proxy::Proxy;
+use super::require::Requirement;
 use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
@@ -23,7 +24,7 @@ use crate::document::{self, WordOr};
 pub const FILE_NAME: &str = "moored.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 3] = ["secrets", "require", "offsite"];
+const LATER: [&str; 1] = ["offsite"];
 
 /// `moored.yaml`. Format: `docs/manifest.md`.
 #[derive(Clone, Debug, Deserialize)]
@@ -107,6 +108,13 @@ pub struct ServiceEnv {
     /// Files of the host, read after the service's own `env_file`.
     #[serde(default)]
     pub files: Vec<PathBuf>,
+    /// Files of the repository that SOPS has encrypted, relative to the manifest, read after
+    /// those.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// What the service must have in its environment.
+    #[serde(default)]
+    pub require: Vec<Requirement>,
 }
 
 /// What happens to a service when a repository file that it mounts has changed.
@@ -387,8 +395,8 @@ mod tests {
         moored.yaml:2:1: unknown key "imags"
           hint: did you mean "images"?
         "#);
-        insta::assert_snapshot!(refused("stack: a\nenv: {web: {secrets: []}}\n"), @r#"
-        moored.yaml:2:13: env.web: "secrets" is not supported by this version of moored
+        insta::assert_snapshot!(refused("stack: a\nbackups: {db: {sqlite: /a, to: /b, offsite: x}}\n"), @r#"
+        moored.yaml:2:36: backups.db: "offsite" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
         insta::assert_snapshot!(refused("stack: a\nstack: b\n"), @r#"

@@ -17,6 +17,7 @@ pub mod migrations;
 pub mod placed;
 mod project_files;
 pub mod proxy;
+pub mod require;
 mod schedule;
 pub mod strategy;
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod process;
 mod project;
 mod replicas;
 mod resources;
+mod sealed;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -21,9 +22,10 @@ mod values;
 use std::collections::BTreeMap;
 
 pub(super) use project::{Found, Project, Variables};
+pub(super) use sealed::Sealed;
 use values::Values;
 
-use super::{Service, ServiceName, Wanted};
+use super::{Service, ServiceName, Wanted, require};
 use crate::diagnostic::Diagnostics;
 use crate::engine::model::{Network, Volume};
 use crate::yaml::Node;
@@ -64,6 +66,7 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
     replicas::add(&mut services, &counts, top, &project);
     checks::clashes(top, &services, &project);
     checks::manifest(top, &project);
+    require::check(&services, &project);
     let used = |name: &str| {
         let mut services = services.values();
         services.any(|one| one.spec.networks.contains_key(name))

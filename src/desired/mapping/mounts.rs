@@ -179,12 +179,6 @@ impl Kind {
         mounts: &mut Mounts,
     ) {
         let source = one.text_or_empty("source");
-        let target = one.text("target").unwrap_or_else(|| source.clone());
-        let target = if target.starts_with('/') {
-            target
-        } else {
-            format!("{}{target}", self.base)
-        };
         let declared = top.values(self.key).values(&source);
         for key in ["external", "driver", "template_driver"] {
             if declared.get(key).is_some() {
@@ -198,6 +192,15 @@ impl Kind {
                 refuse_home(at, &file, project);
                 return;
             }
+            match project.sealed_file(Path::new(&file)) {
+                Some(Ok(content)) => {
+                    let read_only = "give its values by env.SERVICE.secrets of moored.yaml";
+                    self.copy(at, one, service, project, (content, read_only), mounts);
+                    return;
+                }
+                Some(Err(())) => return,
+                None => {}
+            }
             place(at, &file, project, &mut mounts.files);
             let mount = Mount {
                 source: MountSource::Bind {
@@ -209,7 +212,7 @@ impl Kind {
                 long: LongMount::default(),
             };
             // What `volumes` says wins.
-            mounts.by_target.entry(target).or_insert(mount);
+            mounts.by_target.entry(self.target(one)).or_insert(mount);
             return;
         }
         let content = if self.is_secret {
@@ -225,16 +228,43 @@ impl Kind {
             project.refuse_with_hint(at, message, "set the variable in variable_files");
             return;
         };
+        if self.is_secret {
+            project.hide(&content);
+        }
+        let content = Sensitive::new(content);
+        let read_only = "write it as file:, which is mounted";
+        self.copy(at, one, service, project, (content, read_only), mounts);
+    }
+
+    /// Returns where in the container it goes.
+    fn target(&self, one: Values<'_>) -> String {
+        let target = one.text("target");
+        let target = target.unwrap_or_else(|| one.text_or_empty("source"));
+        if target.starts_with('/') {
+            target
+        } else {
+            format!("{}{target}", self.base)
+        }
+    }
+
+    /// Has a content copied into the container; it comes with what to do where that can't be.
+    fn copy(
+        &self,
+        at: &Node,
+        one: Values<'_>,
+        service: Values<'_>,
+        project: &Project<'_>,
+        (content, hint): (Sensitive, &str),
+        mounts: &mut Mounts,
+    ) {
+        let source = one.text_or_empty("source");
         if service.flag("read_only") {
             let message = format!(
                 "{}.{source} can't be copied into a container whose root file system is read-only",
                 self.key
             );
-            project.refuse_with_hint(at, message, "write it as file:, which is mounted");
+            project.refuse_with_hint(at, message, hint);
             return;
-        }
-        if self.is_secret {
-            project.hide(&content);
         }
         let number = |key: &str| {
             let text = one.text(key)?;
@@ -248,10 +278,10 @@ impl Kind {
         let copied = CopiedFile {
             uid: number("uid").unwrap_or_default(),
             gid: number("gid").unwrap_or_default(),
-            content: Sensitive::new(content),
+            content,
             mode: mode(one),
         };
-        mounts.copied.insert(target, copied);
+        mounts.copied.insert(self.target(one), copied);
     }
 }
 

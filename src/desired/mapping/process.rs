@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::project::Project;
 use super::values::Values;
 use crate::desired::compose::files::Files;
-use crate::desired::compose::short;
+use crate::desired::compose::{env_file, short};
 use crate::desired::{Hook, Pull, ServiceName};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Healthcheck, Restart};
@@ -37,7 +37,10 @@ pub(super) fn environment(
     }
     let own = project.manifest.env.get(name);
     for path in own.map(|env| env.files.as_slice()).unwrap_or_default() {
-        environment.add_host_file(path, project);
+        environment.add_host_file(name, path, project);
+    }
+    for index in 0..own.map_or(0, |env| env.secrets.len()) {
+        environment.add_sealed(name, index, project);
     }
     for entry in values
         .entries("environment")
@@ -51,12 +54,8 @@ pub(super) fn environment(
 impl Environment {
     fn add(&mut self, entry: &Entry, project: &Project<'_>) {
         let (name, node) = (entry.key.as_str(), &entry.value);
-        if name.is_empty() || name.contains(['=', '\0']) {
-            let message = format!(
-                "\"{}\" can't be the name of a variable",
-                name.escape_default()
-            );
-            project.refuse(node, message);
+        if let Err(why) = check_name(name) {
+            project.refuse(node, why);
             return;
         }
         let value = node.go_string();
@@ -80,24 +79,47 @@ impl Environment {
         self.env.insert(name.to_owned(), value.map(Sensitive::new));
     }
 
-    fn add_host_file(&mut self, path: &Path, project: &Project<'_>) {
-        match project.host_env_file(path) {
-            Ok(Some(entries)) => {
-                for (name, value) in entries {
-                    let Some(value) = value else { continue };
-                    self.committed.remove(&name);
-                    self.env.insert(name, Some(Sensitive::new(value)));
-                }
-            }
+    /// Adds the variables of a file that SOPS has encrypted.
+    fn add_sealed(&mut self, service: &ServiceName, index: usize, project: &Project<'_>) {
+        match project.sealed_environment(service, index) {
+            Some(entries) => self.hide_all(entries),
+            None => project.miss_environment(service),
+        }
+    }
+
+    fn hide_all(&mut self, entries: env_file::Entries) {
+        for (name, value) in entries {
+            let Some(value) = value else { continue };
+            self.committed.remove(&name);
+            self.env.insert(name, Some(Sensitive::new(value)));
+        }
+    }
+
+    fn add_host_file(&mut self, service: &ServiceName, path: &Path, project: &Project<'_>) {
+        let entries = project.host_env_file(path);
+        if !matches!(entries, Ok(Some(_))) {
+            project.miss_environment(service);
+        }
+        match entries {
+            Ok(Some(entries)) => self.hide_all(entries),
             Ok(None) => {
                 let shown = path.display().to_string();
                 let message = format!("environment file {shown} does not exist");
                 let hint = "create it on the host, or commit it beside the Compose file";
                 project.add(Diagnostic::file(&shown, message).hint(hint));
             }
-            Err(Diagnostics(found)) => found.into_iter().for_each(|one| project.add(one)),
+            Err(Diagnostics(found)) => project.add_all(found),
         }
     }
+}
+
+/// Refuses what the engine takes for no name of a variable.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let name = name.escape_default();
+        return Err(format!("\"{name}\" can't be the name of a variable"));
+    }
+    Ok(())
 }
 
 /// Maps the health check; `None` leaves it to the image.

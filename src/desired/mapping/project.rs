@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::sealed::Sealed;
 use crate::desired::compose::env_file;
 use crate::desired::manifest::Manifest;
 use crate::desired::project_files::ProjectFiles;
-use crate::desired::{PlacedFile, StackName, Wanted, placed};
+use crate::desired::{PlacedFile, ServiceName, StackName, Wanted, placed};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
 use crate::secret::{Sensitive, worth_hiding};
@@ -28,6 +29,8 @@ pub(in crate::desired) struct Project<'a> {
     pub(in crate::desired) inactive: BTreeSet<String>,
     /// Values of secrets that a variable holds, by their key.
     pub(in crate::desired) secrets: BTreeMap<String, String>,
+    /// The files that SOPS has encrypted.
+    pub(in crate::desired) sealed: Sealed<'a>,
     pub(in crate::desired) networks: BTreeMap<String, Wanted<Network>>,
     pub(in crate::desired) volumes: BTreeMap<String, Wanted<Volume>>,
     /// What was read and found on the way.
@@ -41,6 +44,8 @@ pub(in crate::desired) struct Found {
     pub(in crate::desired) warnings: Vec<Diagnostic>,
     pub(in crate::desired) secrets: Vec<Sensitive>,
     refused: Vec<Diagnostic>,
+    /// Services of whose environment something could not be read.
+    unread: BTreeSet<ServiceName>,
 }
 
 /// Values for `${...}`.
@@ -132,6 +137,21 @@ impl Project<'_> {
         self.found.borrow_mut().refused.push(finding);
     }
 
+    /// Notes several findings.
+    pub(super) fn add_all(&self, findings: Vec<Diagnostic>) {
+        self.found.borrow_mut().refused.extend(findings);
+    }
+
+    /// Notes that something of the environment of a service could not be read.
+    pub(super) fn miss_environment(&self, service: &ServiceName) {
+        self.found.borrow_mut().unread.insert(service.clone());
+    }
+
+    /// Returns whether the whole environment of a service is known.
+    pub(in crate::desired) fn knows_environment(&self, service: &ServiceName) -> bool {
+        !self.found.borrow().unread.contains(service)
+    }
+
     /// Ends with what was found, or with everything that is wrong.
     pub(super) fn into_found(self) -> Result<Found, Diagnostics> {
         let mut found = self.found.into_inner();
@@ -209,12 +229,17 @@ impl Project<'_> {
         };
         let lookup = |variable: &str| self.variables.get(variable);
         let entries = env_file::parse(&name, &content, &lookup)?;
-        for (name, value) in &entries {
+        self.hide_entries(&entries);
+        Ok(Some(entries))
+    }
+
+    /// Notes the values of variables that must not be shown anywhere.
+    pub(super) fn hide_entries(&self, entries: &env_file::Entries) {
+        for (name, value) in entries {
             if let Some(value) = value.as_ref().filter(|value| worth_hiding(name, value)) {
                 self.hide(value);
             }
         }
-        Ok(Some(entries))
     }
 
     /// Notes a value that must not be shown anywhere.
