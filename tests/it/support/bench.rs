@@ -60,6 +60,11 @@ impl HostFiles for Hosted {
             content => Ok(content.cloned()),
         }
     }
+
+    fn age_identity(&self) -> Option<&Path> {
+        let path = Path::new("/etc/moored/age.key");
+        self.0.contains_key(path).then_some(path)
+    }
 }
 
 /// A clock that ticks when it is looked at. Every journal entry looks at it once, so that it is
@@ -201,6 +206,7 @@ impl Bench {
                 },
                 stacks: None,
                 state_dir: self.state_dir(),
+                age_identity: None,
                 engine: "fake".to_owned(),
             },
             engine: Arc::new(self.engine.clone()),
