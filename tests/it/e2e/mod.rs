@@ -4,6 +4,7 @@
 //! One controller an engine is a rule of the program, so these tests run one at a time: each holds
 //! a [`stage::Stage`], and a stage holds a lock that other test processes honour too.
 
+mod canary;
 mod stage;
 
 mod adopt;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::canary::Canary;
 use crate::support::docker_cli::{ENDPOINT, Sandbox, docker, eventually};
 use crate::support::put;
 use crate::support::registry::free_port;
@@ -31,6 +32,7 @@ pub(super) struct Stage {
     pub(super) dir: TempDir,
     /// What the program said so far.
     said: RefCell<String>,
+    pub(super) canary: Canary,
     _turn: File,
 }
 
@@ -79,11 +81,13 @@ impl Stage {
             .unwrap();
         turn.lock().unwrap();
         let sandbox = Sandbox::new(&format!("e2e-{area}"));
+        let dir = tempfile::tempdir().unwrap();
         let stage = Self {
             stack: sandbox.name("s"),
             sandbox,
             port: free_port(),
-            dir: tempfile::tempdir().unwrap(),
+            canary: Canary::plant(dir.path()),
+            dir,
             said: RefCell::default(),
             _turn: turn,
         };
@@ -145,15 +149,19 @@ impl Stage {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// Returns a manifest with these images; `more` are further lines.
+    /// Returns a manifest with these images, whose first service has the stage's secret; `more`
+    /// are further lines, those of `env` instead of that.
     pub(super) fn manifest(&self, images: &[(&str, &str)], more: &str) -> String {
+        let first = images.first().filter(|_| !more.contains("env:"));
+        let secret = first.map(|(service, _)| self.canary.given_to(service));
+        let secret = secret.unwrap_or_default();
         let images: Vec<String> = images
             .iter()
             .map(|(service, image)| format!("  {service}: {image}\n"))
             .collect();
         let images = images.concat();
         format!(
-            "stack: {}\nsoak: 200ms\nimages:\n{images}{more}",
+            "stack: {}\nsoak: 200ms\n{secret}images:\n{images}{more}",
             self.stack
         )
     }
