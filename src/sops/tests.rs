@@ -7,6 +7,10 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+fn joined(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().collect::<Vec<_>>().concat()
+}
+
 fn identities() -> Identities {
     let text = fixture("age.key");
     Identities::parse("age.key", text.as_bytes()).ok().unwrap()
@@ -16,17 +20,10 @@ fn identities() -> Identities {
 fn read(name: &str, text: &str) -> Result<String, String> {
     match environment(name, text.as_bytes(), &identities()) {
         Ok(Environment::Lines(text)) => Ok(text.expose().to_owned()),
-        Ok(Environment::Values(values)) => Ok(values
-            .iter()
-            .map(|one| {
-                format!(
-                    "{}: {:?}={:?}\n",
-                    one.position.line,
-                    one.name,
-                    one.text.expose()
-                )
-            })
-            .collect()),
+        Ok(Environment::Values(values)) => Ok(joined(values.iter().map(|one| {
+            let (line, text) = (one.position.line, one.text.expose());
+            format!("{line}: {:?}={text:?}\n", one.name)
+        }))),
         Err(found) => Err(found.to_string()),
     }
 }
@@ -283,24 +280,18 @@ fn what_was_altered_is_refused() {
                 "-----BEGIN AGE ENCRYPTED FILE-----\\nAAAA\\n-----END AGE ENCRYPTED FILE-----\\n",
             ),
         ),
-        (
-            "no value",
-            env.lines()
-                .filter(|line| line.starts_with("sops_"))
-                .map(|line| format!("{line}\n"))
-                .collect(),
-        ),
+        ("no value", {
+            let own = env.lines().filter(|line| line.starts_with("sops_"));
+            own.collect::<Vec<_>>().join("\n") + "\n"
+        }),
         ("windows", env.replace('\n', "\r\n")),
         ("no form", env.replace("QUOTED=", "QUOTED ")),
         ("not text", env.replace("QUOTED=", "QUOTED=\0")),
     ];
-    let said: String = cases
-        .iter()
-        .map(|(case, text)| {
-            assert_ne!(*text, env, "{case}");
-            format!("{case}: {}\n", refused("web.sops.env", text))
-        })
-        .collect();
+    let said = joined(cases.iter().map(|(case, text)| {
+        assert_ne!(*text, env, "{case}");
+        format!("{case}: {}\n", refused("web.sops.env", text))
+    }));
     insta::assert_snapshot!(said);
 }
 
@@ -344,10 +335,8 @@ fn an_altered_tree_is_refused() {
                 .replace("\"enc\"", "\"b\""),
         ),
     ];
-    let said: String = cases
-        .iter()
-        .map(|(name, text)| format!("{}\n", refused(name, text)))
-        .collect();
+    let cases = cases.iter();
+    let said = joined(cases.map(|(name, text)| format!("{}\n", refused(name, text))));
     insta::assert_snapshot!(said);
 }
 
@@ -358,9 +347,7 @@ fn budgets_end_what_is_too_large() {
     assert!(refused("a.env", &long).contains("more than 1 MiB"));
     let lines = format!("{}{env}", "\n".repeat(20_001));
     assert!(refused("a.env", &lines).contains("more than 20000 lines"));
-    let recipients: String = (0..65)
-        .map(|n| format!("sops_age__list_{n}__map_enc=x\n"))
-        .collect();
+    let recipients = joined((0..65).map(|n| format!("sops_age__list_{n}__map_enc=x\n")));
     let said = refused("a.env", &format!("{env}{recipients}"));
     assert!(said.contains("more than 64 age recipients"), "{said}");
 }

@@ -47,6 +47,8 @@ mod rollback;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod sops;
+#[cfg(test)]
 mod source;
 #[cfg(test)]
 mod support;

@@ -96,7 +96,10 @@ impl Drop for Stage {
         let (said, places) = (self.said(), [self.path("moored"), self.path("log")]);
         let found = self.canary.found(&said, &places);
         if !std::thread::panicking() {
-            assert!(found.is_empty(), "the secret of the stage is in: {found:#?}");
+            assert!(
+                found.is_empty(),
+                "the secret of the stage is in: {found:#?}"
+            );
         }
     }
 }
@@ -161,8 +164,10 @@ fn a_secret_that_is_left_behind_or_shown_is_found() {
     let mut canary = Canary::plant(dir.path());
     let text = fs::read_to_string(dir.path().join("canary.env")).unwrap();
     let value = text.trim().strip_prefix("CANARY_TOKEN=").unwrap();
-    let mut shown = std::process::Command::new("sleep")
-        .args(["60", value])
+    // A shell that waits for a line.
+    let mut shown = std::process::Command::new("sh")
+        .args(["-c", "read line", value])
+        .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     crate::support::docker_cli::eventually("it is seen", || {

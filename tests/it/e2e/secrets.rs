@@ -1,8 +1,11 @@
 //! Secrets of the host's files reach the container, and nothing else.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::stage::{Ran, Stage};
+use crate::sops::encrypted;
 use crate::support::docker_cli::docker;
 use crate::support::put;
 
@@ -162,5 +165,127 @@ fn an_environment_file_that_is_not_there_changes_nothing() {
         .moored(&["reconcile"])
         .exits(65)
         .says(&[&path, "not a regular file"]);
+    stage.unchanged(&before);
+}
+
+/// The key of these tests, as the host's settings have it.
+fn with_key(stage: &Stage) {
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sops/age.key");
+    std::fs::copy(key, stage.path("age.key")).unwrap();
+    chmod(&stage.path("age.key"), 0o600);
+    let url = stage.path("state").display().to_string();
+    let key = stage.path("age.key").display().to_string();
+    stage.configure(&url, "30s", &format!("age_identity: {key}\n"));
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+/// Commits three services: one has an encrypted file of variables, one an encrypted secret, one
+/// neither.
+fn commit_encrypted(stage: &Stage, image: &str, salt: &str) {
+    let [one, two, three, ..] = CANARIES;
+    let variables = format!("SESSION_KEY={one}{salt}\nNAME='{two}$HOME'\n");
+    let variables = encrypted("web.env", &variables, &[]);
+    let token = encrypted("token", &format!("{three}{salt}\n"), &[]);
+    let images = [("web", image), ("reader", image), ("plain", image)];
+    let manifest = stage.manifest(
+        &images,
+        "env: {web: {secrets: [secrets/web.sops.env], require: [SESSION_KEY]}}\n",
+    );
+    let compose = stage.web(
+        "  reader: {image: app, secrets: [token], stop_grace_period: 1s}\n  \
+         plain: {image: app, stop_grace_period: 1s}\n\
+         secrets: {token: {file: secrets/token.sops}}\n",
+    );
+    let files = [
+        ("moored.yaml", manifest.as_str()),
+        ("compose.yaml", &compose),
+        ("secrets/web.sops.env", &variables),
+        ("secrets/token.sops", &token),
+    ];
+    stage.commit(&format!("secrets {salt}"), &files);
+}
+
+#[test]
+fn an_encrypted_file_reaches_the_container_and_a_rotation_only_its_services() {
+    let stage = Stage::new("sops");
+    let image = stage.app("v1");
+    commit_encrypted(&stage, &image, "");
+    stage
+        .moored(&["reconcile"])
+        .exits(65)
+        .says(&["moored.yaml:", "the host has no age key"]);
+    assert_eq!(stage.names(), [""; 0]);
+    with_key(&stage);
+    chmod(&stage.path("age.key"), 0o644);
+    stage
+        .moored(&["reconcile"])
+        .exits(65)
+        .says(&["age.key: is open to everybody"]);
+    chmod(&stage.path("age.key"), 0o600);
+    for command in ["plan", "reconcile"] {
+        clean_output(&stage, &stage.moored(&["-vv", command]));
+    }
+    let environment = stage.inspect("web", "{{json .Config.Env}}");
+    for wanted in [
+        format!("SESSION_KEY={}\"", CANARIES[0]),
+        format!("NAME={}$HOME\"", CANARIES[1]),
+    ] {
+        assert!(environment.contains(&wanted), "{environment}");
+    }
+    let token = stage.path("token");
+    let copied = format!("{}:/run/secrets/token", stage.container("reader"));
+    docker(&["cp", &copied, &token.display().to_string()]);
+    let given = std::fs::read_to_string(&token).unwrap();
+    assert_eq!(given, format!("{}\n", CANARIES[2]));
+    stage.reconcile().says(&["nothing to do"]);
+
+    // The same values, encrypted again.
+    let ids = || ["web", "reader", "plain"].map(|service| stage.id(service));
+    let before = ids();
+    commit_encrypted(&stage, &image, "");
+    clean_output(&stage, &stage.reconcile());
+    assert_eq!(ids(), before);
+
+    commit_encrypted(&stage, &image, "-rotated");
+    let plan = stage.moored(&["plan"]).exits(2);
+    clean_output(&stage, &plan);
+    let plan = plan.says(&["env SESSION_KEY (changed)", "content of /run/secrets/token"]);
+    assert!(!plan.out.contains("plain"), "{}", plan.out);
+    clean_output(&stage, &stage.moored(&["-vv", "reconcile"]).exits(0));
+    let after = ids();
+    assert_ne!(after[0], before[0]);
+    assert_ne!(after[1], before[1]);
+    assert_eq!(after[2], before[2]);
+    for format in ["text", "json"] {
+        for command in ["status", "history", "drift"] {
+            clean_output(&stage, &stage.moored(&[command, "--format", format]));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_altered_or_is_for_others_changes_nothing() {
+    let stage = Stage::new("sealed");
+    with_key(&stage);
+    commit_encrypted(&stage, &stage.app("v1"), "");
+    stage.reconcile();
+    let before = stage.snapshot();
+    let file = stage.path("state/secrets/web.sops.env");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (altered, says) in [
+        (text.replacen("NAME=", "NAMES=", 1), "NAMES has a value"),
+        (format!("SESSION_KEY={}\n", CANARIES[0]), "is not encrypted"),
+        (text.replace("sops_age_", "sops_pgp_"), "for PGP alone"),
+    ] {
+        stage.commit("altered", &[("secrets/web.sops.env", &altered)]);
+        let ran = stage.moored(&["reconcile"]).exits(65);
+        clean_output(&stage, &ran.says(&["secrets/web.sops.env", says]));
+        stage.unchanged(&before);
+    }
+    stage.commit("back", &[("secrets/web.sops.env", &text)]);
+    stage.reconcile();
     stage.unchanged(&before);
 }

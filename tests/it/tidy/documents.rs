@@ -95,6 +95,11 @@ fn every_key_inside_a_key_of_the_manifest_is_documented() {
             "on_file_change",
             format!("on_file_change: {{a: {{{STRANGE}: 1}}}}"),
         ),
+        ("env", format!("env: {{a: {{{STRANGE}: 1}}}}")),
+        (
+            "env",
+            format!("env: {{a: {{require: [{{{STRANGE}: 1}}]}}}}"),
+        ),
         ("files", format!("files: [{{{STRANGE}: 1}}]")),
         ("proxy", format!("proxy: {{{STRANGE}: 1}}")),
         ("proxy", format!("proxy: {{nginx: {{{STRANGE}: 1}}}}")),

@@ -21,8 +21,9 @@ const LEAVES: [(&str, &[&str]); 10] = [
 /// The rooms in the order in which data flows, with those that each may import from.
 const ROOMS: [(&str, &[&str]); 24] = [
     ("source", &[]),
+    ("sops", &[]),
     ("engine", &[]),
-    ("desired", &["source", "engine"]),
+    ("desired", &["source", "sops", "engine"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("proxy", &["desired", "probe"]),
@@ -322,6 +323,8 @@ fn libraries_stay_in_their_rooms() {
         ("tar::", "src/backup/"),
         ("zstd::", "src/backup/"),
         ("use nix::", "src/proxy/child.rs"),
+        ("age::", "src/sops/"),
+        ("aes_gcm::", "src/sops/cipher.rs"),
     ] {
         let homes: &[&str] = match library {
             // The form of a result is an argument of the command line too.
