@@ -145,8 +145,8 @@ fn files_as_a_whole_are_as_sops_decrypts_them() {
 /// Typed values, lists, comments and what is left open.
 #[test]
 fn values_that_are_no_text_are_as_sops_has_them() {
-    let text = "# first\nA: 010\nB: 1e3 # of them\nC: -0.5\nD: 1_000\nE: no\nF: TRUE\nG: 0x1F\n\
-                H: |-\n  two\n  lines\nI_unencrypted: 010\nJ_unencrypted: 12345678.9\n\
+    let text = "# first\nA: 010\nB: 0x1F # of them\nC: -0.5\nD: 1_000\nE: no\nF: TRUE\nG: 1e-3\n\
+                H: |-\n  two\n  lines\nI_unencrypted: 010\nJ_unencrypted: 123.25\n\
                 K_unencrypted: false\n# last\n";
     let sealed = encrypted("a.yaml", text, &[]);
     let dir = tempfile::tempdir().unwrap();

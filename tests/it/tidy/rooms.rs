@@ -323,7 +323,7 @@ fn libraries_stay_in_their_rooms() {
         ("tar::", "src/backup/"),
         ("zstd::", "src/backup/"),
         ("use nix::", "src/proxy/child.rs"),
-        ("age::", "src/sops/"),
+        ("use age::", "src/sops/"),
         ("aes_gcm::", "src/sops/cipher.rs"),
     ] {
         let homes: &[&str] = match library {
