@@ -10,11 +10,21 @@ use moored::files::write_atomically;
 use moored::source::{CommitInfo, RepoPath, Revision, Tree};
 
 /// A host whose environment files were made from the example's `.env.example`, if it has one, and
-/// that has no other file: an example must not need one.
+/// that has no other file but an age key: an example must not need one.
 struct NewHost(Option<Vec<u8>>);
 
+const AGE_KEY: &str = "/etc/moored/age.key";
+
 impl HostFiles for NewHost {
+    fn age_identity(&self) -> Option<&Path> {
+        Some(Path::new(AGE_KEY))
+    }
+
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        if path == Path::new(AGE_KEY) {
+            let key = fs::read(root().join("tests/sops/age.key"));
+            return key.map(Some).map_err(|error| error.to_string());
+        }
         let name = path.file_name().unwrap().to_str().unwrap();
         let is_env = name == ".env" || path.extension().is_some_and(|it| it == "env");
         Ok(self.0.clone().filter(|_| is_env))
