@@ -18,7 +18,7 @@ pub(super) enum Format {
     Yaml,
     /// `.json`
     Json,
-    /// Any other name: a file that is encrypted as a whole, and JSON around it.
+    /// Any other name: a file that is encrypted as a whole, and JSON or YAML around it.
     Whole,
 }
 
@@ -57,6 +57,8 @@ pub(super) fn read(file: &str, text: &[u8], format: Format) -> Result<Document, 
     match format {
         Format::Dotenv => dotenv::read(file, text),
         Format::Yaml => tree(file, text),
+        // SOPS puts YAML around what was a YAML file (`sops encrypt --input-type binary a.yaml`).
+        Format::Whole if text.trim_ascii_start().starts_with(b"data:") => tree(file, text),
         Format::Json | Format::Whole => json(file, text),
     }
 }

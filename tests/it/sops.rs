@@ -140,6 +140,10 @@ fn files_as_a_whole_are_as_sops_decrypts_them() {
         Ok(())
     };
     few().run(&"[\\PC\n\t]{1,200}", run).unwrap();
+    // SOPS keeps YAML around a YAML file.
+    let sealed = encrypted("site.yaml", "a: b\n", &["--input-type", "binary"]);
+    let read = whole("site.yaml.sops", sealed.as_bytes(), &identities());
+    assert_eq!(read.ok().unwrap().expose(), "a: b\n");
 }
 
 /// Typed values, lists, comments and what is left open.

@@ -216,7 +216,7 @@ fn an_encrypted_file_reaches_the_container_and_a_rotation_only_its_services() {
     stage
         .moored(&["reconcile"])
         .exits(65)
-        .says(&["moored.yaml:", "the host has no age key"]);
+        .says(&["can't be decrypted: the host has no age key"]);
     assert_eq!(stage.names(), [""; 0]);
     with_key(&stage);
     chmod(&stage.path("age.key"), 0o644);
