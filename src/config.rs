@@ -334,6 +334,10 @@ mod tests {
         config.yaml: state_dir must be an absolute path
           hint: for example /var/lib/moored
         ");
+        insta::assert_snapshot!(refused("repository: {url: /s}\nage_identity: age.key"), @"
+        config.yaml: age_identity must be an absolute path
+          hint: for example /etc/moored/age.key
+        ");
         insta::assert_snapshot!(refused("repository: {url: /s}\npolicy: {privileged: false}"), @r#"
         config.yaml:2:1: "policy" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
