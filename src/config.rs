@@ -9,13 +9,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;
-use crate::document;
+use crate::document::{self, WordOr};
 
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 11] = [
+const LATER: [&str; 8] = [
     "listen",
     "webhook",
     "registries",
@@ -24,9 +24,6 @@ const LATER: [&str; 11] = [
     "policy",
     "windows",
     "approvals",
-    "ca_file",
-    "allow_force_push",
-    "verify",
 ];
 
 /// The host's settings.
@@ -65,13 +62,45 @@ pub struct Repository {
     /// Whether `moored rollback` pushes the revert commit that it makes.
     #[serde(default = "yes")]
     pub push: bool,
+    /// Authorities that may vouch for the remote's TLS certificate, in the place of this host's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Whether history is followed that does not go on from what was released.
+    #[serde(default)]
+    pub allow_force_push: bool,
+    /// Whose signature a commit must have.
+    #[serde(default)]
+    pub verify: Option<Verify>,
+}
+
+/// Whose signature a commit must have.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// Keys that may sign, in the form of ssh-keygen(1), "ALLOWED SIGNERS".
+    pub allowed_signers: PathBuf,
+    /// Which commits.
+    #[serde(default)]
+    pub commits: Commits,
+}
+
+/// Which commits must be signed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Commits {
+    /// The one that is deployed.
+    #[default]
+    Head,
+    /// It, and every one that came with it since the last release.
+    All,
 }
 
 /// How to log in to the remote.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(
     untagged,
-    expecting = "auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}"
+    expecting = "auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} \
+                 or {credential_helper: [PROGRAM, ARGUMENT…]}"
 )]
 pub enum Auth {
     /// A private key for ssh, with the host keys to accept.
@@ -89,6 +118,11 @@ pub enum Auth {
         /// File with the token in its first line.
         token_file: PathBuf,
     },
+    /// By what a program says, for http(s).
+    Helper {
+        /// Absolute path of the program, and arguments before `get`: see gitcredentials(7).
+        credential_helper: Vec<String>,
+    },
     /// Not at all.
     #[default]
     None,
@@ -96,25 +130,78 @@ pub enum Auth {
 
 /// A directory of the repository that is kept on this host.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
-pub enum StackSource {
-    /// On the repository's branch.
-    Directory(String),
-    /// On a branch of its own.
-    Branch {
-        /// Directory with the `moored.yaml`.
-        dir: String,
-        /// Branch to follow for it.
-        branch: String,
-    },
+#[serde(from = "WordOr<StackFields>")]
+pub struct StackSource {
+    /// Directory with the `moored.yaml`.
+    pub dir: String,
+    /// Branch to follow for it; `None` = the repository's.
+    pub branch: Option<String>,
+    /// Whose signature a commit must have for it; `None` = the repository's rule.
+    pub verify: Option<Verify>,
+    /// Whether rewritten history is followed for it; `None` = the repository's rule.
+    pub allow_force_push: Option<bool>,
 }
 
-impl StackSource {
-    /// Returns the directory with the `moored.yaml`.
-    pub fn dir(&self) -> &str {
-        match self {
-            Self::Directory(dir) | Self::Branch { dir, .. } => dir,
+/// The long form of a [`StackSource`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StackFields {
+    dir: String,
+    branch: Option<String>,
+    verify: Option<Verify>,
+    allow_force_push: Option<bool>,
+}
+
+impl From<WordOr<StackFields>> for StackSource {
+    fn from(written: WordOr<StackFields>) -> Self {
+        let fields = match written {
+            WordOr::Mapping(fields) => fields,
+            WordOr::Word(dir) => StackFields {
+                dir,
+                branch: None,
+                verify: None,
+                allow_force_push: None,
+            },
+        };
+        Self {
+            dir: fields.dir,
+            branch: fields.branch,
+            verify: fields.verify,
+            allow_force_push: fields.allow_force_push,
         }
+    }
+}
+
+impl Config {
+    /// Returns what the settings say of a directory of the repository by name.
+    fn source(&self, dir: &str) -> Option<&StackSource> {
+        let sources = self.stacks.as_deref().unwrap_or_default();
+        sources.iter().find(|source| source.dir == dir)
+    }
+
+    /// Returns the branch that a directory of the repository is followed on.
+    pub fn branch_of(&self, dir: &str) -> &str {
+        let own = self.source(dir).and_then(|source| source.branch.as_deref());
+        own.unwrap_or(&self.repository.branch)
+    }
+
+    /// Returns whose signature a commit must have for a directory of the repository.
+    pub fn verify_of(&self, dir: &str) -> Option<&Verify> {
+        let own = self.source(dir).and_then(|source| source.verify.as_ref());
+        own.or(self.repository.verify.as_ref())
+    }
+
+    /// Returns whether a commit must be signed for anything that follows a branch.
+    pub fn verifies(&self, branch: &str) -> bool {
+        let mut sources = self.stacks.iter().flatten();
+        let own = sources.any(|one| one.verify.is_some() && self.branch_of(&one.dir) == branch);
+        own || self.repository.verify.is_some()
+    }
+
+    /// Returns whether rewritten history is followed for a directory of the repository.
+    pub fn allows_force_push(&self, dir: &str) -> bool {
+        let own = self.source(dir).and_then(|source| source.allow_force_push);
+        own.unwrap_or(self.repository.allow_force_push)
     }
 }
 
@@ -241,6 +328,10 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
             "for example poll: 30s",
         );
     }
+    if let Some((key, path)) = relative_path(&config) {
+        let message = format!("{key} must be an absolute path, not {}", path.display());
+        return refuse(&message, "for example /etc/moored/allowed_signers");
+    }
     if config.stacks.as_ref().is_some_and(Vec::is_empty) {
         return refuse(
             "stacks is an empty list",
@@ -248,6 +339,20 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
         );
     }
     Ok(config)
+}
+
+/// Returns the first file of trust whose path depends on the directory that the program runs in.
+fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
+    let Repository {
+        ca_file, verify, ..
+    } = &config.repository;
+    let sources = config.stacks.iter().flatten();
+    let rules = sources.filter_map(|source| source.verify.as_ref());
+    let signers = rules.chain(verify).map(|rule| &rule.allowed_signers);
+    let signers = signers.map(|path| ("allowed_signers", path.as_path()));
+    let authorities = ca_file.iter().map(|path| ("ca_file", path.as_path()));
+    let mut files = signers.chain(authorities);
+    files.find(|(_, path)| !path.is_absolute())
 }
 
 /// Below a second a poll is a load test of the Git server.
@@ -314,8 +419,29 @@ mod tests {
         let text =
             b"repository: {url: /srv/state}\nstacks: [production, {dir: staging, branch: next}]";
         let stacks = parse("c", text).unwrap().stacks.unwrap();
-        assert_eq!(stacks[0], StackSource::Directory("production".to_owned()));
-        assert_eq!(stacks[1].dir(), "staging");
+        assert_eq!(stacks[0].dir, "production");
+        assert_eq!(stacks[0].branch, None);
+        assert_eq!(stacks[1].dir, "staging");
+        assert_eq!(stacks[1].branch.as_deref(), Some("next"));
+    }
+
+    #[test]
+    fn trust_is_the_stacks_own_or_the_repositorys() {
+        let text =
+            b"repository: {url: /s, allow_force_push: true, verify: {allowed_signers: /a}}\n\
+            stacks:\n  - staging\n  - {dir: production, allow_force_push: false, \
+            verify: {allowed_signers: /b, commits: all}}";
+        let config = parse("c", text).unwrap();
+        let rule = |dir: &str| config.verify_of(dir).unwrap().clone();
+        assert_eq!(rule("staging").allowed_signers, Path::new("/a"));
+        assert_eq!(rule("staging").commits, Commits::Head);
+        assert_eq!(rule("production").allowed_signers, Path::new("/b"));
+        assert_eq!(rule("production").commits, Commits::All);
+        assert!(config.allows_force_push("staging"));
+        assert!(!config.allows_force_push("production"));
+        let without = parse("c", b"repository: {url: /s}").unwrap();
+        assert_eq!(without.verify_of("staging"), None);
+        assert!(!without.allows_force_push("staging"));
     }
 
     #[test]
@@ -342,6 +468,19 @@ mod tests {
         config.yaml:2:1: "policy" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
-        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE} or {username: NAME, token_file: FILE}");
+        insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"
+        config.yaml: allowed_signers must be an absolute path, not keys
+          hint: for example /etc/moored/allowed_signers
+        ");
+        // A word of trust that is misspelt must not be passed over.
+        insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verfy: {allowed_signers: /k}}]"), @r#"
+        config.yaml:2:19: stacks[0]: unknown key "verfy"
+          hint: did you mean "verify"?
+        "#);
+        insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verify: {signers: /k}}]"), @r#"
+        config.yaml:2:28: stacks[0].verify: unknown key "signers"
+          hint: known keys here: allowed_signers, commits
+        "#);
+        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} or {credential_helper: [PROGRAM, ARGUMENT…]}");
     }
 }

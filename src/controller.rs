@@ -154,6 +154,7 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
         PassError::Load(
             LoadError::State(_)
             | LoadError::Read(_)
+            | LoadError::Refused(_)
             | LoadError::Record(_)
             | LoadError::Pinned { .. },
         )

@@ -4,7 +4,8 @@
 //! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
-//! tells while it works. [`sops`] decrypts what `desired` finds encrypted.
+//! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
+//! `desired` finds encrypted.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
@@ -43,6 +44,7 @@ pub mod sops;
 pub mod source;
 pub mod stacks;
 pub mod table;
+pub mod trust;
 pub mod yaml;
 
 // The engine in memory, which unit tests share with those in `tests/it`, names this crate.

@@ -154,6 +154,7 @@ pub(super) fn of_rollback(error: &RollbackError) -> Exit {
 fn of_load(error: &LoadError) -> Exit {
     match error {
         LoadError::State(_) | LoadError::Read(_) | LoadError::Pinned { .. } => Exit::BadState,
+        LoadError::Refused(_) => Exit::Held,
         // These are found on use, but it is the settings that are wrong.
         LoadError::Source(
             SourceError::Unsupported { .. }

@@ -23,6 +23,7 @@ use super::{proxy, strategy, transaction};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
+use crate::trust::Standing;
 use crate::yaml::{self, Node};
 
 /// Where a stack comes from and goes to.
@@ -138,6 +139,7 @@ pub fn load(
     Ok(DesiredState {
         stack: manifest.stack,
         commit: place.commit.clone(),
+        standing: Standing::default(),
         services: composed.services,
         networks: composed.networks,
         volumes: composed.volumes,

@@ -48,6 +48,7 @@ use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
+use crate::trust::Standing;
 
 /// What Git wants one stack to be.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct DesiredState {
     pub stack: StackName,
     /// The commit that says so.
     pub commit: CommitInfo,
+    /// What the settings say to the head of its branch, where that is another commit.
+    pub standing: Standing,
     /// Its services.
     pub services: BTreeMap<ServiceName, Service>,
     /// Its networks, by their name on the engine.

@@ -17,6 +17,7 @@ use crate::engine::model::{Network, Volume};
 use crate::labels;
 use crate::observe::ImageState;
 use crate::source::RepoPath;
+use crate::trust::{Refusal, Standing};
 
 /// Passes of one revision within an hour after which something is thought to undo our work.
 ///
@@ -61,7 +62,8 @@ impl Input<'_> {
 }
 
 impl<'a> Planner<'a> {
-    /// Holds a revision that failed, or that is put in place over and over.
+    /// Holds a head that is not followed, a revision that failed, and one that is put in place over
+    /// and over.
     pub(super) fn hold_revision(&mut self) {
         let Input {
             desired, history, ..
@@ -70,6 +72,17 @@ impl<'a> Planner<'a> {
         if let Some(pin) = history.pin.clone() {
             let stack = desired.stack.clone();
             self.holds.push(Hold::Pinned { stack, pin });
+        }
+        match &desired.standing {
+            Standing::Followed | Standing::Rewritten => {}
+            Standing::Refused(Refusal::HistoryRewritten(rewrite)) => {
+                let rewrite = rewrite.clone();
+                self.holds.push(Hold::HistoryRewritten { rewrite });
+            }
+            Standing::Refused(Refusal::NotTrusted(head)) => {
+                let head = head.clone();
+                self.holds.push(Hold::NotTrusted { head });
+            }
         }
         if let Some(failed) = &history.failed {
             let (attempt, error) = (failed.attempt, failed.error.clone());

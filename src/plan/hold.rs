@@ -12,6 +12,7 @@ use super::hold_words::{
 };
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
+use crate::trust::{Rewrite, UntrustedHead};
 
 /// Something that a pass leaves as it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -28,6 +29,20 @@ pub enum Hold {
         attempt: u64,
         /// What it failed with.
         error: String,
+    },
+    /// The head of the branch does not go on from what was released.
+    #[error("{rewrite}")]
+    HistoryRewritten {
+        /// From where to where.
+        #[serde(flatten)]
+        rewrite: Rewrite,
+    },
+    /// The head of the branch is not signed by anybody who may.
+    #[error("{head}")]
+    NotTrusted {
+        /// Which head, and what is wrong with it.
+        #[serde(flatten)]
+        head: UntrustedHead,
     },
     /// An attempt failed and could not be taken back: nothing is done until a person looks.
     #[error(
@@ -454,6 +469,8 @@ impl Hold {
     pub fn weight(&self) -> Weight {
         match self {
             Self::FailedRevision { .. }
+            | Self::HistoryRewritten { .. }
+            | Self::NotTrusted { .. }
             | Self::Stuck { .. }
             | Self::Stays { .. }
             | Self::SchemaDiffers { .. }

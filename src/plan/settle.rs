@@ -12,6 +12,7 @@ use super::order::Planner;
 use super::services::Input;
 use crate::desired::{Condition, ServiceName};
 use crate::engine::model::Healthcheck;
+use crate::trust::Standing;
 
 impl<'a> Planner<'a> {
     /// Plans the look at a service that was started: is it up, and does it stay up?
@@ -202,6 +203,10 @@ impl<'a> Planner<'a> {
         };
         // Git has gone back to what runs: without a record the failed attempt would stay the last.
         if self.input.history.failed.is_some() {
+            return true;
+        }
+        // The next commits go on from here, not from what is no longer in the history.
+        if self.input.desired.standing == Standing::Rewritten {
             return true;
         }
         let same_services = release.services.keys().eq(examined.keys().copied());

@@ -99,6 +99,7 @@ fn failed(dir: &str, error: &PassError) -> StackResult {
             LoadError::Source(_)
             | LoadError::Mirror(_)
             | LoadError::Read(_)
+            | LoadError::Refused(_)
             | LoadError::Record(_)
             | LoadError::Engine(_)
             | LoadError::Pinned { .. },

@@ -83,13 +83,16 @@ impl RollbackReport {
             }
             Way::NotPushed(revert) => {
                 report.way = Word::NotPushed;
-                let why = if config.repository.push {
+                let why = if config.verifies(&revert.branch) {
+                    "commits must be signed here (verify in the settings), and moored has no key"
+                } else if config.repository.push {
                     "--no-push was given"
                 } else {
                     "repository.push is false in the settings"
                 };
                 report.why = Some(why.to_owned());
-                report.by_hand = by_hand(&revert, &report.release);
+                let sign = config.verifies(&revert.branch);
+                report.by_hand = by_hand(&revert, &report.release, sign);
                 report.take(revert);
             }
             Way::Refused(revert, error) => {
@@ -98,7 +101,7 @@ impl RollbackReport {
                 let here = local_path(&config.repository.url).filter(|_| checked_out);
                 report.by_hand = match here {
                     Some(path) => in_place(&revert, &report.release, &path),
-                    None => by_hand(&revert, &report.release),
+                    None => by_hand(&revert, &report.release, false),
                 };
                 report.why = Some(error.to_string());
                 report.take(revert);
@@ -115,7 +118,7 @@ impl RollbackReport {
 }
 
 /// Returns the commands that make the commit in a clone that may push.
-fn by_hand(revert: &Revert, release: &ReleaseId) -> Vec<String> {
+fn by_hand(revert: &Revert, release: &ReleaseId, sign: bool) -> Vec<String> {
     let branch = &revert.branch;
     let mut commands = vec![
         "git fetch origin".to_owned(),
@@ -124,7 +127,7 @@ fn by_hand(revert: &Revert, release: &ReleaseId) -> Vec<String> {
             quoted(&format!("origin/{branch}"))
         ),
     ];
-    commands.extend(changes(revert, release));
+    commands.extend(changes(revert, release, sign));
     commands.push(format!(
         "git push origin {}",
         quoted(&format!("HEAD:{branch}"))
@@ -135,11 +138,11 @@ fn by_hand(revert: &Revert, release: &ReleaseId) -> Vec<String> {
 /// Returns the commands that make the commit in the work tree that is at the branch.
 fn in_place(revert: &Revert, release: &ReleaseId, path: &Path) -> Vec<String> {
     let mut commands = vec![format!("cd {}", quoted(&path.display().to_string()))];
-    commands.extend(changes(revert, release));
+    commands.extend(changes(revert, release, false));
     commands
 }
 
-fn changes(revert: &Revert, release: &ReleaseId) -> impl Iterator<Item = String> {
+fn changes(revert: &Revert, release: &ReleaseId, sign: bool) -> impl Iterator<Item = String> {
     let of = |wanted: FileChange| {
         let paths = revert.files.iter().filter(|(_, change)| **change == wanted);
         let paths: Vec<String> = paths.map(|(path, _)| quoted(path.as_str())).collect();
@@ -151,7 +154,8 @@ fn changes(revert: &Revert, release: &ReleaseId) -> impl Iterator<Item = String>
     let revision = &release.revision;
     let put_back = of(FileChange::PutBack);
     let put_back = put_back.map(|paths| format!("{git} checkout {revision} -- {paths}"));
-    let commit = format!("git commit -m {}", quoted(&revert.subject));
+    let sign = if sign { " --gpg-sign" } else { "" };
+    let commit = format!("git commit{sign} -m {}", quoted(&revert.subject));
     removed.into_iter().chain(put_back).chain([commit])
 }
 

@@ -1,4 +1,4 @@
-//! Status and history: what runs, what was released, what is held. Neither asks Git.
+//! Status and history: what runs, what was released, what is held. Neither asks the remote.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::Report;
 use super::history::AttemptLine;
 use crate::desired::StackName;
-use crate::engine::ReadEngine;
 use crate::engine::model::{Container, ContainerState, Health};
 use crate::host::View;
 use crate::journal::Outcome;
@@ -16,7 +15,9 @@ use crate::observe::Ownership;
 use crate::pass::PassError;
 use crate::plan::{Crashed, Pin, ReleaseId, is_aside, is_incoming};
 use crate::record::Record;
-use crate::{labels, observe, table};
+use crate::stacks::LoadError;
+use crate::trust::{Refusal, Standing};
+use crate::{labels, observe, stacks, table};
 
 /// The status of all stacks.
 #[derive(Serialize)]
@@ -41,6 +42,8 @@ pub struct StackStatus {
     pub crashes: Option<usize>,
     /// The release that it is kept at, whatever Git says.
     pub pinned: Option<Pin>,
+    /// The head of its branch, as the last fetch found it, and why it is not followed.
+    pub refused: Option<Refusal>,
 }
 
 /// What the container of a service does now.
@@ -68,7 +71,7 @@ pub async fn status(view: &View, only: Option<&str>) -> Result<StatusReport, Pas
     };
     let mut stacks = Vec::new();
     for stack in stacks_of(record, only)? {
-        stacks.push(stack_status(view.engine.as_ref(), record, &stack).await?);
+        stacks.push(stack_status(view, record, &stack).await?);
     }
     Ok(StatusReport(stacks))
 }
@@ -81,7 +84,7 @@ pub(super) fn stacks_of(record: &Record, only: Option<&str>) -> Result<Vec<Stack
 }
 
 async fn stack_status(
-    engine: &dyn ReadEngine,
+    view: &View,
     record: &Record,
     stack: &StackName,
 ) -> Result<StackStatus, PassError> {
@@ -90,6 +93,7 @@ async fn stack_status(
         instance: record.instance(),
         adopted: &history.adopted,
     };
+    let engine = view.engine.as_ref();
     let containers = observe::containers(engine, stack, whose).await?.containers;
     let mut services = BTreeMap::new();
     for service in history
@@ -126,8 +130,22 @@ async fn stack_status(
             .transpose()?,
         held: history.failed.is_some() || safe_mode.is_some(),
         crashes: safe_mode.map(|crashed| crashed.times),
+        refused: match &history.pin {
+            // Git has no say in it.
+            Some(_) => None,
+            None => refused(view, stack)?,
+        },
         pinned: history.pin,
     })
+}
+
+fn refused(view: &View, stack: &StackName) -> Result<Option<Refusal>, PassError> {
+    match stacks::standing(view, stack) {
+        Ok(Standing::Refused(refusal)) => Ok(Some(refusal)),
+        // A mirror that is gone or damaged is made again by the next pass.
+        Ok(Standing::Followed | Standing::Rewritten) | Err(LoadError::Read(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl ServiceStatus {
@@ -200,6 +218,9 @@ impl StackStatus {
         }
         if self.held {
             text.push_str("  held          until a new commit, a revert, or: moored retry\n");
+        }
+        if let Some(refusal) = &self.refused {
+            text = format!("{text}  held          {refusal}\n");
         }
         if let Some(pin) = &self.pinned {
             text = format!("{text}  held          {}\n", pin.notice(&self.stack));

@@ -223,7 +223,9 @@ impl Work<'_> {
             branch: head.branch.clone(),
             ..self.view.config.repository.clone()
         };
-        if !self.ask.push || !repository.push {
+        // What is not signed would not be followed, here and on every host with these settings.
+        let signed = self.view.config.verifies(&head.branch);
+        if !self.ask.push || !repository.push || signed {
             return self.done(&target, Way::NotPushed(revert), pinned);
         }
         let push = Push {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::branch;
 use super::error::SourceError;
+use super::helper::Given;
 use super::mirror;
 use super::push::{self, Push};
 use super::url::Remote;
@@ -26,6 +27,13 @@ pub(super) struct Request {
     pub(super) url: String,
     pub(super) branch: String,
     pub(super) login: Login,
+    /// What a credential helper gave: two lines of their own behind the request.
+    #[serde(skip)]
+    pub(super) given: Option<Given>,
+    /// The authorities that may vouch for the remote; the parent sees to it.
+    #[serde(skip)]
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) refs: usize,
     pub(super) received_bytes: u64,
     pub(super) objects: u64,
     pub(super) mirror: PathBuf,
@@ -33,10 +41,12 @@ pub(super) struct Request {
     pub(super) push: Option<Push>,
 }
 
-/// How to log in; secrets are read from their files by the child alone.
+/// How to log in; secrets in files are read by the child alone.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Login {
     None,
+    /// With [`Request::given`].
+    Given,
     Token {
         username: String,
         token_file: PathBuf,
@@ -59,9 +69,12 @@ pub fn fetch_child(stdin: impl Read + Send + 'static, mut stdout: impl Write) ->
         .read_until(b'\n', &mut line)
         .ok()
         .and_then(|_| serde_json::from_slice::<Request>(&line).ok());
-    let Some(request) = request else {
+    let Some(mut request) = request else {
         return ExitCode::from(2);
     };
+    if matches!(request.login, Login::Given) {
+        request.given = Given::read(&mut stdin);
+    }
     end_with_parent(stdin);
     limit(Resource::Data, MEMORY);
     limit(Resource::Core, 0);

@@ -183,7 +183,7 @@ pub fn descends_from(
         .map_err(|e| failed(&RepoPath::root(), &e))
 }
 
-fn open_objects(mirror: &Path) -> Result<Repository, git2::Error> {
+pub(super) fn open_objects(mirror: &Path) -> Result<Repository, git2::Error> {
     let objects = mirror.join("objects");
     let objects = objects
         .to_str()
@@ -193,7 +193,7 @@ fn open_objects(mirror: &Path) -> Result<Repository, git2::Error> {
     Repository::from_odb(odb)
 }
 
-fn find_commit<'r>(
+pub(super) fn find_commit<'r>(
     repository: &'r Repository,
     revision: &Revision,
 ) -> Result<git2::Commit<'r>, ReadError> {
@@ -278,7 +278,7 @@ fn kind_of(mode: i32) -> EntryKind {
     }
 }
 
-fn failed(path: &RepoPath, error: &git2::Error) -> ReadError {
+pub(super) fn failed(path: &RepoPath, error: &git2::Error) -> ReadError {
     ReadError::Damaged {
         path: path.clone(),
         message: error.message().to_owned(),

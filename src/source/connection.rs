@@ -77,10 +77,12 @@ pub(super) fn prepare_home(request: &Request, remote: &Remote) -> Result<(), Sou
         (Remote::Ssh { address, .. }, Login::SshKey { known_hosts, .. }) => {
             known_hosts::pin(known_hosts, &home, address)
         }
-        (Remote::Ssh { .. }, Login::None | Login::Token { .. }) => Err(SourceError::AuthFailed {
-            url: remote.to_string(),
-            message: "ssh needs ssh_key and known_hosts in the auth settings".to_owned(),
-        }),
+        (Remote::Ssh { .. }, Login::None | Login::Given | Login::Token { .. }) => {
+            Err(SourceError::AuthFailed {
+                url: remote.to_string(),
+                message: "ssh needs ssh_key and known_hosts in the auth settings".to_owned(),
+            })
+        }
         (Remote::Local(path), _) => trust(path, &home).map_err(|e| SourceError::Mirror {
             path: home.clone(),
             message: e.message().to_owned(),
@@ -137,7 +139,7 @@ impl<'r, 'c> Connection<'r, 'c> {
         talk: Talk,
     ) -> Result<Self, SourceError> {
         let seen = Rc::new(Seen::default());
-        let credentials = Credentials::new(&request.login, address)?;
+        let credentials = Credentials::new(request, address)?;
         let callbacks = callbacks(&seen, credentials, request);
         let direction = match talk {
             Talk::Fetch => Direction::Fetch,
@@ -162,6 +164,10 @@ impl<'r, 'c> Connection<'r, 'c> {
         if refs.is_empty() {
             return Err(SourceError::EmptyRepository { url: url() });
         }
+        if refs.len() > self.request.refs {
+            let limit = format!("{} refs", self.request.refs);
+            return Err(SourceError::TooLarge { url: url(), limit });
+        }
         let name = branch::reference(branch);
         if let Some(head) = refs.iter().find(|head| head.name() == name) {
             return Ok(head.oid());
@@ -183,7 +189,7 @@ impl<'r, 'c> Connection<'r, 'c> {
     /// Fetches one refspec with its full history, and ends the connection.
     pub(super) fn fetch(mut self, refspec: &str) -> Result<(), FetchError> {
         let credentials =
-            Credentials::new(&self.request.login, self.address).map_err(FetchError::Source)?;
+            Credentials::new(self.request, self.address).map_err(FetchError::Source)?;
         let mut options = FetchOptions::new();
         options
             .remote_callbacks(callbacks(&self.seen, credentials, self.request))
@@ -208,7 +214,7 @@ impl<'r, 'c> Connection<'r, 'c> {
 
     /// Pushes one refspec, and ends the connection.
     pub(super) fn push(mut self, refspec: &str) -> Result<(), SourceError> {
-        let credentials = Credentials::new(&self.request.login, self.address)?;
+        let credentials = Credentials::new(self.request, self.address)?;
         let mut callbacks = callbacks(&self.seen, credentials, self.request);
         let seen = Rc::clone(&self.seen);
         callbacks.push_update_reference(move |_, refusal| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Cred, CredentialType, ErrorClass, ErrorCode};
 
-use super::child::Login;
+use super::child::{Login, Request};
 use super::error::SourceError;
 use super::url::{Address, Remote};
 use crate::secret::Sensitive;
@@ -36,8 +36,16 @@ enum Kind {
 impl Credentials {
     /// Reads what the login names; fails early where libgit2 would only say "authentication
     /// failed".
-    pub(super) fn new(login: &Login, remote: &Remote) -> Result<Self, SourceError> {
-        let kind = match (login, remote) {
+    pub(super) fn new(request: &Request, remote: &Remote) -> Result<Self, SourceError> {
+        let kind = match (&request.login, remote) {
+            (Login::Given, Remote::Http(origin)) => match &request.given {
+                Some(given) => Kind::Token {
+                    origin: origin.clone(),
+                    username: given.username.clone(),
+                    token: given.password.clone(),
+                },
+                None => Kind::None,
+            },
             (
                 Login::Token {
                     username,
@@ -57,7 +65,9 @@ impl Credentials {
                 }
             }
             // A token for ssh or a key for http answers nothing.
-            (Login::None | Login::Token { .. } | Login::SshKey { .. }, _) => Kind::None,
+            (Login::None | Login::Given | Login::Token { .. } | Login::SshKey { .. }, _) => {
+                Kind::None
+            }
         };
         Ok(Self { kind, asked: false })
     }

@@ -59,8 +59,8 @@ pub enum SourceError {
     },
     /// The server's TLS certificate is not trusted.
     #[error(
-        "the TLS certificate of {url} is not trusted ({message}); renew it, or add its authority \
-         to this host's trust store"
+        "the TLS certificate of {url} is not trusted ({message}); renew it, or name its authority \
+         in ca_file or this host's trust store"
     )]
     Certificate {
         /// Address without credentials.

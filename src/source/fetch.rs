@@ -6,6 +6,8 @@
 //! the whole operation takes too long, or when nobody waits for it any more.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,10 +16,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 use super::branch;
 use super::child::{Login, Request};
 use super::error::SourceError;
+use super::helper;
 use super::revision::Revision;
 use super::url::Remote;
 use crate::config::{self, Auth};
@@ -35,6 +39,9 @@ const RECEIVED_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Most objects that one fetch may receive: as [`RECEIVED_BYTES`], for many tiny objects.
 const OBJECTS: u64 = 2_000_000;
+
+/// Most refs: a forge has one for each pull request as well, a state repository thousands.
+const REFS: usize = 100_000;
 
 /// Longest answer, or complaint, that is read from the child, in bytes.
 const LONGEST_ANSWER: u64 = 64 * 1024;
@@ -59,6 +66,8 @@ pub struct Limits {
     pub received_bytes: u64,
     /// Most objects to receive.
     pub objects: u64,
+    /// Most refs that the remote may advertise.
+    pub refs: usize,
 }
 
 impl Default for Limits {
@@ -67,6 +76,7 @@ impl Default for Limits {
             deadline: DEADLINE,
             received_bytes: RECEIVED_BYTES,
             objects: OBJECTS,
+            refs: REFS,
         }
     }
 }
@@ -93,7 +103,13 @@ pub async fn fetch_within(
 ) -> Result<FetchAnswer, SourceError> {
     let remote = Remote::parse(&repository.url)?;
     let request = request(repository, mirror, limits)?;
-    ask(&request, &remote, program, limits.deadline).await
+    ask(
+        request,
+        (&repository.auth, &remote),
+        program,
+        limits.deadline,
+    )
+    .await
 }
 
 /// Makes the request for the child that does a fetch.
@@ -111,6 +127,9 @@ pub(super) fn request(
         url: repository.url.clone(),
         branch: repository.branch.clone(),
         login: login(&repository.auth),
+        given: None,
+        ca_file: repository.ca_file.clone(),
+        refs: limits.refs,
         received_bytes: limits.received_bytes,
         objects: limits.objects,
         mirror,
@@ -118,24 +137,35 @@ pub(super) fn request(
     })
 }
 
-/// Lets a child do what the request says, and ends it at the deadline.
+/// Lets a child do what the request says, with what a credential helper gives, and ends both at
+/// the deadline.
 pub(super) async fn ask<T: DeserializeOwned>(
-    request: &Request,
-    remote: &Remote,
+    mut request: Request,
+    (auth, remote): (&Auth, &Remote),
     program: &Path,
     deadline: Duration,
 ) -> Result<T, SourceError> {
+    let begun = Instant::now();
+    request.given = helper::ask(auth, remote, deadline).await?;
+    if request.given.is_some() {
+        request.login = Login::Given;
+    }
+    let left = deadline.saturating_sub(begun.elapsed());
     let url = remote.to_string();
     let failed = |message: String| SourceError::Child {
         url: url.clone(),
         message,
     };
-    let mut line = serde_json::to_vec(request).map_err(|e| failed(e.to_string()))?;
+    let mut line = serde_json::to_vec(&request).map_err(|e| failed(e.to_string()))?;
     line.push(b'\n');
-    let mut child = command(program, &home_of(&request.mirror), remote)
+    let mut line = zeroize::Zeroizing::new(line);
+    if let Some(given) = &request.given {
+        given.write(&mut line);
+    }
+    let mut child = command(program, &request, remote)?
         .spawn()
         .map_err(|e| failed(format!("{}: {e}", program.display())))?;
-    let Ok(talk) = tokio::time::timeout(deadline, converse(&mut child, &line)).await else {
+    let Ok(talk) = tokio::time::timeout(left, converse(&mut child, &line)).await else {
         // Waits for the end of a process that can't refuse it: nobody else may touch the mirror
         // while it lives.
         drop(child.kill().await);
@@ -166,7 +196,8 @@ pub(super) fn beside(mirror: &Path, suffix: &str) -> PathBuf {
 
 fn login(auth: &Auth) -> Login {
     match auth {
-        Auth::None => Login::None,
+        // The helper may have nothing to say.
+        Auth::None | Auth::Helper { .. } => Login::None,
         Auth::Token {
             username,
             token_file,
@@ -184,13 +215,14 @@ fn login(auth: &Auth) -> Login {
     }
 }
 
-fn command(program: &Path, home: &Path, remote: &Remote) -> Command {
+fn command(program: &Path, request: &Request, remote: &Remote) -> Result<Command, SourceError> {
+    let home = home_of(&request.mirror);
     let mut command = Command::new(program);
     // An empty environment: no proxy, no GIT_ variable, no PATH to find another program in.
     command
         .arg(CHILD_ARGUMENT)
         .env_clear()
-        .env("HOME", home)
+        .env("HOME", &home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -199,8 +231,35 @@ fn command(program: &Path, home: &Path, remote: &Remote) -> Command {
         // Reading the host's certificates is most of the child's time (20 of 25 ms measured),
         // and libgit2 does it at its start whatever the address.
         command.env("SSL_CERT_FILE", "/dev/null");
+    } else if let Some(authorities) = &request.ca_file {
+        check_authorities(authorities)?;
+        // The only way to tell libgit2 without unsafe code. Its home has none: without a directory
+        // the host's would count too.
+        command
+            .env("SSL_CERT_FILE", authorities)
+            .env("SSL_CERT_DIR", &home);
     }
-    command
+    Ok(command)
+}
+
+/// Says early what OpenSSL would pass over in silence: a file without certificates.
+fn check_authorities(path: &Path) -> Result<(), SourceError> {
+    /// Longest file in bytes: the authorities of a whole system have a quarter of it.
+    const LONGEST: u64 = 1024 * 1024;
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut text));
+    let begins = b"-----BEGIN CERTIFICATE-----";
+    let found = text.windows(begins.len()).any(|part| part == begins);
+    let message = match read {
+        Ok(_) if found => return Ok(()),
+        Ok(_) => "there is no certificate (PEM) in it".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(SourceError::AuthFile {
+        what: "the file of authorities".to_owned(),
+        path: path.to_owned(),
+        message,
+    })
 }
 
 struct Said {

@@ -3,9 +3,10 @@
 //! [`fetch()`] brings the remote's branch into a mirror on this host, in a child process that
 //! can be killed; [`Tree`] reads the files of one commit from there; [`commit_on`] writes a commit
 //! there and [`push()`] sends it; [`Watch`] says when a look is worth while. Modules: `fetch`, `push`
-//! (parent) and `child`, `mirror`, `connection`, `credentials`, `known_hosts`, `leftovers` (in the
+//! and `helper` (parent) and `child`, `mirror`, `connection`, `credentials`, `known_hosts`, `leftovers` (in the
 //! child); `write`; `url` and `branch` check what the settings name;
-//! `tree` over `commit`, `directory` and `memory`; `path`, `revision`, `error`; `watch`.
+//! `tree` over `commit`, `directory` and `memory`; `path`, `revision`,
+//! `signature`, `error`; `watch`.
 
 mod branch;
 mod child;
@@ -15,6 +16,7 @@ mod credentials;
 mod directory;
 mod error;
 mod fetch;
+mod helper;
 mod known_hosts;
 mod leftovers;
 mod memory;
@@ -22,6 +24,7 @@ mod mirror;
 mod path;
 mod push;
 mod revision;
+mod signature;
 mod tree;
 mod url;
 mod watch;
@@ -35,6 +38,7 @@ pub use mirror::{fetched, set_aside};
 pub use path::{PathError, RepoPath};
 pub use push::{Push, push, push_within};
 pub use revision::{CommitInfo, Revision, RevisionError};
+pub use signature::{Signature, commits_since, signature_of};
 pub use tree::{
     DEEPEST_SEARCH, Entry, EntryKind, LARGEST_FILE, MOST_SEARCHED, MOST_WALKED, ReadError, Tree,
 };

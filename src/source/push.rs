@@ -56,7 +56,8 @@ pub async fn push_within(
     let remote = Remote::parse(&repository.url)?;
     let mut request = request(repository, mirror, limits)?;
     request.push = Some(push.clone());
-    match ask(&request, &remote, program, limits.deadline).await {
+    let towards = (&repository.auth, &remote);
+    match ask(request, towards, program, limits.deadline).await {
         Err(SourceError::TimedOut { url, seconds }) => {
             Err(SourceError::PushTimedOut { url, seconds })
         }

@@ -171,6 +171,16 @@ impl Address {
         }
     }
 
+    /// Returns what a credential helper is asked: git-credential(1), "INPUT/OUTPUT FORMAT".
+    pub(super) fn credential_question(&self) -> String {
+        let port = self
+            .port
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let (protocol, host, path) = (self.scheme.name(), &self.host, &self.path);
+        let path = path.trim_start_matches('/');
+        format!("protocol={protocol}\nhost={host}{port}\npath={path}\n\n")
+    }
+
     fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.port())
     }

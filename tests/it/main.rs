@@ -55,4 +55,6 @@ mod support;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod trust;
+#[cfg(test)]
 mod turns;

@@ -45,6 +45,8 @@ fn a_branch_or_a_repository_that_is_gone() {
     refused(&stage, 69, &["empty repository", "nothing is changed"]);
     // A history that has nothing to do with the one before.
     stage.commit_web("another history", &v1, "    environment: {GREETING: new}\n");
+    refused(&stage, 75, &["was rewritten", "allow_force_push"]);
+    stage.allow_force_push();
     stage.reconcile();
     assert_eq!(stage.answer().unwrap()["greeting"], "new");
 }

@@ -113,6 +113,15 @@ impl Stage {
         put(self.path("config.yaml"), text);
     }
 
+    pub(super) fn allow_force_push(&self) {
+        let path = self.path("config.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(
+            path,
+            text.replacen(", poll", ", allow_force_push: true, poll", 1),
+        );
+    }
+
     // --- the repository ---
 
     /// Runs Git in the state repository, without anybody's own settings.

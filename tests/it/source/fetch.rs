@@ -292,6 +292,16 @@ async fn stops_at_the_limits() {
         matches!(&error, SourceError::TooLarge { limit, .. } if limit == "2 objects"),
         "{error}"
     );
+    origin.point("other", oid(&origin.commit("main", &[("a", "2")])));
+    let one = Limits {
+        refs: 1,
+        ..Limits::default()
+    };
+    let error = host.fetch_within(&origin.url(), one).await.unwrap_err();
+    assert!(
+        matches!(&error, SourceError::TooLarge { limit, .. } if limit == "1 refs"),
+        "{error}"
+    );
     host.fetch(&origin.url(), "main").await.unwrap();
 }
 

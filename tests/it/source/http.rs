@@ -33,7 +33,7 @@ fn token(host: &Host, token: &str) -> Auth {
 }
 
 /// Returns a port that was free a moment ago.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -259,6 +259,7 @@ fn ends_the_child_with_its_parent() {
         "login": "None",
         "received_bytes": 1_000_000,
         "objects": 1000,
+        "refs": 1000,
         "mirror": directory.path().join("mirror"),
     });
     let mut child = Command::new(super::program())

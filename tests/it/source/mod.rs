@@ -1,10 +1,12 @@
 //! `source`: real repositories in temporary directories, the real child process.
 
 mod fetch;
+mod helper;
 mod http;
 mod mirror;
 mod push;
 mod ssh;
+mod tls;
 mod tree;
 mod watch;
 
@@ -65,6 +67,9 @@ fn settings(url: &str, branch: &str, auth: Auth) -> Repository {
         poll: Duration::from_secs(60),
         auth,
         push: true,
+        ca_file: None,
+        allow_force_push: false,
+        verify: None,
     }
 }
 

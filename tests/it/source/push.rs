@@ -195,6 +195,7 @@ async fn what_is_put_there_can_be_read_by_its_owner() {
     let mut child = shell.unwrap();
     let request = serde_json::json!({
         "url": origin.url(), "branch": "main", "login": "None", "received_bytes": 0, "objects": 0,
+        "refs": 0,
         "mirror": host.mirror(), "push": {"parent": second, "commit": commit},
     });
     let mut stdin = child.stdin.take().unwrap();

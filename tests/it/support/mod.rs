@@ -58,7 +58,9 @@ pub(crate) mod origin;
 pub(crate) mod private_engine;
 pub(crate) mod registry;
 pub(crate) mod second_engine;
+pub(crate) mod signing;
 pub(crate) mod sshd;
+pub(crate) mod town;
 pub(crate) mod vehicles;
 
 /// Writes a file the short way.

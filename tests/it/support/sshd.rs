@@ -124,7 +124,8 @@ impl Drop for Sshd {
     }
 }
 
-fn make_key(path: &Path, kind: &str) {
+/// Makes a key pair at `path` and `path.pub`.
+pub(crate) fn make_key(path: &Path, kind: &str) {
     let made = Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-t", kind, "-f"])
         .arg(path)

@@ -160,7 +160,14 @@ fn every_key_of_the_settings_is_documented() {
     let code = read("src/config.rs");
     let later = literals(between(&code, "const LATER:", "];"));
     documented("docs/config.md", &later);
-    for name in ["Auth", "StackSource"] {
+    for inside in [
+        format!("stacks: [{{{STRANGE}: 1}}]"),
+        format!("stacks: [{{dir: a, verify: {{{STRANGE}: 1}}}}]"),
+    ] {
+        let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
+        documented("docs/config.md", &keys);
+    }
+    for name in ["Auth"] {
         let body = between(&code, &format!("pub enum {name} {{"), "\n}");
         let fields = body.lines().filter(|line| line.starts_with("        "));
         let fields = fields.filter_map(|line| Some(line.trim().split_once(": ")?.0));

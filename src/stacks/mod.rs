@@ -1,16 +1,21 @@
 //! Finds out what Git wants of this host: fetches the state repository and loads every stack
-//! from the commit that it is at.
+//! from the commit that it is at, or from its last release where that commit is not followed.
+//!
+//! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
+//! Modules: `head` decides whether a commit is followed; `pinned`,
+//! `host_files`.
+
+mod head;
+mod host_files;
+mod pinned;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 
-use crate::config::{Repository, StackSource};
-use crate::desired::{self, DesiredState, HostFiles, StackName, manifest};
+use crate::config::Repository;
+use crate::desired::{self, DesiredState, StackName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::EngineError;
 use crate::events::Event;
@@ -20,6 +25,11 @@ use crate::lock::{Lock, LockError};
 use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, ReadError, RepoPath, Revision, SourceError, Tree};
+use crate::trust::{Refusal, Standing};
+pub use head::standing;
+use head::{Head, Released};
+use host_files::FilesOfThisHost;
+use pinned::PinnedStacks;
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +49,9 @@ pub enum LoadError {
     /// The record of earlier passes could not be read.
     #[error("{0}")]
     Record(#[from] RecordError),
+    /// The head of the branch is not followed, and there is no release to stay at.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
     /// The engine could not be asked what is left of a stack that is gone.
     #[error("{0}")]
     Engine(#[from] EngineError),
@@ -55,6 +68,12 @@ pub enum LoadError {
         /// Why it can't be read.
         source: ReadError,
     },
+}
+
+impl From<Refusal> for LoadError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
 }
 
 /// A stack as one commit has it.
@@ -76,7 +95,7 @@ pub type Loaded = BTreeMap<String, Result<DesiredState, LoadError>>;
 /// The state repository can't be fetched or read at all.
 pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> {
     view.forget_host_files();
-    let mut pinned = load_pinned(view)?;
+    let mut pinned = PinnedStacks::load(view)?;
     if let Some(name) = only
         && let Some(one) = pinned.take(name)
     {
@@ -95,7 +114,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
                 loaded.extend(dirs.iter().map(refuse));
             }
             // Nor has a stack that does not follow it.
-            (Err(error), _) if only.is_none() && !pinned.0.is_empty() => {
+            (Err(error), _) if only.is_none() && !pinned.is_empty() => {
                 loaded.insert(format!("branch {branch}"), Err(error));
             }
             (Err(error), _) => return Err(error),
@@ -119,67 +138,74 @@ async fn load_branch(
         let mirror = lock_mirror(view).await?;
         fetch(view, branch, &mirror).await?
     };
+    let Some(commit) = tree.commit() else {
+        return Ok(Loaded::new());
+    };
+    let mut head = Head::new(view, branch, commit);
     let dirs = match wanted {
         Some(dirs) => dirs.to_vec(),
-        None => every_stack(&tree)?,
+        // Not even their names are read from a commit that nobody vouches for.
+        None => match head.refusal("")? {
+            Some(refusal) => {
+                let dirs = head.released_dirs()?;
+                if dirs.is_empty() {
+                    return Err(refusal.into());
+                }
+                dirs
+            }
+            None => every_stack(&tree)?,
+        },
     };
     let load = |dir: String| {
-        let desired = load_one(view, &tree, &dir);
-        (if dir.is_empty() { ".".to_owned() } else { dir }, desired)
+        let desired = load_followed(view, &tree, &mut head, &dir);
+        (shown(&dir), desired)
     };
     Ok(dirs.into_iter().map(load).collect())
 }
 
-/// The stacks that are kept at a release of theirs, by name: their directory, and what the pinned
-/// commit wants.
-struct PinnedStacks(BTreeMap<StackName, (String, Result<DesiredState, LoadError>)>);
-
-fn load_pinned(view: &View) -> Result<PinnedStacks, LoadError> {
-    let pins = match &view.record {
-        Some(record) => record.pins()?,
-        None => BTreeMap::new(),
-    };
-    let load = |(stack, pin): (StackName, Pin)| {
-        let revision = &pin.release.revision;
-        let found = find(view, revision, &stack)
-            .and_then(|dir| dir.map(|dir| at_revision(view, revision, &dir)).transpose());
-        let (dir, desired) = match found {
-            Ok(Some(found)) => (found.dir, found.desired),
-            Ok(None) => {
-                let message = format!("no directory of the settings has stack {stack} as {pin}");
-                let hint = format!("moored retry --stack {stack} lifts the pin");
-                let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
-                (stack.to_string(), Err(Diagnostics::from(found).into()))
-            }
-            Err(source) => {
-                let (stack, pin) = (stack.clone(), Box::new(pin));
-                (
-                    stack.to_string(),
-                    Err(LoadError::Pinned { stack, pin, source }),
-                )
-            }
-        };
-        (stack, (dir, desired))
-    };
-    Ok(PinnedStacks(pins.into_iter().map(load).collect()))
+fn shown(dir: &str) -> String {
+    if dir.is_empty() { "." } else { dir }.to_owned()
 }
 
-impl PinnedStacks {
-    /// Takes out the stack of this name or directory.
-    fn take(&mut self, name: &str) -> Option<(String, Result<DesiredState, LoadError>)> {
-        let is_it = |stack: &StackName, dir: &str| stack.as_str() == name || dir == name;
-        let stack = self.0.iter().find(|(stack, (dir, _))| is_it(stack, dir));
-        let stack = stack.map(|(stack, _)| stack.clone())?;
-        self.0.remove(&stack)
+/// Loads the stack in a directory from the head of its branch, or from its last release where the
+/// head is not followed.
+fn load_followed(
+    view: &View,
+    tree: &Tree,
+    head: &mut Head<'_>,
+    dir: &str,
+) -> Result<DesiredState, LoadError> {
+    if let Some(refusal) = head.refusal(dir)? {
+        return kept(view, head.release_in(dir)?, refusal);
     }
+    let mut desired = load_one(view, tree, dir)?;
+    match head.history(dir, &desired.stack)? {
+        Standing::Refused(refusal) => {
+            let release = Released::of(view, &desired.stack)?;
+            kept(view, release, refusal)
+        }
+        standing @ (Standing::Followed | Standing::Rewritten) => {
+            desired.standing = standing;
+            Ok(desired)
+        }
+    }
+}
 
-    /// Puts the pinned stacks in the place of what Git says of them now.
-    fn replace(self, loaded: &mut Loaded) {
-        loaded.retain(|_, desired| {
-            let stack = desired.as_ref().map(|desired| &desired.stack);
-            !stack.is_ok_and(|stack| self.0.contains_key(stack))
-        });
-        loaded.extend(self.0.into_values());
+/// Loads a stack as it was released last, because the head of its branch is not followed.
+fn kept(
+    view: &View,
+    release: Option<Released>,
+    refusal: Refusal,
+) -> Result<DesiredState, LoadError> {
+    let found =
+        release.and_then(|release| at_revision(view, &release.commit.revision, &release.dir).ok());
+    match found.map(|found| found.desired) {
+        Some(Ok(mut desired)) => {
+            desired.standing = Standing::Refused(refusal);
+            Ok(desired)
+        }
+        // What was released can't be read any more, or nothing was.
+        Some(Err(_)) | None => Err(refusal.into()),
     }
 }
 
@@ -195,10 +221,7 @@ pub fn find(
 ) -> Result<Option<String>, ReadError> {
     let tree = Tree::at_commit(&view.mirror(), revision)?;
     let dirs: Vec<String> = match &view.config.stacks {
-        Some(sources) => sources
-            .iter()
-            .map(|source| source.dir().to_owned())
-            .collect(),
+        Some(sources) => sources.iter().map(|source| source.dir.clone()).collect(),
         None => manifests(&tree)?,
     };
     let is_it = |dir: &String| {
@@ -223,7 +246,7 @@ pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevi
         Ok((path, stored))
     });
     Ok(AtRevision {
-        dir: if dir.is_empty() { "." } else { dir }.to_owned(),
+        dir: shown(dir),
         desired,
         files: files.collect::<Result<_, _>>()?,
     })
@@ -264,12 +287,9 @@ pub fn by_branch(view: &View) -> BTreeMap<String, Option<Vec<String>>> {
     };
     let mut branches: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
     for source in sources {
-        let branch = match source {
-            StackSource::Directory(_) => default,
-            StackSource::Branch { branch, .. } => branch,
-        };
+        let branch = source.branch.as_ref().unwrap_or(default);
         let dirs = branches.entry(branch.clone()).or_default();
-        dirs.get_or_insert_default().push(source.dir().to_owned());
+        dirs.get_or_insert_default().push(source.dir.clone());
     }
     branches
 }
@@ -447,50 +467,4 @@ fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {
     let found = Diagnostic::file(manifest::FILE_NAME, message)
         .hint(format!("there is: {}", known.join(", ")));
     Err(Diagnostics::from(found).into())
-}
-
-/// The files of this host: regular ones, of bounded size.
-struct FilesOfThisHost<'a>(&'a View);
-
-/// Permissions of everybody but the owner and its group.
-const EVERYBODY: u32 = 0o007;
-
-/// A thousand times a large environment file.
-const MAX_HOST_FILE: u64 = 4 * 1024 * 1024;
-
-impl HostFiles for FilesOfThisHost<'_> {
-    fn age_identity(&self) -> Option<&Path> {
-        self.0.config.age_identity.as_deref()
-    }
-
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
-        self.0.saw_host_file(path);
-        let opened = std::fs::OpenOptions::new()
-            .read(true)
-            // A named pipe that nobody writes to must not hang the controller.
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(path);
-        let file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(format!("can't be read: {error}")),
-        };
-        let about = file
-            .metadata()
-            .map_err(|error| format!("can't be read: {error}"))?;
-        if !about.is_file() {
-            return Err("is not a regular file".to_owned());
-        }
-        if self.age_identity() == Some(path) && about.mode() & EVERYBODY != 0 {
-            return Err("is open to everybody on this host: chmod 600".to_owned());
-        }
-        if about.size() > MAX_HOST_FILE {
-            return Err(format!("is larger than {MAX_HOST_FILE} bytes"));
-        }
-        let mut content = Vec::new();
-        file.take(MAX_HOST_FILE)
-            .read_to_end(&mut content)
-            .map_err(|error| format!("can't be read: {error}"))?;
-        Ok(Some(content))
-    }
 }
