@@ -16,6 +16,9 @@ use super::docker_cli::{ENDPOINT, try_docker_at};
 /// Time for it to come up, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Its bridge: without one of its own an engine takes `docker0`, which is another one's, away.
+const BRIDGE: &str = "mooredtest0";
+
 /// An engine that ends with the test; its containers and networks go before.
 pub(crate) struct SecondEngine {
     dir: TempDir,
@@ -30,6 +33,10 @@ impl SecondEngine {
             .prefix("mooredtest-engine-")
             .tempdir();
         let dir = dir.unwrap();
+        // One that a killed test left is as good.
+        let _there = ip(&["link", "add", "name", BRIDGE, "type", "bridge"]);
+        let _has_it = ip(&["address", "add", "10.224.0.1/24", "dev", BRIDGE]);
+        assert!(ip(&["link", "set", BRIDGE, "up"]), "no bridge");
         let daemon = spawn(dir.path());
         let engine = Self { dir, daemon };
         engine.answers();
@@ -143,7 +150,18 @@ impl Drop for SecondEngine {
         for mount in mounts_below(self.dir.path()) {
             drop(Command::new("umount").args(["--lazy"]).arg(mount).status());
         }
+        let _gone = ip(&["link", "delete", BRIDGE]);
     }
+}
+
+/// Changes the machine's network; returns whether that worked.
+fn ip(arguments: &[&str]) -> bool {
+    let status = Command::new("busybox")
+        .arg("ip")
+        .args(arguments)
+        .stderr(Stdio::null())
+        .status();
+    status.expect("busybox can be run").success()
 }
 
 fn spawn(dir: &Path) -> Child {
@@ -157,7 +175,7 @@ fn spawn(dir: &Path) -> Child {
         .args(["--host", &format!("unix://{}", at("docker.sock"))])
         .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
         .args(["--pidfile", &at("pid"), "--storage-driver", "vfs"])
-        .args(["--bridge", "none", "--iptables=false"])
+        .args(["--bridge", BRIDGE, "--iptables=false"])
         .args(["--default-address-pool", "base=10.225.0.0/16,size=24"])
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
