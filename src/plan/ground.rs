@@ -77,11 +77,11 @@ impl<'a> Planner<'a> {
             Standing::Followed | Standing::Rewritten => {}
             Standing::Refused(Refusal::HistoryRewritten(rewrite)) => {
                 let rewrite = rewrite.clone();
-                self.holds.push(Hold::HistoryRewritten { rewrite });
+                self.holds.push(Hold::HistoryRewritten(rewrite));
             }
             Standing::Refused(Refusal::NotTrusted(head)) => {
                 let head = head.clone();
-                self.holds.push(Hold::NotTrusted { head });
+                self.holds.push(Hold::NotTrusted(head));
             }
         }
         if let Some(failed) = &history.failed {

@@ -7,8 +7,8 @@ use super::Subject;
 use super::diff::Reason;
 use super::history::Pin;
 use super::hold_words::{
-    Lack, Second, commands, first_line, form_of, in_brackets, listed, made_by, newest, seen,
-    short_id, together, why_it_stays,
+    Lack, Second, Weight, commands, first_line, form_of, in_brackets, listed, made_by, newest,
+    seen, short_id, together, why_it_stays,
 };
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
@@ -31,19 +31,11 @@ pub enum Hold {
         error: String,
     },
     /// The head of the branch does not go on from what was released.
-    #[error("{rewrite}")]
-    HistoryRewritten {
-        /// From where to where.
-        #[serde(flatten)]
-        rewrite: Rewrite,
-    },
+    #[error("{0}")]
+    HistoryRewritten(Rewrite),
     /// The head of the branch is not signed by anybody who may.
-    #[error("{head}")]
-    NotTrusted {
-        /// Which head, and what is wrong with it.
-        #[serde(flatten)]
-        head: UntrustedHead,
-    },
+    #[error("{0}")]
+    NotTrusted(UntrustedHead),
     /// An attempt failed and could not be taken back: nothing is done until a person looks.
     #[error(
         "attempt {attempt} failed and could not be taken back: {}; nothing more is done \
@@ -451,17 +443,6 @@ pub enum Hold {
         /// Which service.
         service: ServiceName,
     },
-}
-
-/// What a hold means for the pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// Worth saying; everything else goes on.
-    Notice,
-    /// Nothing is done now; a later pass may find it gone.
-    Passing,
-    /// Nothing is done until a person or a commit changes something.
-    Blocking,
 }
 
 impl Hold {

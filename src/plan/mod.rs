@@ -66,8 +66,8 @@ pub use history::{
     AfterFailure, Crashed, Doubt, Failure, History, PastAttempt, Pin, Release, ReleaseId,
     ReleasedImage, ReleasedProxy, Schema,
 };
-pub use hold::{Hold, Weight};
-pub use hold_words::{Lack, Second};
+pub use hold::Hold;
+pub use hold_words::{Lack, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use seen::observed_facts;

@@ -45,7 +45,13 @@ fn a_branch_or_a_repository_that_is_gone() {
     refused(&stage, 69, &["empty repository", "nothing is changed"]);
     // A history that has nothing to do with the one before.
     stage.commit_web("another history", &v1, "    environment: {GREETING: new}\n");
-    refused(&stage, 75, &["was rewritten", "allow_force_push"]);
+    let before = stage.snapshot();
+    for command in ["reconcile", "plan"] {
+        let held = stage.moored(&[command]);
+        held.exits(75).says(&["was rewritten", "allow_force_push"]);
+    }
+    stage.moored(&["status"]).exits(0).says(&["was rewritten"]);
+    stage.unchanged(&before);
     stage.allow_force_push();
     stage.reconcile();
     assert_eq!(stage.answer().unwrap()["greeting"], "new");

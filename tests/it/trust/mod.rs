@@ -63,7 +63,7 @@ fn held(town: &Town) -> Hold {
 #[track_caller]
 fn distrust(town: &Town) -> Distrust {
     let hold = held(town);
-    let Hold::NotTrusted { head } = hold else {
+    let Hold::NotTrusted(head) = hold else {
         panic!("{hold}")
     };
     head.why

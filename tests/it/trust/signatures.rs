@@ -247,7 +247,7 @@ fn every_commit_since_the_release_where_the_settings_say_so() {
     town.commit(&[("note", "seen")]);
     let head = signing.sign(&town.origin, "main", "ada");
     let hold = held(&town);
-    let Hold::NotTrusted { head: refused } = &hold else {
+    let Hold::NotTrusted(refused) = &hold else {
         panic!("{hold}")
     };
     assert_eq!((&refused.commit, &refused.head), (&hidden, &head));
