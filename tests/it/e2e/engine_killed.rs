@@ -8,6 +8,9 @@ use super::stage::Stage;
 use crate::support::put;
 use crate::support::second_engine::SecondEngine;
 
+/// A subnet that the other engine of this machine never takes.
+const NETWORK: &str = "networks: {default: {ipam: {config: [{subnet: 10.225.0.0/24}]}}}\n";
+
 /// How often it is killed.
 const KILLS: usize = 6;
 
@@ -35,7 +38,7 @@ fn an_engine_that_is_killed_in_the_middle_of_a_deploy() {
         let worker = "  worker:\n    image: worker\n    command: [sleep, '600']\n    \
                       stop_grace_period: 1s\n    depends_on: {web: {condition: service_healthy}}\n";
         let manifest = stage.manifest(&[("web", image), ("worker", image)], "");
-        let compose = stage.web("    restart: unless-stopped\n") + worker;
+        let compose = stage.web("    restart: unless-stopped\n") + worker + NETWORK;
         let files = [
             ("moored.yaml", manifest.as_str()),
             ("compose.yaml", &compose),

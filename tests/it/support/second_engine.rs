@@ -16,7 +16,8 @@ use super::docker_cli::{ENDPOINT, try_docker_at};
 /// Time for it to come up, or to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Its bridge: without one of its own an engine takes `docker0`, which is another one's, away.
+/// Its bridge: without one of its own an engine takes `docker0`, which is another one's, away. One
+/// that has address pools of its own does so too when it comes back from a kill.
 const BRIDGE: &str = "mooredtest0";
 
 /// An engine that ends with the test; its containers and networks go before.
@@ -176,7 +177,6 @@ fn spawn(dir: &Path) -> Child {
         .args(["--data-root", &at("data"), "--exec-root", &at("exec")])
         .args(["--pidfile", &at("pid"), "--storage-driver", "vfs"])
         .args(["--bridge", BRIDGE, "--iptables=false"])
-        .args(["--default-address-pool", "base=10.225.0.0/16,size=24"])
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
