@@ -245,6 +245,9 @@ pub(super) fn ports(values: Values<'_>, project: &Project<'_>) -> BTreeSet<Port>
 }
 
 /// Maps exposed ports, as `80/tcp`.
+///
+/// One without a number, as of a variable that is not set, exposes nothing, and an engine that is
+/// asked for it shows a list of containers that can't be read (`"Type": "0"`).
 pub(super) fn expose(values: Values<'_>) -> BTreeSet<String> {
     let with_protocol = |port: String| {
         if port.contains('/') {
@@ -254,5 +257,6 @@ pub(super) fn expose(values: Values<'_>) -> BTreeSet<String> {
         }
     };
     let ports = values.texts("expose").into_iter();
-    ports.map(with_protocol).collect()
+    let numbered = |port: &String| !port.is_empty() && !port.starts_with('/');
+    ports.filter(numbered).map(with_protocol).collect()
 }

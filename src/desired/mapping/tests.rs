@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::desired::{self, DesiredState, HostFiles, Place, ServiceName};
@@ -171,6 +171,16 @@ fn a_mode_may_be_the_name_of_a_network() {
     );
     assert_eq!(spec("vpn").network_mode, "container:shop-web-1");
     assert!(spec("vpn").networks.is_empty());
+}
+
+#[test]
+fn an_exposed_port_has_a_number() {
+    let desired = of("services: {web: {image: a, expose: ['', 90, '53/udp']}}");
+    let ports = &desired.services[&name("web")].spec.expose;
+    assert_eq!(
+        *ports,
+        BTreeSet::from(["53/udp", "90/tcp"].map(str::to_owned))
+    );
 }
 
 #[test]
