@@ -12,12 +12,14 @@ use super::docker_cli::{import, try_docker_at};
 /// nobody can talk to it any more, and takes everything along.
 ///
 /// `/run` hides the containerd of the host, which the engine would take for its own; `/etc/docker`
-/// has the key that an engine takes its id from, and our lock goes by that id.
+/// has the key that an engine takes its id from, and our lock goes by that id. An engine that has no
+/// time to stop its containers does not start those with `unless-stopped` again.
 const SCRIPT: &str = r#"
 mount -t tmpfs tmpfs /run && mkdir -p /run/lock /etc/docker &&
     mount -t tmpfs tmpfs /etc/docker && busybox ip link set lo up || exit 1
 start() {
     dockerd --data-root "$1/data" --host "unix://$1/docker.sock" --log-level warn \
+        --shutdown-timeout 120 \
         --default-address-pool base=10.200.0.0/14,size=24 >>"$1/log" 2>&1 &
     daemon=$!
     until docker --host "unix://$1/docker.sock" version >/dev/null 2>&1; do
