@@ -6,6 +6,7 @@
 
 mod canary;
 mod stage;
+mod standin;
 
 mod adopt;
 mod adopt_v1;

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::canary::Canary;
+use super::standin::standin;
 use crate::support::docker_cli::{ENDPOINT, Sandbox, docker, eventually};
 use crate::support::put;
 use crate::support::registry::free_port;
@@ -476,33 +476,4 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Compiles the stand-in application, unless that was done already; returns its path.
-fn standin() -> &'static Path {
-    static DONE: OnceLock<PathBuf> = OnceLock::new();
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock();
-    DONE.get_or_init(|| {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin");
-        let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
-        let files = sources.read_dir().unwrap().map(|file| file.unwrap().path());
-        if changed(&program) > files.map(|file| changed(&file)).max().unwrap() {
-            return program;
-        }
-        // Under another name first: two test processes must not see half a program.
-        let new = program.with_extension(std::process::id().to_string());
-        let status = Command::new("rustc")
-            .args(["--edition", "2024", "-O", "-C", "panic=abort"])
-            .args(["-C", "target-feature=+crt-static", "-C", "strip=symbols"])
-            .arg("-o")
-            .arg(&new)
-            .arg(sources.join("main.rs"))
-            .status()
-            .expect("rustc can be run");
-        assert!(status.success(), "rustc compiles the stand-in");
-        std::fs::rename(&new, &program).unwrap();
-        program
-    })
 }
