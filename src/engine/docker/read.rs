@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
-    LogsOptionsBuilder,
+    InspectContainerOptions, ListNetworksOptions, ListVolumesOptions, LogsOptionsBuilder,
 };
 use futures_util::TryStreamExt;
 
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::from_engine::{self, EngineDefaults};
+use super::list;
 use super::pull::credentials;
 use super::tail::Tail;
 use crate::engine::api::ApiVersion;
@@ -53,12 +53,7 @@ impl ReadEngine for Docker {
     }
 
     async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
-        let doing = "list containers";
-        let client = self.client(doing).await?;
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let request = client.list_containers(Some(options));
-        let list = self.call(doing, CALL_LIMIT, request).await?;
-        Ok(list.into_iter().map(from_engine::summary).collect())
+        list::containers(self).await
     }
 
     async fn container(&self, id: &str) -> Result<Option<Container>, EngineError> {

@@ -30,7 +30,7 @@ mod objects;
 mod tests;
 
 pub(super) use container::{EngineDefaults, SwapLimit, container, depends_on_defaults};
-pub(super) use objects::{image, network, summary, volume};
+pub(super) use objects::{image, network, volume};
 
 use std::collections::{BTreeMap, HashMap};
 

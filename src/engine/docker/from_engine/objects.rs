@@ -1,45 +1,12 @@
-//! Reads lines of the container list, images, networks and volumes.
+//! Reads images, networks and volumes.
 
 use bollard::models::{
-    ContainerSummary as EngineSummary, ContainerSummaryStateEnum, ImageInspect, Ipam as EngineIpam,
-    IpamConfig, Network as EngineNetwork, Volume as EngineVolume,
+    ImageInspect, Ipam as EngineIpam, IpamConfig, Network as EngineNetwork, Volume as EngineVolume,
 };
 
 use super::container::healthcheck;
 use super::sorted;
-use crate::engine::model::{ContainerSummary, Image, Ipam, IpamPool, Network, Volume};
-
-/// Reads one line of the container list.
-pub(in super::super) fn summary(line: EngineSummary) -> ContainerSummary {
-    ContainerSummary {
-        id: line.id.unwrap_or_default(),
-        // A linked container is listed under further names of the form `/other/alias`.
-        name: line
-            .names
-            .unwrap_or_default()
-            .iter()
-            .map(|name| name.trim_start_matches('/'))
-            .find(|name| !name.contains('/'))
-            .unwrap_or_default()
-            .to_owned(),
-        image: line.image.unwrap_or_default(),
-        labels: sorted(line.labels),
-        running: matches!(
-            line.state,
-            Some(
-                ContainerSummaryStateEnum::RUNNING
-                    | ContainerSummaryStateEnum::PAUSED
-                    | ContainerSummaryStateEnum::STOPPING
-            )
-        ),
-        networks: line
-            .network_settings
-            .and_then(|settings| settings.networks)
-            .unwrap_or_default()
-            .into_keys()
-            .collect(),
-    }
-}
+use crate::engine::model::{Image, Ipam, IpamPool, Network, Volume};
 
 /// Reads the answer of an image's inspect.
 pub(in super::super) fn image(answer: ImageInspect) -> Image {

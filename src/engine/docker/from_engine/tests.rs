@@ -131,15 +131,6 @@ fn restart_and_capabilities() {
 }
 
 #[test]
-fn a_linked_container_keeps_its_own_name() {
-    let line = serde_json::from_value(json!({
-        "Id": "1", "Names": ["/web/db", "/db-1"], "Image": "x", "State": "paused",
-    }));
-    let line = summary(line.unwrap());
-    assert_eq!((line.name.as_str(), line.running), ("db-1", true));
-}
-
-#[test]
 fn an_empty_answer_reads_without_panic() {
     let container = read(json!({}));
     assert_eq!(container.name, "");
