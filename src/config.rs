@@ -1,7 +1,7 @@
 //! The host's settings: everything that decides whom to trust. Read from the host, never from
 //! the state repository. The only reader of the process environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -336,6 +336,15 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
         return refuse(
             "stacks is an empty list",
             "leave the key out to keep every stack",
+        );
+    }
+    let mut dirs = BTreeSet::new();
+    let stacks = config.stacks.iter().flatten();
+    let mut stacks = stacks.map(|one| one.dir.trim_start_matches("./").trim_end_matches('/'));
+    if let Some(twice) = stacks.find(|dir| !dirs.insert(*dir)) {
+        return refuse(
+            &format!("stacks names {twice} twice"),
+            "a directory is kept once, on one branch",
         );
     }
     Ok(config)

@@ -33,6 +33,7 @@ mod step;
 mod tries;
 mod undo;
 mod undo_front;
+mod undo_order;
 mod walk;
 mod way_back;
 

@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
 
     /// Returns the step that has begun to start another container anew, where a step follows that
     /// one.
-    fn mover_of(&self, step: &Step) -> Option<&'a Step> {
+    pub(super) fn mover_of(&self, step: &Step) -> Option<&'a Step> {
         let others = step.reasons.iter().filter_map(|reason| {
             let Field::Dependency(name) = &reason.field else {
                 return None;

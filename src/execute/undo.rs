@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::undo_order::{JOINS, writers_that_come_back_late};
 use super::walk::Walk;
 use super::{
     StepError, beside, containers, data, files, front, inside, maintain, network, way_back,
@@ -108,48 +109,6 @@ impl Back {
     }
 }
 
-fn joins(spec: &ContainerSpec) -> bool {
-    spec.joins().next().is_some()
-}
-
-/// When what joins others, or has to see what they left, is taken back: see [`Undo::order`].
-const JOINS: u8 = 3;
-
-impl Undo<'_> {
-    fn is_of_data(&self) -> bool {
-        matches!(self, Self::Data(_) | Self::Safety(_))
-    }
-
-    /// Files first, because a container that starts again mounts them; then the others, newest
-    /// first; restarts after them, because a service that was restarted for new files must see
-    /// the old, and what joins the namespace of another container, which must run by then; then
-    /// the proxy looks their addresses up; and the visitors are let in last of all.
-    fn order(&self) -> u8 {
-        match self {
-            Self::Files(..) => 0,
-            Self::PutBack { spec, .. } if joins(spec) => JOINS,
-            Self::RunAgain(_) => 1,
-            Self::Unmake(..)
-            | Self::PutBack { .. }
-            | Self::BringBack(..)
-            | Self::Data(_)
-            | Self::Safety(_)
-            | Self::Start(_)
-            | Self::Stop(_)
-            | Self::SwitchBack(_)
-            | Self::End { .. }
-            | Self::HandBack { .. }
-            | Self::Rename(_)
-            | Self::Network(_)
-            | Self::Connect(..)
-            | Self::Disconnect(..) => 2,
-            Self::Restart(_) | Self::Follow(..) | Self::Reload(..) => JOINS,
-            Self::LookUp(..) => 4,
-            Self::Lower(_) => 5,
-        }
-    }
-}
-
 impl<'a> Walk<'a> {
     /// Puts back what was replaced, and says how the attempt ended.
     pub(super) async fn put_back(&mut self, error: String) -> Result<Outcome, RecordError> {
@@ -232,6 +191,7 @@ impl<'a> Walk<'a> {
         let mut steps: Vec<(&'a Step, Undo<'a>)> = begun
             .filter_map(|step| Some((*step, self.undo_of(step)?)))
             .collect();
+        steps.extend(writers_that_come_back_late(&steps));
         steps.extend(
             self.begun
                 .iter()
@@ -245,8 +205,10 @@ impl<'a> Walk<'a> {
             steps.push(look_up);
         }
         // Who joins another one comes after it, and is later in the plan.
-        let joins = |undo: &Undo<'_>| undo.order() == JOINS;
-        steps.sort_by_key(|(step, undo)| (undo.order(), if joins(undo) { step.number } else { 0 }));
+        steps.sort_by_key(|(step, undo)| {
+            let order = undo.order(step);
+            (order, if order == JOINS { step.number } else { 0 })
+        });
         steps
     }
 
@@ -411,7 +373,8 @@ impl<'a> Walk<'a> {
             Undo::Stop(container) => engine.stop_container(&container.id).await?,
             Undo::Rename(container) => containers::name_back(engine, container).await?,
             // One that was not put down has seen nothing of it.
-            Undo::Restart(container) if !self.scene.has_put_down(&container.id) => {}
+            Undo::Restart(container)
+                if !self.scene.has_put_down(&container.id) && self.mover_of(step).is_none() => {}
             Undo::Restart(container) | Undo::Follow(_, container) => {
                 engine.restart_container(&container.id).await?;
                 return Ok(Back::of(container, true));

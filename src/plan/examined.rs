@@ -2,7 +2,7 @@
 
 use super::action::{ContainerRef, aside, incoming};
 use super::diff::{Reason, Remedy};
-use super::facts::Facts;
+use super::facts::{Facts, Field};
 use super::slot::Slot;
 use super::{History, Hold};
 use crate::desired::{Service, ServiceName};
@@ -62,6 +62,12 @@ impl Turn {
 }
 
 impl Examined<'_> {
+    /// Returns whether its container goes on under another name.
+    pub(super) fn is_renamed(&self) -> bool {
+        let mut reasons = self.reasons.iter();
+        self.remedy.is_some() && reasons.any(|reason| reason.field == Field::Name)
+    }
+
     /// Returns the slot of the serving container.
     pub(super) fn slot(&self) -> Option<Slot> {
         self.holder.and_then(Slot::of)

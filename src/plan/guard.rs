@@ -10,8 +10,10 @@ use super::diff::{Origin, Remedy};
 use super::drafts::{BackupDraft, MigrationDraft};
 use super::examined::{Examined, Turn};
 use super::facts::{Fact, Field};
+use super::networks::runs;
 use super::order::Planner;
 use super::services::{Input, reference};
+use super::way::unit;
 use super::{Hold, Schema, Unreleased, restore_commands, tools_of};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
@@ -267,6 +269,30 @@ impl<'a> Planner<'a> {
         }
         let mut steps = self.remove_half_made(&named, all, &before);
         steps.extend(self.stop_all(&named, all, &before));
+        steps.extend(self.stop_beyond(&named, &before));
+        steps
+    }
+
+    /// Stops the containers of these services that are beyond the number which Git wants: they
+    /// write as well, and go only when everything else is in place.
+    fn stop_beyond(&mut self, named: &BTreeSet<&'a ServiceName>, before: &[u32]) -> Vec<u32> {
+        let mut steps = Vec::new();
+        for container in self.input.surplus().filter(|one| runs(one)) {
+            let Some(service) = unit(container) else {
+                continue;
+            };
+            if !named.iter().any(|one| one.service() == service.service()) {
+                continue;
+            }
+            let there = reference(container);
+            let action = Action::Stop {
+                service,
+                container: there.clone(),
+            };
+            let step = self.push(Phase::Guard, action, &[], before.to_vec());
+            self.made_way.insert(&container.id, (there, step));
+            steps.push(step);
+        }
         steps
     }
 

@@ -28,9 +28,19 @@ pub fn heal(
     if healing.differences.is_empty() || !reasons.all(is_drift) {
         return held;
     }
+    // What keeps it from being mended is why it is down.
+    let (mut holds, in_the_way) = (held.holds, &healing.holds);
+    for hold in in_the_way
+        .iter()
+        .filter(|one| one.weight() > Weight::Notice)
+    {
+        if !holds.contains(hold) {
+            holds.push(hold.clone());
+        }
+    }
     Plan {
         kind: Kind::Heal,
-        holds: held.holds,
+        holds,
         differences: held.differences,
         ..healing
     }

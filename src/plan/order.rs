@@ -225,6 +225,11 @@ impl<'a> Planner<'a> {
             return self.change_over(one, turn, all);
         }
         let mut after = self.ground.clone();
+        // The name has to be free before anything else of the service is done.
+        let renamed = one.is_renamed();
+        if renamed {
+            after = self.make_way(one, after);
+        }
         let holder = self.leftovers(one, &mut after);
         let stopped = self.stopped.contains(one.name).then_some(Remedy::Start);
         let follows = self.joins_a_stopped_one(one);
@@ -235,7 +240,9 @@ impl<'a> Planner<'a> {
         if remedy > Remedy::Reconnect {
             after.extend(self.dependencies(one, all));
         }
-        let mut after = self.make_way(one, after);
+        if !renamed {
+            after = self.make_way(one, after);
+        }
         if matches!(remedy, Remedy::Restart | Remedy::Replace) {
             after.extend(self.after_the_others(one, all));
         }
@@ -245,19 +252,6 @@ impl<'a> Planner<'a> {
             if let Some(why) = follows {
                 self.add_reason(step, why);
             }
-        }
-    }
-
-    /// Plans that a container gets its name, if it has another one and goes on.
-    fn rename(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) {
-        let goes_on = one.remedy.is_some_and(|remedy| remedy < Remedy::Replace);
-        let reason = one.reasons.iter().find(|one| one.field == Field::Name);
-        if let (Some(container), Some(reason), true) = (one.holder.map(reference), reason, goes_on)
-        {
-            let name = one.container_name.clone();
-            let action = Action::Rename { container, name };
-            let reasons = std::slice::from_ref(reason);
-            *after = vec![self.push(Phase::Converge, action, reasons, after.clone())];
         }
     }
 

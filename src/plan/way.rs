@@ -5,6 +5,7 @@ use super::Hold;
 use super::action::{Action, ContainerRef, Phase, RemoveReason, aside};
 use super::diff::Remedy;
 use super::examined::Examined;
+use super::facts::Field;
 use super::front::Front;
 use super::guard::All;
 use super::networks::runs;
@@ -34,14 +35,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Plans the stop of what is about to go and has something that a service needs.
-    pub(super) fn make_way(&mut self, one: &Examined<'a>, mut after: Vec<u32>) -> Vec<u32> {
-        let mut stops = Vec::new();
+    pub(super) fn make_way(&mut self, one: &Examined<'a>, after: Vec<u32>) -> Vec<u32> {
+        let (mut stops, mut stopped) = (Vec::new(), Vec::new());
         for (container, _) in self.input.leavers() {
             if self.input.needs(one, container).is_none() {
                 continue;
             }
             if let Some((_, known)) = self.made_way.get(container.id.as_str()) {
-                after.push(*known);
+                stopped.push(*known);
                 continue;
             }
             let Some(service) = unit(container) else {
@@ -63,7 +64,22 @@ impl<'a> Planner<'a> {
             self.made_way.insert(&container.id, (there, last));
             stops.push(last);
         }
-        if stops.is_empty() { after } else { stops }
+        let mut after = if stops.is_empty() { after } else { stops };
+        after.extend(stopped);
+        after
+    }
+
+    /// Plans that a container gets its name, if it has another one and goes on.
+    pub(super) fn rename(&mut self, one: &Examined<'a>, after: &mut Vec<u32>) {
+        let goes_on = one.remedy.is_some_and(|remedy| remedy < Remedy::Replace);
+        let reason = one.reasons.iter().find(|one| one.field == Field::Name);
+        if let (Some(container), Some(reason), true) = (one.holder.map(reference), reason, goes_on)
+        {
+            let name = one.container_name.clone();
+            let action = Action::Rename { container, name };
+            let reasons = std::slice::from_ref(reason);
+            *after = vec![self.push(Phase::Converge, action, reasons, after.clone())];
+        }
     }
 
     /// Returns a container under the name that it has by then.
@@ -118,7 +134,7 @@ impl<'a> Input<'a> {
 
     /// Returns what a container has that a service needs to start, if it has something.
     fn needs(&self, one: &Examined<'a>, there: &Container) -> Option<String> {
-        if one.remedy == Some(Remedy::Rename) || one.remedy >= Some(Remedy::Replace) {
+        if one.is_renamed() || one.remedy >= Some(Remedy::Replace) {
             let name = &one.container_name;
             if there.name == *name {
                 return Some(format!("the name {name}"));
@@ -163,7 +179,7 @@ fn address(mine: &ContainerSpec, theirs: &ContainerSpec) -> Option<String> {
 }
 
 /// Returns whose container it is by its labels.
-fn unit(container: &Container) -> Option<ServiceName> {
+pub(super) fn unit(container: &Container) -> Option<ServiceName> {
     let label = container.spec.labels.get(labels::SERVICE)?;
     let service = ServiceName::try_from(label.clone()).ok()?;
     Some(service.replica(number(container)))

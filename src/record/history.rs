@@ -286,20 +286,15 @@ fn owed_restarts(attempts: &[Attempt]) -> BTreeSet<ServiceName> {
 impl Attempt {
     /// Returns the services that are owed a restart after this attempt, of those before it.
     fn owed_then(&self, mut owed: BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
-        let Status {
-            done,
-            in_doubt,
-            undone,
-            ..
-        } = &self.status;
+        let Status { done, in_doubt, .. } = &self.status;
         let Touched {
             restarts,
             hooks,
             settles,
             ..
         } = &self.touched;
-        // What was taken back was started again for that.
-        let over = |step: &u32| done.contains(step) || undone.contains(step);
+        // What was taken back before it was done may not have been put down at all.
+        let over = |step: &u32| done.contains(step);
         for (_, service) in restarts
             .iter()
             .chain(settles)
@@ -339,9 +334,10 @@ impl Attempt {
     }
 }
 
-/// Returns how often in a row, up to the newest deploy, nobody saw a deploy of its revision end.
+/// Returns how often in a row, up to the newest pass that did something, nobody saw one of its
+/// revision end.
 fn crashed(attempts: &[Attempt]) -> Option<Crashed> {
-    let mut deploys = attempts.iter().filter(|one| one.kind == Kind::Deploy);
+    let mut deploys = attempts.iter().filter(|one| one.kind != Kind::ByHand);
     let revision = &deploys.clone().next()?.revision;
     let in_a_row = deploys.by_ref().take_while(|one| {
         one.status.outcome == Some(Outcome::Interrupted)

@@ -81,7 +81,12 @@ impl<'a> Head<'a> {
         let Some(rule) = self.view.config.verify_of(dir) else {
             return Ok(None);
         };
-        let release = self.release_in(dir)?.map(|release| release.commit);
+        let release = match self.release_in(dir)? {
+            Some(release) => Some(release),
+            // What is new there came after what was released of the others on the branch.
+            None => self.last_on_branch()?,
+        };
+        let release = release.map(|release| release.commit);
         let refused = self.verify(rule, release.as_ref()).err();
         Ok(refused.map(|(commit, why)| {
             Refusal::NotTrusted(UntrustedHead {
@@ -131,6 +136,17 @@ impl<'a> Head<'a> {
     pub(super) fn release_in(&mut self, dir: &str) -> Result<Option<Released>, LoadError> {
         let released = self.released()?.iter();
         let here = released.filter(|release| release.dir == dir);
+        Ok(here.max_by_key(|release| release.at).cloned())
+    }
+
+    /// Returns the newest release of a stack that follows the branch.
+    ///
+    /// # Errors
+    /// The record can't be read.
+    fn last_on_branch(&mut self) -> Result<Option<Released>, LoadError> {
+        let (config, branch) = (&self.view.config, self.branch);
+        let released = self.released()?.iter();
+        let here = released.filter(|release| config.branch_of(&release.dir) == branch);
         Ok(here.max_by_key(|release| release.at).cloned())
     }
 

@@ -30,6 +30,21 @@ impl std::fmt::Display for Schema {
     }
 }
 
+/// Takes the password out of `postgres://user:password@host/name`.
+fn without_password(url: &str) -> (String, &str) {
+    let whole = || (url.to_owned(), "");
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return whole();
+    };
+    let Some((login, place)) = rest.rsplit_once('@') else {
+        return whole();
+    };
+    match login.split_once(':') {
+        Some((user, password)) => (format!("{scheme}://{user}@{place}"), password),
+        None => whole(),
+    }
+}
+
 impl Database {
     pub fn from_settings() -> Result<Self, String> {
         let text = setting("DATABASE").ok_or("DATABASE is not set")?;
@@ -60,19 +75,13 @@ impl Database {
                 ("sqlite3", command)
             }
             Self::Postgres(url) => {
+                // Arguments are there for everybody on the host to read.
+                let (url, password) = without_password(url);
                 let mut command = Command::new("psql");
                 command
-                    .args([
-                        "-X",
-                        "-q",
-                        "-A",
-                        "-t",
-                        "-w",
-                        "-v",
-                        "ON_ERROR_STOP=1",
-                        "-d",
-                        url,
-                    ])
+                    .args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1"])
+                    .args(["-d", &url])
+                    .env("PGPASSWORD", password)
                     .env("PGCONNECT_TIMEOUT", "3")
                     .env(
                         "PGOPTIONS",

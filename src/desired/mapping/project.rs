@@ -242,6 +242,24 @@ impl Project<'_> {
         }
     }
 
+    /// Notes the content of a file that must not be shown anywhere: the whole of it, and what a
+    /// program would print of it, a line or the value of a variable.
+    pub(super) fn hide_content(&self, content: &str) {
+        self.hide(content.trim_end());
+        for line in content.lines().map(str::trim) {
+            if worth_hiding("", line) {
+                self.hide(line);
+            }
+            let Some((name, value)) = line.split_once(['=', ':']) else {
+                continue;
+            };
+            let value = value.trim().trim_matches(['"', '\'']);
+            if worth_hiding(name, value) {
+                self.hide(value);
+            }
+        }
+    }
+
     /// Notes a value that must not be shown anywhere.
     pub(super) fn hide(&self, value: &str) {
         let value = Sensitive::new(value.to_owned());

@@ -125,7 +125,7 @@ impl Project<'_> {
         };
         Some(match sops::whole(file, &content, identities) {
             Ok(content) => {
-                self.hide(content.expose().trim_end());
+                self.hide_content(content.expose());
                 Ok(content)
             }
             Err(Diagnostics(found)) => {

@@ -1,0 +1,76 @@
+//! Says in which order steps are taken back.
+
+use super::undo::Undo;
+use crate::engine::model::ContainerSpec;
+use crate::plan::Step;
+use crate::plan::facts::{Fact, Field};
+
+fn joins(spec: &ContainerSpec) -> bool {
+    spec.joins().next().is_some()
+}
+
+/// Returns whether the container before a step joins another one, and the one after it does not.
+fn has_joined(step: &Step) -> bool {
+    let spaces = |field: &Field| matches!(field, Field::NetworkMode | Field::Ipc | Field::Pid);
+    let before = step.reasons.iter().filter(|one| spaces(&one.field));
+    let mut before = before.flat_map(|one| [&one.release, &one.live]);
+    before.any(|fact| matches!(fact, Some(Fact::Plain(text)) if text.starts_with("container:")))
+}
+
+/// When what joins others, or has to see what they left, is taken back: see [`Undo::order`].
+pub(super) const JOINS: u8 = 3;
+
+impl Undo<'_> {
+    pub(super) fn is_of_data(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Safety(_))
+    }
+
+    /// Files first, because a container that starts again mounts them; then the others, newest
+    /// first; restarts after them, because a service that was restarted for new files must see
+    /// the old, and what joins the namespace of another container, which must run by then; then
+    /// the proxy looks their addresses up; and the visitors are let in last of all.
+    pub(super) fn order(&self, step: &Step) -> u8 {
+        match self {
+            Self::Files(..) => 0,
+            Self::PutBack { spec, .. } if joins(spec) || has_joined(step) => JOINS,
+            Self::RunAgain(_) => 1,
+            Self::Unmake(..)
+            | Self::PutBack { .. }
+            | Self::BringBack(..)
+            | Self::Data(_)
+            | Self::Safety(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::SwitchBack(_)
+            | Self::End { .. }
+            | Self::HandBack { .. }
+            | Self::Rename(_)
+            | Self::Network(_)
+            | Self::Connect(..)
+            | Self::Disconnect(..) => 2,
+            Self::Restart(_) | Self::Follow(..) | Self::Reload(..) => JOINS,
+            Self::LookUp(..) => 4,
+            Self::Lower(_) => 5,
+        }
+    }
+}
+
+/// Returns how the new containers go, before the data is put back, whose old ones come back
+/// only after that: nobody may write to it in between.
+pub(super) fn writers_that_come_back_late<'a>(
+    steps: &[(&'a Step, Undo<'a>)],
+) -> Vec<(&'a Step, Undo<'a>)> {
+    if !steps.iter().any(|(_, undo)| undo.is_of_data()) {
+        return Vec::new();
+    }
+    let late = steps
+        .iter()
+        .filter(|(step, undo)| undo.order(step) == JOINS);
+    let new = late.filter_map(|(step, undo)| {
+        if let Undo::PutBack { name, spec, .. } = undo {
+            return Some((*step, Undo::Unmake(name, spec)));
+        }
+        None
+    });
+    new.collect()
+}
