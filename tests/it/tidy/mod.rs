@@ -2,6 +2,7 @@
 //!
 //! Reads files only; nothing is compiled or run. `ARCHITECTURE.md` names these tests.
 
+mod compared;
 mod documents;
 mod rooms;
 mod sources;
