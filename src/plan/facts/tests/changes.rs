@@ -62,7 +62,7 @@ pub(super) const CHANGES: &[Change] = &[
         spec.mounts.insert("/n".to_owned(), mount);
     }),
     ("network_mode", |spec| {
-        spec.network_mode = "front".to_owned()
+        spec.network_mode = "front".to_owned();
     }),
     ("network front", |spec| {
         let place = spec.networks.entry("front".to_owned()).or_default();
