@@ -57,7 +57,13 @@ fn keys(value: &Value, path: &str) -> BTreeSet<String> {
             });
             below.collect()
         }
-        _ => [path.to_owned()].into(),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Sequence(_)
+        | Value::Mapping(_)
+        | Value::Tagged(_) => [path.to_owned()].into(),
     }
 }
 
