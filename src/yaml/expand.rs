@@ -98,7 +98,8 @@ impl Expansion<'_> {
         self.collect(raw, map, inside.below(raw), &mut collected);
         if collected.entries.len() > MAX_KEYS {
             let message = format!("a mapping has more than {MAX_KEYS} keys");
-            let finding = Diagnostic::at(self.file, raw.position, message);
+            let finding = Diagnostic::at(self.file, raw.position, message)
+                .hint("use fewer merge keys, or split it");
             self.found.insert(finding);
         }
         Map::from_unique(collected.entries)

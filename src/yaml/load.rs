@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 
 use super::expand::expand;
 use super::scalar::{self, Resolved};
+use super::syntax::{self, position};
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
-use crate::yaml::text::{MAX_BYTES, count, decode};
+use crate::yaml::text::{MAX_BYTES, decode};
 use crate::yaml::{Kind, Node, Style, Written};
 
 /// Values once aliases are expanded; the largest real file has some ten thousand.
@@ -157,8 +158,10 @@ impl<'a> Loader<'a> {
             match item {
                 Ok((event, span)) => self.event(event, position(&span.start))?,
                 Err(error) => {
-                    let message = format!("not valid YAML: {}", error.info());
-                    return Err(Diagnostic::at(self.file, position(error.marker()), message));
+                    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+                        return Err(self.too_deep(position(error.marker())));
+                    }
+                    return Err(syntax::refusal(self.file, &error));
                 }
             }
         }
@@ -413,7 +416,7 @@ impl<'a> Loader<'a> {
 
     fn too_deep(&self, position: Position) -> Diagnostic {
         let message = format!("more than {MAX_DEPTH} collections inside each other");
-        Diagnostic::at(self.file, position, message)
+        Diagnostic::at(self.file, position, message).hint("nest fewer lists and mappings")
     }
 
     fn not_a_string(&mut self, position: Position) {
@@ -489,12 +492,5 @@ impl CoreTag {
             Self::Seq => "!!seq",
             Self::Map => "!!map",
         }
-    }
-}
-
-fn position(marker: &Marker) -> Position {
-    Position {
-        line: count(marker.line()),
-        column: count(marker.col() + 1),
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const MAX_BYTES: usize = 8 << 20;
 pub(crate) fn decode<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
         let message = format!("the file has more than {} MiB", MAX_BYTES >> 20);
-        return Err(Diagnostic::file(file, message));
+        return Err(Diagnostic::file(file, message).hint("split it"));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     str::from_utf8(bytes).map_err(|error| {

@@ -1,5 +1,7 @@
 //! Knows where Compose turns a string into an integer, a number or a boolean.
 
+use super::pattern::fits;
+use super::refusal::Refusal;
 use crate::yaml::Kind;
 use crate::yaml::number::parse_float;
 
@@ -11,7 +13,7 @@ pub(super) enum Cast {
     Boolean,
 }
 
-/// The places, as compose-go lists them (its `loader/interpolate.go`); `*` is any key, `[]` any
+/// The places, as compose-go lists them (its `loader/interpolate.go`); `*` is any key or
 /// item.
 const PLACES: [(&str, Cast); 40] = [
     ("services.*.cpu_count", Cast::Integer),
@@ -50,7 +52,7 @@ const PLACES: [(&str, Cast); 40] = [
     ("services.*.oom_kill_disable", Cast::Boolean),
     ("services.*.oom_score_adj", Cast::Integer),
     ("services.*.pids_limit", Cast::Integer),
-    ("services.*.ports.[].target", Cast::Integer),
+    ("services.*.ports.*.target", Cast::Integer),
     ("services.*.privileged", Cast::Boolean),
     ("services.*.read_only", Cast::Boolean),
     ("services.*.scale", Cast::Integer),
@@ -59,8 +61,8 @@ const PLACES: [(&str, Cast); 40] = [
     ("services.*.ulimits.*", Cast::Integer),
     ("services.*.ulimits.*.hard", Cast::Integer),
     ("services.*.ulimits.*.soft", Cast::Integer),
-    ("services.*.volumes.[].read_only", Cast::Boolean),
-    ("services.*.volumes.[].volume.nocopy", Cast::Boolean),
+    ("services.*.volumes.*.read_only", Cast::Boolean),
+    ("services.*.volumes.*.volume.nocopy", Cast::Boolean),
     ("networks.*.external", Cast::Boolean),
     ("networks.*.internal", Cast::Boolean),
     ("networks.*.attachable", Cast::Boolean),
@@ -73,22 +75,15 @@ const PLACES: [(&str, Cast); 40] = [
 
 /// Returns what a string at a path of keys is read as; `None` where it stays a string.
 pub(super) fn expected(path: &[String]) -> Option<Cast> {
-    let matches = |pattern: &str| {
-        let mut keys = path.iter();
-        pattern
-            .split('.')
-            .all(|part| keys.next().is_some_and(|key| part == "*" || part == key))
-            && keys.next().is_none()
-    };
     PLACES
         .iter()
-        .find(|(pattern, _)| matches(pattern))
+        .find(|(pattern, _)| fits(path, pattern))
         .map(|(_, cast)| *cast)
 }
 
 impl Cast {
     /// Reads a string, or says what was expected instead.
-    pub(super) fn apply(self, text: &str) -> Result<Kind, String> {
+    pub(super) fn apply(self, text: &str) -> Result<Kind, Refusal> {
         let kind = match self {
             Self::Integer => text.parse().ok().map(Kind::Int),
             Self::Number => parse_float(text).map(Kind::Float),
@@ -99,17 +94,17 @@ impl Cast {
             },
         };
         kind.ok_or_else(|| {
-            let expected = match self {
-                Self::Integer => "an integer such as 3",
-                Self::Number => "a number such as 0.5",
-                Self::Boolean => "true or false",
+            let (why, hint) = match self {
+                Self::Integer => ("must be an integer", "write an integer such as 3"),
+                Self::Number => ("must be a number", "write a number such as 0.5"),
+                Self::Boolean => ("must be true or false", "write true or false"),
             };
             let found = if text.is_empty() {
-                ", found an empty text"
+                ", not an empty text"
             } else {
                 ""
             };
-            format!("expected {expected}{found}")
+            Refusal::new(format!("{why}{found}"), hint)
         })
     }
 }
@@ -125,7 +120,7 @@ mod tests {
         for (path, expected_cast) in [
             ("services web cpus", Some(Cast::Number)),
             ("services a.b cpus", Some(Cast::Number)),
-            ("services web ports [] target", Some(Cast::Integer)),
+            ("services web ports [0] target", Some(Cast::Integer)),
             ("services web ulimits nofile", Some(Cast::Integer)),
             ("services web ulimits nofile soft", Some(Cast::Integer)),
             ("networks n external", Some(Cast::Boolean)),

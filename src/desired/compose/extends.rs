@@ -7,11 +7,14 @@ use std::rc::Rc;
 use super::load::{Loader, Scope};
 use super::tags::Tags;
 use super::{lexical, overlay, paths};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::yaml::{Kind, Map, Node};
 
 /// Services that extend one another; each level costs stack.
 const MAX_CHAIN: usize = 100;
+/// Names that a person still reads in one line.
+const MAX_NAMES: usize = 10;
+const SERVICES: &str = "write at least: services: {}";
 
 /// Files that were extended already, by their path.
 #[derive(Default)]
@@ -55,7 +58,7 @@ pub(super) fn apply(
     let kind_name = services.kind_name();
     let Kind::Map(services) = &mut services.kind else {
         let message = format!("services must be a mapping, not {kind_name}");
-        return Err(Diagnostic::new(location, message).into());
+        return Err(Diagnostic::new(location, message).hint(SERVICES).into());
     };
     let here = Here { path, tags };
     let names: Vec<String> = services.iter().map(|entry| entry.key.clone()).collect();
@@ -164,11 +167,13 @@ impl Extension<'_> {
         paths::resolve(&mut tree, &folder, self.loader.home)?;
         let Some(services) = tree.as_map().and_then(|top| top.get("services")) else {
             let message = format!("the file {} has no services", self.loader.name(absolute));
-            return Err(Diagnostic::new(at.location(), message).into());
+            let found = Diagnostic::new(at.location(), message);
+            return Err(found.hint("name the file that has the service").into());
         };
         let Some(services) = services.as_map() else {
             let message = format!("services must be a mapping, not {}", services.kind_name());
-            return Err(Diagnostic::new(services.location(), message).into());
+            let found = Diagnostic::new(services.location(), message);
+            return Err(found.hint(SERVICES).into());
         };
         let base = Rc::new(Base {
             services: services.clone(),
@@ -270,11 +275,13 @@ fn enter(
             "services extend one another in a circle: {} → {name}",
             names.join(" → ")
         );
-        return Err(Diagnostic::new(at.location(), message));
+        let hint = "take one of these extends out";
+        return Err(Diagnostic::new(at.location(), message).hint(hint));
     }
     if trail.len() >= MAX_CHAIN {
         let message = format!("more than {MAX_CHAIN} services extend one another");
-        return Err(Diagnostic::new(at.location(), message));
+        let hint = "extend a service that is nearer to the first one";
+        return Err(Diagnostic::new(at.location(), message).hint(hint));
     }
     trail.push(step);
     Ok(())
@@ -294,9 +301,20 @@ fn no_service(
     );
     let found = Diagnostic::new(reference.at.location(), message);
     let names = services.iter().map(|entry| entry.key.as_str());
-    match crate::diagnostic::suggestion(reference.service, names.filter(|one| *one != name)) {
-        Some(hint) => found.hint(hint),
-        None => found,
+    let names: Vec<&str> = names.filter(|one| *one != name).collect();
+    let hint = suggestion(reference.service, names.iter().copied());
+    found.hint(hint.unwrap_or_else(|| choice(&names)))
+}
+
+/// Returns what to write where none of some services was named.
+fn choice(names: &[&str]) -> String {
+    match names {
+        [] => "add the service there, or name another file".to_owned(),
+        [one] => format!("write {one}, or add the service there"),
+        [first, ..] if names.len() > MAX_NAMES => {
+            format!("name one of its {} services, such as {first}", names.len())
+        }
+        [most @ .., last] => format!("name one of its services: {} or {last}", most.join(", ")),
     }
 }
 
@@ -305,5 +323,6 @@ fn not_a_mapping(name: &str, service: &Node) -> Diagnostic {
         "services.{name} must be a mapping, not {}",
         service.kind_name()
     );
-    Diagnostic::new(service.location(), message)
+    let hint = format!("write a mapping, such as {name}: {{image: nginx:1.27}}");
+    Diagnostic::new(service.location(), message).hint(hint)
 }

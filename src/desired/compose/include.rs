@@ -52,7 +52,10 @@ pub(super) fn apply(
     chain.push(path.to_owned());
     if chain.len() > MAX_CHAIN {
         let message = format!("more than {MAX_CHAIN} files include one another");
-        return Err(Diagnostic::new(include.location(), message).into());
+        let hint = "include the file from one that is nearer to the first";
+        return Err(Diagnostic::new(include.location(), message)
+            .hint(hint)
+            .into());
     }
     for entry in entries {
         let inclusion = read(entry, loader)?;
@@ -109,7 +112,8 @@ fn file_path(
 ) -> Result<String, Diagnostic> {
     let Some(path) = node.as_str() else {
         let message = format!("a path must be a string, not {}", node.kind_name());
-        return Err(Diagnostic::new(node.location(), message));
+        let hint = "write a path such as ./db.yaml";
+        return Err(Diagnostic::new(node.location(), message).hint(hint));
     };
     if let Some(kind) = remote(path) {
         let message = format!("{kind} can't be included: {path}");
@@ -124,7 +128,8 @@ fn file_path(
             names.join(" → "),
             lexical::file_name(&path)
         );
-        return Err(Diagnostic::new(node.location(), message));
+        let hint = "take this entry out, or move what both need into a third file";
+        return Err(Diagnostic::new(node.location(), message).hint(hint));
     }
     Ok(path)
 }
@@ -160,7 +165,8 @@ fn variables(
     for node in &inclusion.env_files {
         let Some(path) = node.as_str() else {
             let message = format!("a path must be a string, not {}", node.kind_name());
-            return Err(Diagnostic::new(node.location(), message).into());
+            let hint = "write a path such as ./db.env";
+            return Err(Diagnostic::new(node.location(), message).hint(hint).into());
         };
         let path = loader.absolute(&lexical::absolute(&scope.base, path));
         if !add(&path, Some(node))? {
@@ -189,7 +195,7 @@ fn read<'a>(entry: &'a Node, loader: &Loader<'_>) -> Result<Inclusion<'a>, Diagn
                 inclusion.project_directory = node.as_str().ok_or_else(|| {
                     let kind = node.kind_name();
                     let message = format!("project_directory must be a string, not {kind}");
-                    Diagnostic::new(node.location(), message)
+                    Diagnostic::new(node.location(), message).hint("write a path such as ./db")
                 })?;
             }
         }
@@ -217,10 +223,10 @@ fn warn_of_unknown(entry: &Node, map: &Map, loader: &Loader<'_>) {
         }
         let message = format!("include: unknown key \"{key}\" means nothing");
         let found = Diagnostic::at(&entry.file, unknown.key_position, message);
-        loader.warn(match suggestion(key, KEYS) {
-            Some(hint) => found.hint(hint),
-            None => found,
-        });
+        let hint = suggestion(key, KEYS);
+        let hint =
+            hint.unwrap_or_else(|| format!("take it out, or write one of {}", KEYS.join(", ")));
+        loader.warn(found.hint(hint));
     }
 }
 
@@ -236,7 +242,8 @@ fn one_or_more<'a>(map: &'a Map, key: &str) -> Result<Vec<&'a Node>, Diagnostic>
                 "{key} must be a path or a list of paths, not {}",
                 node.kind_name()
             );
-            Err(Diagnostic::new(node.location(), message))
+            let hint = format!("write {key}: [FILE]");
+            Err(Diagnostic::new(node.location(), message).hint(hint))
         }
     }
 }
@@ -264,7 +271,8 @@ fn insert(top: &mut Map, included: Node, at: &Node) -> Result<(), Diagnostics> {
         let (location, kind_name) = (node.location(), node.kind_name());
         let Kind::Map(own) = &mut node.kind else {
             let message = format!("{section} must be a mapping, not {kind_name}");
-            findings.push(Diagnostic::new(location, message));
+            let hint = format!("write a mapping, such as {section}: {{}}");
+            findings.push(Diagnostic::new(location, message).hint(hint));
             continue;
         };
         for object in objects {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::casts;
+use super::refusal::Refusal;
 use super::template::{Substituted, TemplateError, substitute};
+use super::{casts, pattern};
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
 use crate::yaml::text::MAX_BYTES;
 use crate::yaml::{Kind, Node};
@@ -39,6 +40,7 @@ pub fn interpolate(
         budget: MAX_BYTES,
         path: Vec::new(),
         errors: BTreeSet::new(),
+        miscast: BTreeSet::new(),
         warnings: BTreeSet::new(),
     };
     run.node(node);
@@ -54,10 +56,12 @@ struct Run<'a> {
     file: &'a str,
     variables: &'a dyn Variables,
     budget: usize,
-    /// Keys from the root, with `[]` for the items of a list.
+    /// Keys from the root, and items of lists.
     path: Vec<String>,
     /// Sets, because a value behind an anchor comes by more than once.
     errors: BTreeSet<Diagnostic>,
+    /// Where a text is not of its type.
+    miscast: BTreeSet<Position>,
     warnings: BTreeSet<Diagnostic>,
 }
 
@@ -78,19 +82,16 @@ impl Run<'_> {
                             self.warn_of_word(node.position, &kind, text);
                             node.kind = kind;
                         }
-                        Err(message) => {
-                            let finding = self.finding(node.position, message);
-                            self.errors.insert(finding);
-                        }
+                        Err(refusal) => self.miscast(node.position, refusal),
                     }
                 }
             }
             Kind::Seq(items) => {
-                self.path.push("[]".to_owned());
-                for item in items {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.path.push(pattern::item(index));
                     self.node(item);
+                    self.path.pop();
                 }
-                self.path.pop();
             }
             Kind::Map(map) => {
                 for entry in map {
@@ -99,6 +100,15 @@ impl Run<'_> {
                     self.path.pop();
                 }
             }
+        }
+    }
+
+    /// Notes a text that is not of its type; a value behind an anchor only the first time.
+    fn miscast(&mut self, position: Position, refusal: Refusal) {
+        if self.miscast.insert(position) {
+            let message = format!("{}: {}", pattern::display(&self.path), refusal.why);
+            let finding = self.finding(position, message).hint(refusal.hint);
+            self.errors.insert(finding);
         }
     }
 
@@ -131,7 +141,10 @@ impl Run<'_> {
         match error {
             TemplateError::Invalid => finding.hint("write `$$` for a `$` that is no variable"),
             TemplateError::Required { name, .. } => finding.hint(format!("set {name}")),
-            TemplateError::TooDeep | TemplateError::TooLong => finding,
+            TemplateError::TooDeep => {
+                finding.hint("nest fewer `${…:-…}`; one default is mostly enough")
+            }
+            TemplateError::TooLong => finding.hint("use shorter values"),
         }
     }
 

@@ -15,7 +15,7 @@ use super::files::Files;
 use super::interpolate::{Variables, interpolate};
 use super::tags::Tags;
 use super::{
-    canonical, consistency, include, lexical, normalize, omit, overlay, paths, profiles,
+    canonical, consistency, cut, include, lexical, normalize, omit, overlay, paths, profiles,
     project_name, resolve, schema, shape, unicity, validate,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Position};
@@ -96,7 +96,8 @@ fn load_all(
     };
     let paths: Vec<String> = request.files.iter().map(|path| text_of(path)).collect();
     let Some(first) = paths.first() else {
-        return Err(Diagnostic::file("", "no Compose file is given").into());
+        let found = Diagnostic::file("", "no Compose file is given");
+        return Err(found.hint("name one, such as compose.yaml").into());
     };
     let project = project_name::find(&loader, request, &paths, variables)?;
     let named = |name: &str| match name {
@@ -127,6 +128,7 @@ fn load_all(
     let chosen = profiles::chosen(&request.profiles, &named);
     let disabled = profiles::select(&mut tree, &chosen);
     consistency::check(&mut tree, &disabled)?;
+    cut::warn(&tree, &loader);
     resolve::services(&mut tree, &scope, &loader)?;
     profiles::drop_unused(&mut tree);
     let secrets = resolve::take_secrets(&mut tree);
@@ -315,7 +317,8 @@ impl Loader<'_> {
             None => Diagnostic::file(&self.name(path), message),
         };
         if self.read.get() > MAX_FILES {
-            return Err(refuse(format!("more than {MAX_FILES} files are read")));
+            let found = refuse(format!("more than {MAX_FILES} files are read"));
+            return Err(found.hint("extend and include fewer files"));
         }
         let path = self.absolute(path);
         read(Path::new(&path)).map_err(|why| {
@@ -323,6 +326,7 @@ impl Loader<'_> {
                 "the file {} can't be read: {why}",
                 self.name(&path)
             ))
+            .hint("name a file that can be read, or correct its path and permissions")
         })
     }
 

@@ -3,13 +3,14 @@
 //! [`load::load`] is the way through, in the order of compose-go. Per file: YAML ([`crate::yaml`]),
 //! `interpolate`, `extends`, `tags` (`!reset`, `!override`), `include`, `overlay` (merging),
 //! `unicity`, `schema`, `canonical` (short forms become long). For the whole: `paths`, `normalize`,
-//! `profiles`, `consistency`, `resolve` (environment files), `shape` (as Go's types print it).
+//! `profiles`, `consistency`, `cut` (commands that lose their end), `resolve` (environment files), `shape` (as Go's types print it).
 //! `print` writes it out, `hash` computes Compose's own hashes; `mapping` beside it makes of it
 //! what the engine is asked for.
 
 mod canonical;
 mod casts;
 mod consistency;
+mod cut;
 pub mod env_file;
 mod escape;
 mod extends;
@@ -29,6 +30,7 @@ mod place;
 pub mod print;
 mod profiles;
 mod project_name;
+mod refusal;
 mod resolve;
 mod schema;
 mod shape;

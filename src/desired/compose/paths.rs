@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use super::pattern::{Step, display, fits, visit};
+use super::refusal::Refusal;
 use super::{extends, lexical};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
 use crate::yaml::{Kind, Map, Node};
 
 /// What stands at a place.
@@ -49,9 +50,8 @@ pub(super) fn resolve(file: &mut Node, base: &str, home: Option<&Path>) -> Resul
         let Some((_, kind)) = PLACES.iter().find(|(pattern, _)| fits(path, pattern)) else {
             return Step::Inside;
         };
-        if let Err(message) = folder.resolve(*kind, node) {
-            let message = format!("{}: {message}", display(path));
-            findings.push(Diagnostic::new(node.location(), message));
+        if let Err(refusal) = folder.resolve(*kind, node) {
+            findings.push(refusal.at(node, display(path)));
         }
         Step::Past
     });
@@ -64,7 +64,7 @@ struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn resolve(&self, kind: PathKind, node: &mut Node) -> Result<(), String> {
+    fn resolve(&self, kind: PathKind, node: &mut Node) -> Result<(), Refusal> {
         let kind_name = node.kind_name();
         let text = match (kind, &mut node.kind) {
             (PathKind::Mount, Kind::Map(mount)) => return self.mount(mount),
@@ -77,7 +77,8 @@ impl Folder<'_> {
             (_, Kind::Str(text)) => text,
             (PathKind::OfHost, _) => return Ok(()),
             (PathKind::Plain | PathKind::Context | PathKind::Extended, _) => {
-                return Err(format!("a path must be a string, not {kind_name}"));
+                let why = format!("a path must be a string, not {kind_name}");
+                return Err(Refusal::new(why, "write a path such as ./data"));
             }
         };
         match kind {
@@ -119,17 +120,17 @@ impl Folder<'_> {
         }
     }
 
-    fn mount(&self, mount: &mut Map) -> Result<(), String> {
+    fn mount(&self, mount: &mut Map) -> Result<(), Refusal> {
         if mount.get("type").and_then(Node::as_str) != Some("bind") {
             return Ok(());
         }
-        match mount.get_mut("source").map(|source| &mut source.kind) {
-            Some(Kind::Str(source)) => {
-                *source = self.of_host(source);
-                Ok(())
-            }
-            Some(_) | None => Err("a bind mount must have a source".to_owned()),
-        }
+        let source = mount.get_mut("source").map(|source| &mut source.kind);
+        let Some(Kind::Str(source)) = source else {
+            let hint = "add source: ./data, or write type: volume";
+            return Err(Refusal::new("a bind mount must have a source", hint));
+        };
+        *source = self.of_host(source);
+        Ok(())
     }
 
     fn volume(&self, volume: &mut Map) {

@@ -2,9 +2,6 @@
 
 use crate::yaml::{Kind, Node};
 
-/// The key of every item of a list.
-const ITEM: &str = "[]";
-
 /// What a visitor wants of the value that it was shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -39,11 +36,11 @@ fn visit_at(
     match &mut node.kind {
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {}
         Kind::Seq(items) => {
-            path.push(ITEM.to_owned());
-            for item in items {
+            for (index, item) in items.iter_mut().enumerate() {
+                path.push(self::item(index));
                 visit_at(path, item, visitor);
+                path.pop();
             }
-            path.pop();
         }
         Kind::Map(map) => {
             for entry in map {
@@ -55,9 +52,14 @@ fn visit_at(
     }
 }
 
-/// Returns a path as people write it: `services.web.ports[]`.
+/// Returns what stands in a path for an item of a list, counted from 0.
+pub(super) fn item(index: usize) -> String {
+    format!("[{index}]")
+}
+
+/// Returns a path as people write it: `services.web.ports[0]`.
 pub(super) fn display(path: &[String]) -> String {
-    path.join(".").replace(".[]", "[]")
+    path.join(".").replace(".[", "[")
 }
 
 #[cfg(test)]
@@ -70,7 +72,7 @@ mod tests {
         for (path, pattern, expected) in [
             ("services web dns", "services.*.dns", true),
             ("services a.b dns", "services.*.dns", true),
-            ("services web ports []", "services.*.ports.*", true),
+            ("services web ports [0]", "services.*.ports.*", true),
             ("services web", "services.*.dns", false),
             ("services web dns x", "services.*.dns", false),
             ("x-services web dns", "services.*.dns", false),
@@ -92,6 +94,6 @@ mod tests {
                 Step::Inside
             }
         });
-        assert_eq!(seen, ["", "a", "a.b", "a.b[]", "a.b[].c", "a.b[]", "d"]);
+        assert_eq!(seen, ["", "a", "a.b", "a.b[0]", "a.b[0].c", "a.b[1]", "d"]);
     }
 }

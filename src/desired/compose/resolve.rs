@@ -191,7 +191,8 @@ fn read(
 ) -> Result<Option<Vec<u8>>, Diagnostic> {
     let Some(written) = path.as_str() else {
         let message = format!("a path must be a string, not {}", path.kind_name());
-        return Err(Diagnostic::new(path.location(), message));
+        let hint = "write a path such as ./web.env";
+        return Err(Diagnostic::new(path.location(), message).hint(hint));
     };
     let text = match what {
         Read::Environment => loader.read(written, Some(path))?,

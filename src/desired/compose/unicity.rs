@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::pattern::{Step, display, fits, visit};
+use super::refusal::Refusal;
 use super::short;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::{Kind, Map, Node};
@@ -87,7 +88,7 @@ fn one_of_each(
     };
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    for item in std::mem::take(items) {
+    for (index, item) in std::mem::take(items).into_iter().enumerate() {
         match identity.of(&item) {
             Ok(key) => {
                 if let Some(earlier) = known.get(&key).and_then(|index| kept.get_mut(*index)) {
@@ -97,9 +98,8 @@ fn one_of_each(
                     kept.push(item);
                 }
             }
-            Err(why) => {
-                let message = format!("{}: {why}", display(path));
-                findings.push(Diagnostic::new(item.location(), message));
+            Err(refusal) => {
+                findings.push(refusal.at(&item, format_args!("{}[{index}]", display(path))));
             }
         }
     }
@@ -107,10 +107,12 @@ fn one_of_each(
 }
 
 impl Identity {
-    fn of(self, item: &Node) -> Result<String, String> {
+    fn of(self, item: &Node) -> Result<String, Refusal> {
         match self {
             Self::Key => {
-                let text = item.as_str().ok_or_else(|| unexpected(item, "a string"))?;
+                let text = item.as_str().ok_or_else(|| {
+                    Refusal::unlike(item, "a string", "put quotes around the value")
+                })?;
                 Ok(text.split_once('=').map_or(text, |(key, _)| key).to_owned())
             }
             Self::Mount => mount(item),
@@ -126,16 +128,16 @@ impl Identity {
             Self::Expose => match &item.kind {
                 Kind::Str(port) => Ok(port.clone()),
                 Kind::Int(port) => Ok(port.to_string()),
-                Kind::Null | Kind::Bool(_) | Kind::Float(_) | Kind::Seq(_) | Kind::Map(_) => {
-                    Err(unexpected(item, "a port"))
-                }
+                Kind::Null | Kind::Bool(_) | Kind::Float(_) | Kind::Seq(_) | Kind::Map(_) => Err(
+                    Refusal::unlike(item, "a port", "write a port such as \"80\""),
+                ),
             },
             Self::Port => port(item),
         }
     }
 }
 
-fn mount(item: &Node) -> Result<String, String> {
+fn mount(item: &Node) -> Result<String, Refusal> {
     match &item.kind {
         Kind::Map(map) => text_of(map, "target"),
         Kind::Str(text) => short::parse_volume(text).map(|volume| volume.target),
@@ -145,7 +147,7 @@ fn mount(item: &Node) -> Result<String, String> {
     }
 }
 
-fn device(item: &Node) -> Result<String, String> {
+fn device(item: &Node) -> Result<String, Refusal> {
     match &item.kind {
         Kind::Map(map) => text_of(map, "target"),
         Kind::Str(text) => {
@@ -159,7 +161,7 @@ fn device(item: &Node) -> Result<String, String> {
     }
 }
 
-fn file(item: &Node, directory: &str) -> Result<String, String> {
+fn file(item: &Node, directory: &str) -> Result<String, Refusal> {
     match &item.kind {
         Kind::Str(source) => Ok(format!("{directory}/{source}")),
         Kind::Map(map) if map.contains_key("target") => text_of(map, "target"),
@@ -168,18 +170,19 @@ fn file(item: &Node, directory: &str) -> Result<String, String> {
             Ok(format!("{directory}/{}", source.unwrap_or_default()))
         }
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Seq(_) => {
-            Err(unexpected(item, "a name or a mapping"))
+            let hint = "write a name, or {source: NAME, target: PATH}";
+            Err(Refusal::unlike(item, "a name or a mapping", hint))
         }
     }
 }
 
-fn port(item: &Node) -> Result<String, String> {
+fn port(item: &Node) -> Result<String, Refusal> {
     match &item.kind {
         Kind::Int(port) => Ok(port.to_string()),
         Kind::Str(text) => Ok(text.clone()),
         Kind::Map(map) => {
             if !map.contains_key("target") {
-                return Err(missing("target"));
+                return Err(Refusal::new("the entry has no target", "add target: 80"));
             }
             // Compose takes 80 and "80" for two different ports.
             let part = |key: &str, default: &str| match map.get(key) {
@@ -201,22 +204,25 @@ fn port(item: &Node) -> Result<String, String> {
     }
 }
 
-fn text_of(map: &Map, key: &str) -> Result<String, String> {
-    match map.get(key) {
-        None => Err(missing(key)),
-        Some(value) => match value.as_str() {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(format!("{key} must be a string, not {}", value.kind_name())),
-        },
+fn text_of(map: &Map, key: &str) -> Result<String, Refusal> {
+    let value = map.get(key).ok_or_else(|| missing(key))?;
+    value.as_str().map(str::to_owned).ok_or_else(|| {
+        let why = format!("{key} must be a string, not {}", value.kind_name());
+        Refusal::new(why, format!("write {key}: {}", example(key)))
+    })
+}
+
+fn missing(key: &str) -> Refusal {
+    let hint = format!("add {key}: {}", example(key));
+    Refusal::new(format!("the entry has no {key}"), hint)
+}
+
+/// Returns a value that a key of an entry may have.
+fn example(key: &str) -> &'static str {
+    match key {
+        "path" => "./web.env",
+        _ => "/data",
     }
-}
-
-fn missing(key: &str) -> String {
-    format!("the entry has no {key}")
-}
-
-fn unexpected(item: &Node, wanted: &str) -> String {
-    format!("expected {wanted}, not {}", item.kind_name())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use super::pattern::{Step, display, fits, visit};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::refusal::Refusal;
+use crate::diagnostic::Diagnostics;
 use crate::yaml::{Kind, Map, Node};
 
 #[derive(Clone, Copy)]
@@ -44,16 +45,17 @@ pub(super) fn check(file: &mut Node) -> Result<(), Diagnostics> {
         let Some((_, check)) = CHECKS.iter().find(|(pattern, _)| fits(path, pattern)) else {
             return Step::Inside;
         };
-        if let Err((at, message)) = check.run(node) {
-            let message = format!("{}: {message}", display(path));
-            findings.push(Diagnostic::new(at.location(), message));
+        if let Err((at, refusal)) = check.run(node) {
+            findings.push(refusal.at(at, display(path)));
         }
         Step::Past
     });
     Diagnostics::check(findings)
 }
 
-type Verdict<'a> = Result<(), (&'a Node, String)>;
+const IP: &str = "write an address such as 127.0.0.1, or take host_ip out for all addresses";
+
+type Verdict<'a> = Result<(), (&'a Node, Refusal)>;
 
 impl Check {
     fn run(self, node: &Node) -> Verdict<'_> {
@@ -63,9 +65,10 @@ impl Check {
             (Self::Content(keys), Kind::Null) => content(node, &Map::default(), keys),
             (Self::Port, Kind::Map(map)) => port(map),
             (Self::Devices, Kind::Map(map)) => devices(map),
-            (Self::Path, Kind::Str(path)) if path.is_empty() => {
-                Err((node, "the path is empty".to_owned()))
-            }
+            (Self::Path, Kind::Str(path)) if path.is_empty() => Err((
+                node,
+                Refusal::new("the path is empty", "write a path such as ./src"),
+            )),
             (Self::Volume | Self::Content(_) | Self::Port | Self::Devices | Self::Path, _) => {
                 Ok(())
             }
@@ -86,11 +89,12 @@ fn volume(map: &Map) -> Verdict<'_> {
     match other {
         None => Ok(()),
         Some(other) => {
-            let message = format!(
-                "the volume is external, so that {} can't be said of it; take one of both out",
+            let why = format!(
+                "the volume is external, so that {} can't be said of it",
                 other.key
             );
-            Err((&other.value, message))
+            let hint = format!("take {} or external: true out", other.key);
+            Err((&other.value, Refusal::new(why, hint)))
         }
     }
 }
@@ -103,9 +107,18 @@ fn content<'a>(node: &'a Node, map: &Map, keys: &[&str]) -> Verdict<'a> {
         .collect();
     match given.as_slice() {
         [] if map.contains_key("driver") || map.contains_key("external") => Ok(()),
-        [] => Err((node, format!("one of {} must be set", keys.join(", ")))),
+        [] => {
+            let why = format!("one of {} must be set", keys.join(", "));
+            Err((node, Refusal::new(why, "add file: PATH, or external: true")))
+        }
         [_] => Ok(()),
-        [_, _, ..] => Err((node, format!("only one of {} can be set", given.join(", ")))),
+        [one, _, ..] => {
+            let why = format!("only one of {} can be set", given.join(", "));
+            Err((
+                node,
+                Refusal::new(why, format!("keep one of them, such as {one}")),
+            ))
+        }
     }
 }
 
@@ -115,17 +128,24 @@ fn port(map: &Map) -> Verdict<'_> {
     };
     match node.as_str() {
         Some(text) if text.parse::<IpAddr>().is_ok() => Ok(()),
-        Some(text) => Err((node, format!("\"{text}\" is not an IP address"))),
-        None => Err((
-            node,
-            format!("host_ip must be a string, not {}", node.kind_name()),
-        )),
+        Some(text) => {
+            let why = format!("\"{text}\" is not an IP address");
+            Err((node, Refusal::new(why, IP)))
+        }
+        None => {
+            let why = format!("host_ip must be a string, not {}", node.kind_name());
+            Err((node, Refusal::new(why, IP)))
+        }
     }
 }
 
 fn devices(map: &Map) -> Verdict<'_> {
     match (map.get("count"), map.get("device_ids")) {
-        (Some(_), Some(names)) => Err((names, "count and device_ids can't both be set".to_owned())),
+        (Some(_), Some(names)) => {
+            let why = "count and device_ids can't both be set";
+            let hint = "take count out to name devices, or device_ids to take any";
+            Err((names, Refusal::new(why, hint)))
+        }
         (Some(_) | None, _) => Ok(()),
     }
 }

@@ -18,27 +18,31 @@ pub(super) fn clashes(
     project: &Project<'_>,
 ) {
     let mut names: BTreeMap<String, &ServiceName> = BTreeMap::new();
-    let mut ports: BTreeMap<(&str, &str, &str), &ServiceName> = BTreeMap::new();
+    let mut ports: BTreeMap<(&str, &str, String), &ServiceName> = BTreeMap::new();
     for (name, service) in services {
         let own = service.container_name.clone();
         let own = own.unwrap_or_else(|| default_container_name(project.stack, name));
         if let Some(other) = names.get(&own) {
             let message = format!("the container name {own} is that of service {other} already");
-            refuse(top, name, "container_name", message, project);
+            let hint = "take container_name out, or choose another name";
+            refuse(top, (name, "container_name"), message, hint, project);
         }
         names.entry(own).or_insert(name);
         // The engine picks a free one of a range.
         let fixed = |port: &&Port| !port.published.is_empty() && !port.published.contains('-');
         for port in service.spec.ports.iter().filter(fixed) {
             let (ip, published) = (port.host_ip.as_str(), port.published.as_str());
-            let key = (ip, published, port.protocol.as_str());
+            // In the long form it stays as it is written, and to the engine `UDP` is `udp`.
+            let key = (ip, published, port.protocol.to_ascii_lowercase());
             if let Some(other) = ports.get(&key).filter(|other| **other != name) {
                 let message = format!(
                     "port {}/{} of the host is that of service {other} already",
                     port.host(),
                     port.protocol
                 );
-                refuse(top, name, "ports", message, project);
+                let hint =
+                    "publish another port, or write a range of which the engine takes a free one";
+                refuse(top, (name, "ports"), message, hint, project);
             }
             ports.entry(key).or_insert(name);
         }
@@ -47,9 +51,9 @@ pub(super) fn clashes(
 
 fn refuse(
     top: Values<'_>,
-    service: &ServiceName,
-    key: &str,
+    (service, key): (&ServiceName, &str),
     message: String,
+    hint: &str,
     project: &Project<'_>,
 ) {
     let services = top.get("services");
@@ -57,7 +61,7 @@ fn refuse(
     let at: Option<&Node> =
         deep.or_else(|| services.and_then(|node| node.at(&[service.service()])));
     if let Some(at) = at {
-        project.refuse(at, message);
+        project.refuse_with_hint(at, message, hint);
     }
 }
 
@@ -82,9 +86,8 @@ pub(super) fn manifest(top: Values<'_>, project: &Project<'_>) {
             continue;
         };
         let message = format!("{key}.{name}: there is no service \"{name}\" in the Compose files");
-        match suggestion(name, known.iter().copied()) {
-            Some(hint) => project.refuse_with_hint(at, message, hint),
-            None => project.refuse(at, message),
-        }
+        let hint = suggestion(name, known.iter().copied());
+        let hint = hint.unwrap_or_else(|| "add the service, or take this out".to_owned());
+        project.refuse_with_hint(at, message, hint);
     }
 }

@@ -55,7 +55,10 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
                     services.insert(name, service);
                 }
             }
-            Err(why) => project.refuse(&entry.value, why),
+            Err(why) => {
+                let hint = "choose another name, such as web-1";
+                project.refuse_with_hint(&entry.value, why, hint);
+            }
         }
     }
     if top.values("services").is_empty() {

@@ -231,7 +231,8 @@ pub(super) fn ports(values: Values<'_>, project: &Project<'_>) -> BTreeSet<Port>
     let port = |(at, port): (&Node, Values<'_>)| {
         let number = port.integer("target");
         let Ok(target) = u16::try_from(number) else {
-            project.refuse(at, format!("{number} is not a port"));
+            let message = format!("{number} is not a port");
+            project.refuse_with_hint(at, message, "write a port from 0 to 65535");
             return None;
         };
         Some(Port {

@@ -55,12 +55,13 @@ impl Environment {
     fn add(&mut self, entry: &Entry, project: &Project<'_>) {
         let (name, node) = (entry.key.as_str(), &entry.value);
         if let Err(why) = check_name(name) {
-            project.refuse(node, why);
+            project.refuse_with_hint(node, why, "choose another name, such as LOG_LEVEL");
             return;
         }
         let value = node.go_string();
         if value.as_ref().is_some_and(|value| value.contains('\0')) {
-            project.refuse(node, format!("the value of {name} holds a NUL character"));
+            let message = format!("the value of {name} holds a NUL character");
+            project.refuse_with_hint(node, message, "take the character out");
             return;
         }
         let of_host = Path::new(&*node.file).is_absolute();

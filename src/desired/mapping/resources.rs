@@ -72,7 +72,7 @@ fn labels_of(
     let mut all = Values::of(&entry.value).pairs("labels");
     if let Some(name) = all.keys().find(|name| labels::is_reserved(name)) {
         let message = format!("label {name} is reserved for Docker Compose and moored");
-        project.refuse(&entry.value, message);
+        project.refuse_with_hint(&entry.value, message, "take the label out");
     }
     let of_compose = [
         (kind, entry.key.clone()),

@@ -179,7 +179,11 @@ fn image(
     }
     if let Err(why) = Reference::parse(&image) {
         let message = format!("\"{}\" is not an image: {why}", image.escape_default());
-        project.refuse(at.unwrap_or(node), message);
+        project.refuse_with_hint(
+            at.unwrap_or(node),
+            message,
+            "write NAME:TAG, such as nginx:1.27",
+        );
         return None;
     }
     Some(image)
@@ -193,12 +197,10 @@ fn container_name(values: Values<'_>, project: &Project<'_>) -> Option<String> {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(inner);
     if let Some(at) = values.get("container_name").filter(|_| !is_name) {
-        let message = format!(
-            "\"{}\" is not a container name: letters, digits, _, . and -, at least two, beginning \
-             with a letter or digit",
-            name.escape_default()
-        );
-        project.refuse(at, message);
+        let message = format!("\"{}\" is not a container name", name.escape_default());
+        let hint =
+            "write two or more letters, digits, _, . and -, beginning with a letter or digit";
+        project.refuse_with_hint(at, message, hint);
     }
     Some(name)
 }
@@ -211,7 +213,7 @@ fn labels(values: Values<'_>, project: &Project<'_>) -> BTreeMap<String, String>
                 "label {} is reserved for Docker Compose and moored",
                 entry.key
             );
-            project.refuse(&entry.value, message);
+            project.refuse_with_hint(&entry.value, message, "take the label out");
         }
     }
     labels
@@ -232,7 +234,7 @@ fn depends_on(values: Values<'_>, project: &Project<'_>) -> BTreeMap<ServiceName
         let name = match ServiceName::try_from(entry.key.clone()) {
             Ok(name) => name,
             Err(why) => {
-                project.refuse(&entry.value, why);
+                project.refuse_with_hint(&entry.value, why, "name a service of this file");
                 continue;
             }
         };

@@ -52,7 +52,7 @@ pub(super) fn canonical(
                 budget.0 = left;
                 ports.extend(short.into_iter().map(|port| long(&item, port)));
             }
-            Err(why) => findings.push(refuse(format!("{at}[{index}]: {why}"))),
+            Err(refusal) => findings.push(refusal.at(&item, format_args!("{at}[{index}]"))),
         }
     }
     *items = ports;

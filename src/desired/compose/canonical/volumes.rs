@@ -15,10 +15,7 @@ pub(super) fn canonical(node: &mut Node, at: &str, findings: &mut Vec<Diagnostic
         match short::parse_volume(text) {
             // Compose reads one or two characters by another way, without an empty `volume`.
             Ok(volume) => *item = long(item, volume, text.len() > 2),
-            Err(why) => {
-                let message = format!("{at}[{index}]: {why}");
-                findings.push(Diagnostic::new(item.location(), message));
-            }
+            Err(refusal) => findings.push(refusal.at(item, format_args!("{at}[{index}]"))),
         }
     }
 }

@@ -41,7 +41,8 @@ impl Checks<'_> {
             Some(other) if other.at(&["build"]).is_none_or(Node::is_null) => {
                 let message =
                     format!("the build context {context} is service {target}, which is not built");
-                self.refuse(service, &path, &message, "");
+                let hint = format!("give {target} a build, or name a folder");
+                self.refuse(service, &path, &message, &hint);
             }
             Some(_) => {}
         }

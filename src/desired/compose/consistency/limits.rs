@@ -55,7 +55,7 @@ impl Checks<'_> {
         for (path, number) in [(&["scale"][..], scale), (&["deploy", "replicas"], replicas)] {
             if number.is_some_and(|number| number < 0.0) {
                 let message = format!("{} must not be negative", path.join("."));
-                self.refuse(service, path, &message, "");
+                self.refuse(service, path, &message, "write 0 or more");
             }
         }
         let count = scale.or(replicas).unwrap_or(1.0);

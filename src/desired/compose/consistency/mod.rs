@@ -100,11 +100,7 @@ impl<'a> Checks<'a> {
         let at = service.node.at(path).unwrap_or(service.node);
         let message = format!("service {}: {message}", service.name);
         let found = Diagnostic::new(at.location(), message);
-        self.findings.push(if hint.is_empty() {
-            found
-        } else {
-            found.hint(hint)
-        });
+        self.findings.push(found.hint(hint));
     }
 
     fn source(&mut self, service: Service<'_>) {
@@ -240,8 +236,9 @@ impl<'a> Checks<'a> {
                 service.name,
                 other.location()
             );
+            let found = Diagnostic::new(item.location(), message);
             self.findings
-                .push(Diagnostic::new(item.location(), message));
+                .push(found.hint("take one of the two out, or give it another target"));
         }
     }
 

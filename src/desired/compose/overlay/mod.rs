@@ -229,7 +229,9 @@ fn keyed(mut node: Node, path: &[String], value: fn(&Node) -> Node) -> Result<No
     for item in &items {
         let Some(name) = item.as_str() else {
             let message = format!("{} must have names only", display(path));
-            return Err(Diagnostic::new(item.location(), message));
+            return Err(
+                Diagnostic::new(item.location(), message).hint("write each item as one name")
+            );
         };
         map.insert(name, item.position, value(item));
     }
@@ -292,5 +294,5 @@ fn not_a_text(node: &Node, path: &[String]) -> Diagnostic {
         display(path),
         node.kind_name()
     );
-    Diagnostic::new(node.location(), message)
+    Diagnostic::new(node.location(), message).hint("write KEY: VALUE, with one text as the value")
 }

@@ -24,7 +24,7 @@ pub(super) fn pools(base: &Node, over: Node, path: &mut Vec<String>) -> Result<N
     };
     if earlier.len().saturating_mul(later.len()) > MAX_POOL_PAIRS {
         let message = format!("{} has too many entries", display(path));
-        return Err(Diagnostic::new(over.location(), message));
+        return Err(Diagnostic::new(over.location(), message).hint("write fewer subnets"));
     }
     let mut earlier = earlier.to_vec();
     let mut result: Vec<Pool> = Vec::new();

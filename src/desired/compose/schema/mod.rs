@@ -23,6 +23,8 @@ use crate::yaml::{Entry, Kind, Map, Node};
 
 /// Findings after which no more are looked for; a person can't read more at once.
 const MAX_FINDINGS: usize = 100;
+/// Known keys that a person still reads in one line.
+const MAX_KEYS: usize = 10;
 /// Bytes of a key for which a slip of the hand is looked up.
 const MAX_LIKENESS: usize = 64;
 
@@ -51,7 +53,8 @@ impl Checker<'_> {
                 if let Some(text) = node.as_str().filter(|text| !words.contains(text)) {
                     let message = format!("{at} must be one of {}", words.join(", "));
                     let hint = nearest(text, words.iter().copied());
-                    self.find(node, message, hint);
+                    let hint = hint.unwrap_or_else(|| format!("write {}", rule.example()));
+                    self.find(node, message, Some(hint));
                 }
             }
             Rule::Pattern(pattern) => {
@@ -68,7 +71,7 @@ impl Checker<'_> {
                     } else {
                         format!("{at} must be between {least} and {most}")
                     };
-                    self.find(node, message, None);
+                    self.find(node, message, Some(format!("write {least} or more")));
                 }
             }
             Rule::List(items) => self.list(node, items, at),
@@ -136,7 +139,8 @@ impl Checker<'_> {
                     };
                     let keys = object.keys.iter().map(|(key, _)| *key);
                     let hint = nearest(&entry.key, keys);
-                    self.find_key(entry, message, hint);
+                    let hint = hint.unwrap_or_else(|| remedy_of_unknown(&entry.key, object));
+                    self.find_key(entry, message, Some(hint));
                 }
             }
         }
@@ -156,7 +160,7 @@ impl Checker<'_> {
 
     fn wrong_type(&mut self, node: &Node, rule: &Rule, at: &Trail<'_>) {
         let message = format!("{at} must be {}, not {}", rule.wanted(), node.kind_name());
-        self.find(node, message, rule.remedy(node));
+        self.find(node, message, Some(rule.remedy(node).to_owned()));
     }
 
     fn find(&mut self, node: &Node, message: String, hint: Option<String>) {
@@ -189,6 +193,20 @@ fn is_within(node: &Node, range: &RangeInclusive<i64>) -> bool {
         )]
         Kind::Float(value) => (*range.start() as f64..=*range.end() as f64).contains(&value),
         Kind::Null | Kind::Bool(_) | Kind::Str(_) | Kind::Seq(_) | Kind::Map(_) => true,
+    }
+}
+
+/// Returns what to do about a key that is like none of those that are known.
+fn remedy_of_unknown(key: &str, object: &Object) -> String {
+    let known: Vec<&str> = object.keys.iter().map(|(key, _)| *key).collect();
+    match object.others {
+        _ if known.len() <= MAX_KEYS => {
+            format!("take it out, or write one of {}", known.join(", "))
+        }
+        Others::Extensions if key.len() <= MAX_LIKENESS => {
+            format!("take it out, or write x-{key}, which means nothing to Compose")
+        }
+        Others::Refused | Others::Extensions | Others::Any => "take it out".to_owned(),
     }
 }
 

@@ -116,10 +116,10 @@ impl Rule {
     }
 
     /// Returns what to do about a value of another type.
-    pub(super) fn remedy(&self, node: &Node) -> Option<String> {
+    pub(super) fn remedy(&self, node: &Node) -> &'static str {
         let takes_list = self.takes(|rule| matches!(rule, Self::List(_) | Self::Set(_)));
         let takes_map = self.takes(|rule| matches!(rule, Self::Map(..) | Self::Object(_)));
-        let remedy = match node.kind {
+        match node.kind {
             Kind::Null => "write a value, or take the key out",
             Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) if self.takes_text() => {
                 "put quotes around the value"
@@ -131,18 +131,16 @@ impl Rule {
             {
                 "write a mapping: KEY: VALUE"
             }
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) if takes_list => "write a list: [VALUE]",
             Kind::Str(_) if self.takes(|rule| matches!(rule, Self::Scalar(_))) => {
                 "take the quotes away, or write a value of that type"
             }
-            Kind::Seq(_) if self.takes_text() => "write one value, without dash and brackets",
-            Kind::Bool(_)
-            | Kind::Int(_)
-            | Kind::Float(_)
-            | Kind::Str(_)
-            | Kind::Seq(_)
-            | Kind::Map(_) => return None,
-        };
-        Some(remedy.to_owned())
+            Kind::Seq(_) => "write one value, without dash and brackets",
+            Kind::Map(_) => "write one value, or put quotes around the braces",
+            Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {
+                "write a value of that type"
+            }
+        }
     }
 
     /// Returns a value that may be written, or a word that stands for one.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::scalar::{Printed, flag, non_empty, written_text};
 use crate::desired::compose::place::stands_for;
+use crate::desired::compose::refusal::Refusal;
 use crate::desired::compose::short;
 use crate::diagnostic::Position;
 use crate::yaml::{Entry, Kind, Map, Node};
@@ -19,9 +20,10 @@ pub(super) fn command(node: &Node) -> Printed {
             Ok(Some(Kind::Seq(words.collect())))
         }
         Kind::Seq(items) => list(items).map(Some),
-        Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Map(_) => Err(format!(
-            "expected a string or a list, not {}",
-            node.kind_name()
+        Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Map(_) => Err(Refusal::unlike(
+            node,
+            "a string or a list",
+            "write a list: [sh, -c, '…']",
         )),
     }
 }
@@ -40,7 +42,7 @@ pub(super) fn texts(node: &Node) -> Printed {
         Kind::Seq(items) if items.is_empty() => Ok(None),
         Kind::Seq(items) => list(items).map(Some),
         Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Map(_) => {
-            Err(format!("expected a list, not {}", node.kind_name()))
+            Err(Refusal::unlike(node, "a list", "write a list: [VALUE]"))
         }
     }
 }
@@ -89,7 +91,11 @@ pub(super) fn environment(node: &Node) -> Printed {
             .keys()
             .find(|name| name.ends_with(char::is_whitespace))
     {
-        return Err(format!("\"{name}\" ends in a space; take the space away"));
+        let why = format!("the name \"{name}\" ends in a space");
+        return Err(Refusal::new(
+            why,
+            "write NAME=VALUE without spaces around `=`",
+        ));
     }
     let value = |value: &Node| {
         let kind = value.go_string().map_or(Kind::Null, Kind::Str);
@@ -149,7 +155,8 @@ pub(super) fn hosts(node: &Node) -> Printed {
                 let text = item.go_string().unwrap_or_default();
                 let Some((host, addresses)) = text.split_once('=').or_else(|| text.split_once(':'))
                 else {
-                    return Err("an address is missing: expected HOST=ADDRESS".to_owned());
+                    let hint = "write HOST=ADDRESS, such as db=10.0.0.5";
+                    return Err(Refusal::new("an address is missing", hint));
                 };
                 check_host(host)?;
                 for address in addresses.split(',') {
@@ -158,10 +165,8 @@ pub(super) fn hosts(node: &Node) -> Printed {
             }
         }
         Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {
-            return Err(format!(
-                "expected a mapping or a list, not {}",
-                node.kind_name()
-            ));
+            let hint = "write a mapping: {db: 10.0.0.5}";
+            return Err(Refusal::unlike(node, "a mapping or a list", hint));
         }
     }
     lines.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -231,9 +236,10 @@ pub(super) fn ssh(node: &Node) -> Printed {
     Ok((!lines.is_empty()).then_some(Kind::Seq(lines)))
 }
 
-fn check_host(host: &str) -> Result<(), String> {
+fn check_host(host: &str) -> Result<(), Refusal> {
     if host.is_empty() || host.contains([':', '=']) {
-        return Err(format!("\"{host}\" can't be the name of a host"));
+        let why = format!("\"{host}\" can't be the name of a host");
+        return Err(Refusal::new(why, "write HOST=ADDRESS, such as db=10.0.0.5"));
     }
     Ok(())
 }
@@ -246,17 +252,17 @@ fn host_line(host: &str, address: &str) -> String {
     format!("{host}={bare}")
 }
 
-fn list(items: &[Node]) -> Result<Kind, String> {
+fn list(items: &[Node]) -> Result<Kind, Refusal> {
     let printed = items
         .iter()
         .map(|item| Ok(stands_for(item, Kind::Str(written_text(item)?))));
     printed
-        .collect::<Result<Vec<Node>, String>>()
+        .collect::<Result<Vec<Node>, Refusal>>()
         .map(Kind::Seq)
 }
 
 /// Returns names and their values, in the order of the names; of a list, what `NAME=VALUE` says.
-fn named(node: &Node) -> Result<BTreeMap<String, (Position, Node)>, String> {
+fn named(node: &Node) -> Result<BTreeMap<String, (Position, Node)>, Refusal> {
     let mut named = BTreeMap::new();
     match &node.kind {
         Kind::Null => {}
@@ -277,10 +283,8 @@ fn named(node: &Node) -> Result<BTreeMap<String, (Position, Node)>, String> {
             }
         }
         Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => {
-            return Err(format!(
-                "expected a mapping or a list, not {}",
-                node.kind_name()
-            ));
+            let hint = "write a mapping: {NAME: VALUE}";
+            return Err(Refusal::unlike(node, "a mapping or a list", hint));
         }
     }
     Ok(named)
@@ -288,19 +292,20 @@ fn named(node: &Node) -> Result<BTreeMap<String, (Position, Node)>, String> {
 
 fn sorted(
     named: BTreeMap<String, (Position, Node)>,
-    print: impl Fn(&Node) -> Result<Node, String>,
+    print: impl Fn(&Node) -> Result<Node, Refusal>,
 ) -> Printed {
     if named.is_empty() {
         return Ok(None);
     }
     let entries = named.into_iter().map(|(key, (key_position, value))| {
-        let value = print(&value).map_err(|why| format!("{key}: {why}"))?;
+        let value = print(&value)
+            .map_err(|refusal| Refusal::new(format!("{key}: {}", refusal.why), refusal.hint))?;
         Ok(Entry {
             key,
             key_position,
             value,
         })
     });
-    let entries = entries.collect::<Result<Vec<Entry>, String>>()?;
+    let entries = entries.collect::<Result<Vec<Entry>, Refusal>>()?;
     Ok(Some(Kind::Map(Map::from_unique(entries))))
 }

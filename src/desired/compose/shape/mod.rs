@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use self::kind::{Field, Type};
 use super::place::stands_for;
+use super::refusal::Refusal;
 use super::trail::Trail;
 use crate::diagnostic::Diagnostic;
 use crate::yaml::{Entry, Kind, Map, Node};
@@ -110,10 +111,8 @@ impl Shaper<'_> {
         };
         match printed {
             Ok(kind) => kind.map(|kind| stands_for(node, kind)),
-            Err(why) => {
-                let message = format!("{at}: {why}");
-                self.findings
-                    .push(Diagnostic::new(node.location(), message));
+            Err(refusal) => {
+                self.findings.push(refusal.at(node, at));
                 None
             }
         }
@@ -125,7 +124,7 @@ impl Shaper<'_> {
             Kind::Map(map) => map,
             Kind::Null => &empty,
             Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Str(_) | Kind::Seq(_) => {
-                self.refuse(node, at, "a mapping");
+                self.refuse(node, at, "a mapping", "write a mapping: KEY: VALUE");
                 return None;
             }
         };
@@ -155,7 +154,7 @@ impl Shaper<'_> {
     fn list(&mut self, node: &Node, items: &Type, at: &Trail<'_>) -> Option<Node> {
         let Kind::Seq(list) = &node.kind else {
             if !node.is_null() {
-                self.refuse(node, at, "a list");
+                self.refuse(node, at, "a list", "write a list, each item behind a dash");
             }
             return None;
         };
@@ -170,7 +169,7 @@ impl Shaper<'_> {
     fn map(&mut self, node: &Node, values: &Type, at: &Trail<'_>) -> Option<Node> {
         let Kind::Map(map) = &node.kind else {
             if !node.is_null() {
-                self.refuse(node, at, "a mapping");
+                self.refuse(node, at, "a mapping", "write a mapping: KEY: VALUE");
             }
             return None;
         };
@@ -190,10 +189,10 @@ impl Shaper<'_> {
         (!shaped.is_empty()).then(|| stands_for(node, Kind::Map(Map::from_unique(shaped))))
     }
 
-    fn refuse(&mut self, node: &Node, at: &Trail<'_>, wanted: &str) {
+    fn refuse(&mut self, node: &Node, at: &Trail<'_>, wanted: &str, hint: &str) {
         let message = format!("{at} must be {wanted}, not {}", node.kind_name());
-        self.findings
-            .push(Diagnostic::new(node.location(), message));
+        let finding = Diagnostic::new(node.location(), message);
+        self.findings.push(finding.hint(hint));
     }
 }
 
@@ -251,10 +250,14 @@ fn limit(node: &Node) -> scalar::Printed {
             }
             Ok(Some(Kind::Map(printed)))
         }
-        Kind::Bool(_) | Kind::Float(_) | Kind::Str(_) | Kind::Seq(_) => Err(format!(
-            "expected a whole number, or soft and hard, not {}",
-            node.kind_name()
-        )),
+        Kind::Bool(_) | Kind::Float(_) | Kind::Str(_) | Kind::Seq(_) => {
+            let hint = "write 1024, or {soft: 1024, hard: 2048}";
+            Err(Refusal::unlike(
+                node,
+                "a whole number, or soft and hard",
+                hint,
+            ))
+        }
     }
 }
 

@@ -7,15 +7,29 @@
 
 use std::ops::ControlFlow;
 
+use crate::desired::compose::refusal::Refusal;
+
 /// Returns the words of a command string.
-pub fn split_command(line: &str) -> Result<Vec<String>, String> {
+pub fn split_command(line: &str) -> Result<Vec<String>, Refusal> {
+    let (splitter, _) = read(line)?;
+    splitter.finish()
+}
+
+/// Returns the character from which on a command string is dropped; `None` where all of it counts
+/// or where it can't be split.
+pub fn cut_of_command(line: &str) -> Option<char> {
+    read(line).ok()?.1
+}
+
+/// Reads a line to its end, or to the character that cuts it.
+fn read(line: &str) -> Result<(Splitter, Option<char>), Refusal> {
     let mut splitter = Splitter::default();
     for character in line.chars() {
         if splitter.take(character)?.is_break() {
-            break;
+            return Ok((splitter, Some(character)));
         }
     }
-    splitter.finish()
+    Ok((splitter, None))
 }
 
 #[derive(Default)]
@@ -38,7 +52,7 @@ struct Splitter {
 }
 
 impl Splitter {
-    fn take(&mut self, character: char) -> Result<ControlFlow<()>, String> {
+    fn take(&mut self, character: char) -> Result<ControlFlow<()>, Refusal> {
         if self.escaped {
             self.escaped = false;
             self.push(character);
@@ -59,7 +73,10 @@ impl Splitter {
             }
             '(' if !self.single && !self.double && !self.back => {
                 if self.dollar || !self.word.ends_with('$') {
-                    return Err(UNQUOTED.to_owned());
+                    return Err(Refusal::new(
+                        "parentheses stand outside of quotes",
+                        "put them in quotes, such as sh -c '(a; b)'",
+                    ));
                 }
                 self.dollar = true;
                 self.push(character);
@@ -84,9 +101,9 @@ impl Splitter {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn finish(mut self) -> Result<Vec<String>, String> {
+    fn finish(mut self) -> Result<Vec<String>, Refusal> {
         if self.escaped || self.is_quoted() {
-            return Err(UNCLOSED.to_owned());
+            return Err(Refusal::new(UNCLOSED, HINT));
         }
         self.end_word();
         Ok(self.words)
@@ -109,9 +126,8 @@ impl Splitter {
     }
 }
 
-const UNCLOSED: &str = "expected every quote, backquote and `$(` to be closed and a character \
-                        after each backslash, such as sh -c 'echo \"a b\"'";
-const UNQUOTED: &str = "expected parentheses in quotes, such as sh -c '(a; b)'";
+const UNCLOSED: &str = "a quote, a backquote or `$(` is not closed, or nothing follows a backslash";
+const HINT: &str = "close it, as in sh -c 'echo \"a b\"', or write a list: [sh, -c, '…']";
 
 #[cfg(test)]
 mod tests {
@@ -148,16 +164,32 @@ mod tests {
     }
 
     #[test]
+    fn says_where_the_rest_is_dropped() {
+        for (line, expected) in [
+            ("a; b", Some(';')),
+            ("a&b", Some('&')),
+            ("x 2>err", Some('>')),
+            ("a | b; c", Some('|')),
+            ("sh -c 'a; b'", None),
+            ("a \\; b", None),
+            ("a b", None),
+            ("(a); b", None),
+        ] {
+            assert_eq!(cut_of_command(line), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_not_closed() {
         for line in ["'a", "\"a", "a\\", "`a", "$(a", "a)", "\"a'"] {
             assert!(
-                split_command(line).unwrap_err().contains("to be closed"),
+                split_command(line).unwrap_err().why.contains("not closed"),
                 "{line}"
             );
         }
         for line in ["(a)", "a (b)", "$((1))"] {
             assert!(
-                split_command(line).unwrap_err().contains("parentheses"),
+                split_command(line).unwrap_err().why.contains("parentheses"),
                 "{line}"
             );
         }

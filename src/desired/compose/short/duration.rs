@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::desired::compose::refusal::Refusal;
+
 const UNITS: [(&str, i64); 10] = [
     ("ns", 1),
     ("us", MICROSECOND),
@@ -15,6 +17,7 @@ const UNITS: [(&str, i64); 10] = [
     ("d", 24 * HOUR),
     ("w", 7 * 24 * HOUR),
 ];
+const HINT: &str = "write a time such as 1m30s or 500ms";
 const MICROSECOND: i64 = 1_000;
 const MILLISECOND: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
@@ -25,8 +28,8 @@ const HOUR: i64 = 60 * MINUTE;
 ///
 /// A number without unit is refused, as in Compose, except `0`; a negative time is refused too,
 /// which Compose leaves to the engine.
-pub fn parse_duration(text: &str) -> Result<i64, String> {
-    let refused = |what: &str| Err(format!("{what}: expected a time such as 1m30s or 500ms"));
+pub fn parse_duration(text: &str) -> Result<i64, Refusal> {
+    let refused = |what: &str| Err(Refusal::new(what, HINT));
     if text.starts_with('-') {
         return refused("the time is negative");
     }

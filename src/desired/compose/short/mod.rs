@@ -1,7 +1,6 @@
 //! Reads the short forms of Compose: one string for a port, a volume, a time, a size, a command.
 //!
-//! Each function says in its error what it expected, with an example; the place is the caller's
-//! to add.
+//! Each function says in its error what to write instead; the place is the caller's to add.
 
 mod command;
 mod duration;
@@ -9,7 +8,8 @@ mod ports;
 mod size;
 mod volume;
 
-pub use command::split_command;
+pub use super::refusal::Refusal;
+pub use command::{cut_of_command, split_command};
 pub use duration::{format_duration, parse_duration};
 pub use ports::parse_ports;
 pub use size::parse_bytes;

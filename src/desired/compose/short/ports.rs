@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::desired::compose::refusal::Refusal;
 use crate::engine::model::Port;
 
 /// Reads `[[IP:]PUBLISHED:]TARGET[/PROTOCOL]`, where a port may be a range.
@@ -9,7 +10,7 @@ use crate::engine::model::Port;
 /// Two ranges of one length give a port each, in the order of their text as Compose has it (`10`
 /// before `9`); a range on the host for one port in the container stays a range, of which the
 /// engine takes a free one.
-pub fn parse_ports(text: &str) -> Result<Vec<Port>, String> {
+pub fn parse_ports(text: &str) -> Result<Vec<Port>, Refusal> {
     let (front, target) = match text.rsplit_once(':') {
         Some((front, target)) => (Some(front), target),
         None => (None, text),
@@ -65,15 +66,14 @@ pub fn parse_ports(text: &str) -> Result<Vec<Port>, String> {
     Ok(ports)
 }
 
-fn refused<T>(what: &str) -> Result<T, String> {
-    Err(format!(
-        "{what}: expected TARGET, PUBLISHED:TARGET or IP:PUBLISHED:TARGET, such as 8080:80 or \
-         127.0.0.1:53:53/udp"
-    ))
+fn refused<T>(what: &str) -> Result<T, Refusal> {
+    let hint = "write TARGET, PUBLISHED:TARGET or IP:PUBLISHED:TARGET, such as 8080:80 or \
+                127.0.0.1:53:53/udp";
+    Err(Refusal::new(what, hint))
 }
 
 /// Reads an address; an IPv6 address may stand in brackets.
-fn host_ip(text: &str) -> Result<&str, String> {
+fn host_ip(text: &str) -> Result<&str, Refusal> {
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']'),
         None => Some(text),

@@ -1,13 +1,14 @@
 //! Reads sizes as Docker does (`RAMInBytes` of go-units).
 
+use crate::desired::compose::refusal::Refusal;
 use crate::yaml::number::parse_float;
 
-const EXPECTED: &str = "expected a size such as 512m, 1.5g or 1073741824";
+const HINT: &str = "write a size such as 512m, 1.5g or 1073741824";
 
 /// Returns the bytes of a size such as `512m`, `1.5 GiB` or `100`; `k`, `m`, `g`, `t` and `p` all
 /// count in 1024s, with `b` or `ib` behind them or not.
-pub fn parse_bytes(text: &str) -> Result<i64, String> {
-    bytes(text).ok_or_else(|| EXPECTED.to_owned())
+pub fn parse_bytes(text: &str) -> Result<i64, Refusal> {
+    bytes(text).ok_or_else(|| Refusal::new("not a size", HINT))
 }
 
 fn bytes(text: &str) -> Option<i64> {
@@ -75,7 +76,8 @@ mod tests {
             "", "k", "-1", "-1k", "1x", "1kk", "1kib ", "1bb", "1mbb", "1.2.3m", " 1", "1  k",
             "9000p", "x1", "1é", "inf1", "1ki",
         ] {
-            assert_eq!(parse_bytes(text), Err(EXPECTED.to_owned()), "{text}");
+            let refused = parse_bytes(text).unwrap_err();
+            assert_eq!(refused.hint, HINT, "{text}");
         }
     }
 }

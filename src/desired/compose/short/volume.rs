@@ -1,6 +1,7 @@
 //! Reads the short form of a volume as compose-go does (its `format/volume.go`).
 
-use super::super::lexical::clean;
+use crate::desired::compose::lexical::clean;
+use crate::desired::compose::refusal::Refusal;
 
 /// A volume in the short form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ const OPTIONS: [&str; 11] = [
 ///
 /// A single letter before a colon is a Windows drive wherever it stands, so that `d:/x` is one
 /// path and `d:/x:/y` a bind of `d:/x`; a volume can't have such a name in the short form.
-pub fn parse_volume(text: &str) -> Result<ShortVolume, String> {
+pub fn parse_volume(text: &str) -> Result<ShortVolume, Refusal> {
     let mut volume = ShortVolume {
         source: None,
         target: String::new(),
@@ -62,10 +63,9 @@ pub fn parse_volume(text: &str) -> Result<ShortVolume, String> {
     Ok(volume)
 }
 
-fn refused(what: &str) -> Result<ShortVolume, String> {
-    Err(format!(
-        "{what}: expected SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro"
-    ))
+fn refused(what: &str) -> Result<ShortVolume, Refusal> {
+    let hint = "write SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro";
+    Err(Refusal::new(what, hint))
 }
 
 /// Splits at colons, but not behind a drive letter and not within `${…}`.
