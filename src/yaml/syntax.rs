@@ -23,9 +23,10 @@ pub(super) fn position(marker: &Marker) -> Position {
 #[expect(clippy::wildcard_enum_match_arm, reason = "foreign enum")]
 fn remedy(kind: &ErrorKind) -> String {
     let remedy = match kind {
-        ErrorKind::UnexpectedCharacter { character } => {
+        ErrorKind::UnexpectedCharacter { character } if character.is_ascii_graphic() => {
             return format!("put quotes around a value that begins with `{character}`");
         }
+        ErrorKind::UnexpectedCharacter { .. } => "take the character out",
         ErrorKind::UnclosedFlowCollection { open: '{' } => "close it with `}`, or write KEY: VALUE",
         ErrorKind::UnclosedFlowCollection { .. } => "close it with `]`",
         ErrorKind::MismatchedFlowCollectionEnd { .. }

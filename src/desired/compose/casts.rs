@@ -95,12 +95,12 @@ impl Cast {
         };
         kind.ok_or_else(|| {
             let (why, hint) = match self {
-                Self::Integer => ("must be an integer", "write an integer such as 3"),
-                Self::Number => ("must be a number", "write a number such as 0.5"),
-                Self::Boolean => ("must be true or false", "write true or false"),
+                Self::Integer => ("not an integer", "write an integer such as 3"),
+                Self::Number => ("not a number", "write a number such as 0.5"),
+                Self::Boolean => ("neither true nor false", "write true or false"),
             };
             let found = if text.is_empty() {
-                ", not an empty text"
+                ", but an empty text"
             } else {
                 ""
             };

@@ -163,8 +163,8 @@ mod tests {
             ("[::1:80:80", "the address on the host is not an IP address"),
         ] {
             let message = parse_ports(text).unwrap_err();
-            assert!(message.starts_with(expected), "{text}: {message}");
-            assert!(message.contains("such as 8080:80"), "{text}");
+            assert_eq!(message.why, expected, "{text}");
+            assert!(message.hint.contains("such as 8080:80"), "{text}");
         }
     }
 

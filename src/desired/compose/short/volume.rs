@@ -163,8 +163,8 @@ mod tests {
             ("data:/x:ro:rw", "there are too many colons"),
         ] {
             let message = parse_volume(text).unwrap_err();
-            assert!(message.starts_with(expected), "{text}: {message}");
-            assert!(message.contains("such as ./data:/data:ro"), "{text}");
+            assert_eq!(message.why, expected, "{text}");
+            assert!(message.hint.contains("such as ./data:/data:ro"), "{text}");
         }
     }
 
