@@ -245,8 +245,8 @@ mod tests {
                 "f.yaml:1:4: the variable \"X\" must be set: please",
                 "f.yaml:2:8: invalid variable: `${` needs a name, one of `:-` `-` `:+` `+` `:?` \
                  `?`, and a `}`",
-                "f.yaml:4:23: expected an integer such as 3, found an empty text",
-                "f.yaml:4:36: expected true or false",
+                "f.yaml:4:23: services.s.scale: not an integer, but an empty text",
+                "f.yaml:4:36: services.s.tty: neither true nor false",
             ]
         );
         assert_eq!(

@@ -221,6 +221,9 @@ mod tests {
     fn a_bind_mount_needs_a_source() {
         let found = resolved("services: {a: {volumes: [{type: bind, target: /x}]}}", "/p");
         let found = found.err().map(|found| found.to_string());
-        insta::assert_snapshot!(found.unwrap_or_default(), @"c.yaml:1:26: services.a.volumes[]: a bind mount must have a source");
+        insta::assert_snapshot!(found.unwrap_or_default(), @"
+        c.yaml:1:26: services.a.volumes[0]: a bind mount must have a source
+          hint: add source: ./data, or write type: volume
+        ");
     }
 }

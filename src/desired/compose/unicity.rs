@@ -299,16 +299,29 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        insta::assert_snapshot!(refused("{sysctls: [a=1, 2]}"), @"c.yaml:1:31: services.a.sysctls: expected a string, not an integer");
-        insta::assert_snapshot!(refused("{ports: [{published: '1'}]}"), @"c.yaml:1:24: services.a.ports: the entry has no target");
-        insta::assert_snapshot!(refused("{volumes: ['aa::/b', {type: bind}]}"), @"
-        c.yaml:1:26: services.a.volumes: nothing stands before or after a colon: expected SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro
-        c.yaml:1:36: services.a.volumes: the entry has no target
+        insta::assert_snapshot!(refused("{sysctls: [a=1, 2]}"), @"
+        c.yaml:1:31: services.a.sysctls[1]: expected a string, not an integer
+          hint: put quotes around the value
         ");
-        insta::assert_snapshot!(refused("{expose: [1.5]}"), @"c.yaml:1:25: services.a.expose: expected a port, not a number");
+        insta::assert_snapshot!(refused("{ports: [{published: '1'}]}"), @"
+        c.yaml:1:24: services.a.ports[0]: the entry has no target
+          hint: add target: 80
+        ");
+        insta::assert_snapshot!(refused("{volumes: ['aa::/b', {type: bind}]}"), @"
+        c.yaml:1:26: services.a.volumes[0]: nothing stands before or after a colon
+          hint: write SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro
+        c.yaml:1:36: services.a.volumes[1]: the entry has no target
+          hint: add target: /data
+        ");
+        insta::assert_snapshot!(refused("{expose: [1.5]}"), @r#"
+        c.yaml:1:25: services.a.expose[0]: expected a port, not a number
+          hint: write a port such as "80"
+        "#);
         insta::assert_snapshot!(refused("{env_file: [{required: true}], secrets: [1]}"), @"
-        c.yaml:1:27: services.a.env_file: the entry has no path
-        c.yaml:1:56: services.a.secrets: expected a name or a mapping, not an integer
+        c.yaml:1:27: services.a.env_file[0]: the entry has no path
+          hint: add path: ./web.env
+        c.yaml:1:56: services.a.secrets[0]: expected a name or a mapping, not an integer
+          hint: write a name, or {source: NAME, target: PATH}
         ");
     }
 }

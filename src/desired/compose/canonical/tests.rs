@@ -167,13 +167,13 @@ fn refuses_short_forms_that_cannot_be_read() {
         ),
         (
             service("ports: ['a:1']"),
-            "c.yaml:1:24: services.a.ports[0]: the port on the host is not a port or range: \
-             expected TARGET, PUBLISHED:TARGET or IP:PUBLISHED:TARGET, such as 8080:80 or \
+            "c.yaml:1:24: services.a.ports[0]: the port on the host is not a port or range\n  \
+             hint: write TARGET, PUBLISHED:TARGET or IP:PUBLISHED:TARGET, such as 8080:80 or \
              127.0.0.1:53:53/udp",
         ),
         (
             service("volumes: ['vol::/b']"),
-            "c.yaml:1:26: services.a.volumes[0]: nothing stands before or after a colon: expected \
+            "c.yaml:1:26: services.a.volumes[0]: nothing stands before or after a colon\n  hint: write \
              SOURCE:TARGET or SOURCE:TARGET:OPTIONS, such as ./data:/data:ro",
         ),
         (

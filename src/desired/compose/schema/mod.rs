@@ -66,12 +66,13 @@ impl Checker<'_> {
             Rule::Within(range) => {
                 if !is_within(node, range) {
                     let (least, most) = (range.start(), range.end());
-                    let message = if *most == i64::MAX {
-                        format!("{at} must be {least} or more")
+                    let range = if *most == i64::MAX {
+                        format!("{least} or more")
                     } else {
-                        format!("{at} must be between {least} and {most}")
+                        format!("between {least} and {most}")
                     };
-                    self.find(node, message, Some(format!("write {least} or more")));
+                    let message = format!("{at} must be {range}");
+                    self.find(node, message, Some(format!("write a number: {range}")));
                 }
             }
             Rule::List(items) => self.list(node, items, at),

@@ -58,7 +58,10 @@ fn refuses_wrong_types_in_a_service() {
             "imgae: y",
             "c.yaml:1:26: services.a: unknown key \"imgae\"\n  hint: did you mean \"image\"?",
         ),
-        ("zzz: y", "c.yaml:1:26: services.a: unknown key \"zzz\""),
+        (
+            "zzz: y",
+            "c.yaml:1:26: services.a: unknown key \"zzz\"\n  hint: take it out, or write x-zzz, which means nothing to Compose",
+        ),
         (
             "hostname: [a]",
             "c.yaml:1:36: services.a.hostname must be a string, not a list\n  hint: write one value, without dash and brackets",
@@ -105,15 +108,15 @@ fn refuses_values_that_do_not_fit() {
         ),
         (
             "cpu_percent: 101",
-            "c.yaml:1:39: services.a.cpu_percent must be between 0 and 100",
+            "c.yaml:1:39: services.a.cpu_percent must be between 0 and 100\n  hint: write a number: between 0 and 100",
         ),
         (
             "oom_score_adj: 1e9",
-            "c.yaml:1:41: services.a.oom_score_adj must be between -1000 and 1000",
+            "c.yaml:1:41: services.a.oom_score_adj must be between -1000 and 1000\n  hint: write a number: between -1000 and 1000",
         ),
         (
             "cpu_count: -1",
-            "c.yaml:1:37: services.a.cpu_count must be 0 or more",
+            "c.yaml:1:37: services.a.cpu_count must be 0 or more\n  hint: write a number: 0 or more",
         ),
         (
             "depends_on: {b: {}}",

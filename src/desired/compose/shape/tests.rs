@@ -207,54 +207,54 @@ fn refuses_what_gos_types_refuse() {
     for (keys, expected) in [
         (
             "mem_limit: lots",
-            "c.yaml:1:27: services.a.mem_limit: expected a size such as 512m, 1.5g or 1073741824",
+            "c.yaml:1:27: services.a.mem_limit: not a size\n  hint: write a size such as 512m, 1.5g or 1073741824",
         ),
         (
             "stop_grace_period: abc",
-            "c.yaml:1:35: services.a.stop_grace_period: not a time: expected a time such as 1m30s \
+            "c.yaml:1:35: services.a.stop_grace_period: not a time\n  hint: write a time such as 1m30s \
              or 500ms",
         ),
         (
             "blkio_config: {weight: '300'}",
-            "c.yaml:1:39: services.a.blkio_config.weight: expected a whole number, not a string; \
-             take the quotes away",
+            "c.yaml:1:39: services.a.blkio_config.weight: expected a whole number, not a string\n  \
+             hint: take the quotes away: 3",
         ),
         (
             "healthcheck: {retries: -1}",
-            "c.yaml:1:39: services.a.healthcheck.retries: expected a whole number from 0 on",
+            "c.yaml:1:39: services.a.healthcheck.retries: the number is negative\n  hint: write 0 or more",
         ),
         (
             "ports: [{target: 5000000000}]",
-            "c.yaml:1:33: services.a.ports[0].target: expected at most 4294967295",
+            "c.yaml:1:33: services.a.ports[0].target: the number is too large\n  hint: write 4294967295 or less",
         ),
         (
             "environment: ['A =1']",
-            "c.yaml:1:29: services.a.environment: \"A \" ends in a space; take the space away",
+            "c.yaml:1:29: services.a.environment: the name \"A \" ends in a space\n  hint: write NAME=VALUE without spaces around `=`",
         ),
         (
             "secrets: [{mode: 1.5}]",
-            "c.yaml:1:33: services.a.secrets[0].mode: expected the mode of a file in octal, such \
-             as \"0440\"",
+            "c.yaml:1:33: services.a.secrets[0].mode: not the mode of a file\n  \
+             hint: write the mode in octal and in quotes, such as \"0440\"",
         ),
         (
             "gpus: [{count: some}]",
-            "c.yaml:1:31: services.a.gpus[0].count: expected \"all\" or a whole number",
+            "c.yaml:1:31: services.a.gpus[0].count: not a number of devices\n  hint: write all, or 1",
         ),
         (
             "storage_opt: {a: true}",
-            "c.yaml:1:29: services.a.storage_opt: a: expected a string, not a boolean",
+            "c.yaml:1:29: services.a.storage_opt: a: expected a string, not a boolean\n  hint: put quotes around the value",
         ),
         (
             "extra_hosts: [a]",
-            "c.yaml:1:29: services.a.extra_hosts: an address is missing: expected HOST=ADDRESS",
+            "c.yaml:1:29: services.a.extra_hosts: an address is missing\n  hint: write HOST=ADDRESS, such as db=10.0.0.5",
         ),
         (
             "tty: maybe",
-            "c.yaml:1:21: services.a.tty: expected true or false",
+            "c.yaml:1:21: services.a.tty: neither true nor false\n  hint: write true or false",
         ),
         (
             "build: x",
-            "c.yaml:1:23: services.a.build must be a mapping, not a string",
+            "c.yaml:1:23: services.a.build must be a mapping, not a string\n  hint: write a mapping: KEY: VALUE",
         ),
     ] {
         let (_, findings) = shaped(&format!("services: {{a: {{{keys}}}}}"));
