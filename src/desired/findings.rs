@@ -1,6 +1,6 @@
 //! Collects what is wrong with a manifest once the rest of its stack is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::manifest::Manifest;
@@ -23,6 +23,8 @@ pub(super) struct Surroundings<'a> {
     /// Where they would, had the manifest not said so.
     pub(super) own_directory: &'a Path,
     pub(super) services: &'a BTreeMap<ServiceName, Service>,
+    /// Services that have no container.
+    pub(super) at_rest: &'a BTreeSet<ServiceName>,
     /// Repository files that services mount, by their path below the project directory.
     pub(super) files: &'a BTreeMap<RepoPath, PlacedFile>,
 }
@@ -77,12 +79,16 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// Returns what to do about a service that is not there.
-pub(super) fn known_services(
-    written: &ServiceName,
-    services: &BTreeMap<ServiceName, Service>,
-) -> String {
-    let known: Vec<&str> = services.keys().map(ServiceName::as_str).collect();
-    suggestion(written.as_str(), known.iter().copied())
-        .unwrap_or_else(|| format!("the Compose files have: {}", known.join(", ")))
+impl Surroundings<'_> {
+    /// Returns what is wrong with the name of a service that has no container, and what to do.
+    pub(super) fn no_container(&self, written: &ServiceName) -> (String, String) {
+        if self.at_rest.contains(written) {
+            let message = format!("service {written} has no container: its replicas are 0");
+            return (message, "raise them, or take this out".to_owned());
+        }
+        let known: Vec<&str> = self.services.keys().map(ServiceName::as_str).collect();
+        let hint = suggestion(written.as_str(), known.iter().copied())
+            .unwrap_or_else(|| format!("the Compose files have: {}", known.join(", ")));
+        (format!("there is no service {written}"), hint)
+    }
 }

@@ -123,24 +123,23 @@ pub fn load(
         project_directory: &directory,
         own_directory: &own_directory,
         services: &composed.services,
+        at_rest: &composed.at_rest,
         files: &composed.found.files,
     };
     let findings = Findings::new(path.as_str(), manifest_node.as_ref());
     let (proxy, host_placed) = settle(&around, findings)?;
-    let beside = |name: &str| read_beside(tree, place, name);
-    let page = manifest
-        .maintenance
-        .as_ref()
-        .and_then(|one| one.page.as_deref());
-    let page = page.map(beside).transpose()?.map(|(_, content)| content);
-    let checklist = manifest.checklist.iter().map(|name| beside(name));
-    let checklist = checklist
-        .map(|read| read.map(|(path, text)| (path, String::from_utf8_lossy(&text).into_owned())));
+    let page = manifest.maintenance.as_ref();
+    let page = page.and_then(|one| one.page.as_deref());
+    let page = page
+        .map(|name| read_beside(tree, place, name))
+        .transpose()?;
+    let checklist = checklist(tree, place, &manifest)?;
     Ok(DesiredState {
         stack: manifest.stack,
         commit: place.commit.clone(),
         standing: Standing::default(),
         services: composed.services,
+        at_rest: composed.at_rest,
         networks: composed.networks,
         volumes: composed.volumes,
         compose_files: request.files,
@@ -154,7 +153,7 @@ pub fn load(
             .time_zone
             .unwrap_or_else(|| place.time_zone.clone()),
         maintenance: manifest.maintenance,
-        maintenance_page: page,
+        maintenance_page: page.map(|(_, content)| content),
         backups: manifest.backups,
         migrations: stopping_all(manifest.migrations, &composed.replicas),
         jobs: manifest.jobs,
@@ -162,7 +161,7 @@ pub fn load(
         smoke: manifest.smoke,
         on_failure: manifest.on_failure,
         accept_schema: manifest.accept_schema.map(|accepted| accepted.to_string()),
-        checklist: checklist.collect::<Result<_, _>>()?,
+        checklist,
         drift: manifest.drift,
         prune: manifest.prune,
         secrets: composed.found.secrets,
@@ -240,13 +239,26 @@ type Settled = (Option<DesiredProxy>, BTreeMap<PathBuf, PlacedFile>);
 
 /// Checks the parts of a manifest against one another, and reads the files that they name.
 fn settle(around: &Surroundings<'_>, mut findings: Findings<'_>) -> Result<Settled, Diagnostics> {
-    transaction::check(around.manifest, around.services, &mut findings);
+    transaction::check(around, &mut findings);
     let mut taken = Taken::by_the_rest(around);
     let proxy = proxy::resolve(around, &mut taken, &mut findings);
     strategy::check(around, proxy.as_ref(), &mut findings);
     let host_placed = placed::read(around, &mut taken, &mut findings);
     findings.into_result()?;
     Ok((proxy, host_placed))
+}
+
+/// Reads the documents that a person has to go through.
+fn checklist(
+    tree: &Tree,
+    place: &Place<'_>,
+    manifest: &Manifest,
+) -> Result<Vec<(RepoPath, String)>, Diagnostics> {
+    let read = |name: &String| {
+        let (path, text) = read_beside(tree, place, name)?;
+        Ok((path, String::from_utf8_lossy(&text).into_owned()))
+    };
+    manifest.checklist.iter().map(read).collect()
 }
 
 /// Reads a file that the manifest names relative to itself.

@@ -61,6 +61,8 @@ pub struct DesiredState {
     pub standing: Standing,
     /// Its services.
     pub services: BTreeMap<ServiceName, Service>,
+    /// Services that it has and that have no container: `replicas: 0`.
+    pub at_rest: BTreeSet<ServiceName>,
     /// Its networks, by their name on the engine.
     pub networks: BTreeMap<String, Wanted<Network>>,
     /// Its volumes, by their name on the engine.

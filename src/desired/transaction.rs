@@ -1,25 +1,20 @@
 //! Checks what the parts of a manifest say of one another: services that are there, and the
 //! promises that a migration rests on.
 
-use std::collections::BTreeMap;
-
+use super::ServiceName;
 use super::checks::SmokeProbe;
-use super::findings::{Findings, known_services};
+use super::findings::{Findings, Surroundings};
 use super::maintenance::During;
 use super::manifest::Manifest;
 use super::migrations::Migration;
-use super::{Service, ServiceName};
 
 /// Checks the parts of a manifest against one another and against the services of its Compose
 /// files.
-pub(super) fn check(
-    manifest: &Manifest,
-    services: &BTreeMap<ServiceName, Service>,
-    findings: &mut Findings<'_>,
-) {
-    let mut found = Checks { services, findings };
+pub(super) fn check(around: &Surroundings<'_>, findings: &mut Findings<'_>) {
+    let manifest = around.manifest;
+    let mut found = Checks { around, findings };
     for (index, one) in manifest.ready.iter().enumerate() {
-        found.service(&one.service, &["ready", &index.to_string(), "service"]);
+        found.may_rest(&one.service, &["ready", &index.to_string(), "service"]);
     }
     for (index, one) in manifest.smoke.iter().enumerate() {
         if let SmokeProbe::Exec { service, .. } = &one.probe {
@@ -47,7 +42,7 @@ pub(super) fn check(
 }
 
 struct Checks<'a, 'b> {
-    services: &'a BTreeMap<ServiceName, Service>,
+    around: &'a Surroundings<'a>,
     findings: &'a mut Findings<'b>,
 }
 
@@ -61,9 +56,16 @@ impl Checks<'_, '_> {
             let message = format!("{name} is one container of {}", name.service());
             self.refuse(path, message, "write the name of the service");
         }
-        if !self.services.contains_key(name) {
-            let hint = known_services(name, self.services);
-            self.refuse(path, format!("there is no service {name}"), &hint);
+        if !self.around.services.contains_key(name) {
+            let (message, hint) = self.around.no_container(name);
+            self.refuse(path, message, &hint);
+        }
+    }
+
+    /// Checks the name of a service of which nothing is asked while it has no container.
+    fn may_rest(&mut self, name: &ServiceName, path: &[&str]) {
+        if !self.around.at_rest.contains(name) {
+            self.service(name, path);
         }
     }
 
@@ -72,7 +74,7 @@ impl Checks<'_, '_> {
         let path = ["migrations", index.as_str()];
         self.service(&migration.service, &[path[0], path[1], "service"]);
         for service in &migration.stop {
-            self.service(service, &[path[0], path[1], "stop"]);
+            self.may_rest(service, &[path[0], path[1], "stop"]);
         }
         let guards = || manifest.backups.values().filter(|one| one.before_deploy);
         if guards().next().is_none() {

@@ -3,14 +3,11 @@
 
 use super::scene::Scene;
 use super::{StepError, containers};
-use crate::engine::model::{Container, ContainerSpec};
+use crate::engine::model::{Container, ContainerSpec, joined};
 use crate::engine::{EngineError, ReadEngine};
 use crate::labels;
 use crate::plan::facts::{Fact, Field};
 use crate::plan::{ContainerRef, Step, aside, incoming};
-
-/// What stands before another container in a namespace.
-const CONTAINER: &str = "container:";
 
 /// Returns whether one of the containers is gone in whose namespaces a container was.
 pub(super) async fn is_left_alone(
@@ -67,7 +64,7 @@ pub(super) async fn make_again(
         spec.image.clone_from(&kept.image_id);
     }
     // The engine fills these in, and does not take them together with another one's network.
-    if spec.network_mode.starts_with(CONTAINER) {
+    if joined(&spec.network_mode).is_some() {
         spec.hostname = None;
         spec.domainname = None;
         spec.expose.clear();
@@ -114,14 +111,14 @@ async fn join_again(
         (&mut spaces.ipc, Field::Ipc, &wanted.ipc),
         (&mut spaces.pid, Field::Pid, &wanted.pid),
     ] {
-        let Some(id) = space.strip_prefix(CONTAINER) else {
+        let Some(id) = joined(space) else {
             continue;
         };
         if engine.container(id).await?.is_some() {
             continue;
         }
         let then = before(field, now);
-        let Some(name) = then.strip_prefix(CONTAINER) else {
+        let Some(name) = joined(&then) else {
             let why = format!("the container that it shared a namespace with is gone ({id})");
             return Ok(Some(why));
         };

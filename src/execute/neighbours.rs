@@ -34,7 +34,7 @@ impl<'a> Walk<'a> {
         let Some(kept) = engine.container(&old.id).await? else {
             return Ok(Back::Nothing);
         };
-        if kept.spec.joins().next().is_none() {
+        if !kept.spec.is_joiner() {
             return Ok(Back::of(old, containers::run_again(engine, old).await?));
         }
         if !kept.is_running() && anew::is_left_alone(engine, &kept).await? {
@@ -98,7 +98,7 @@ fn follows(step: &Step) -> Option<(&ServiceName, &ContainerRef)> {
         service, old, spec, ..
     } = &step.action
     {
-        return spec.joins().next().map(|_| (service, old));
+        return spec.is_joiner().then_some((service, old));
     }
     if let Action::Restart { service, container } = &step.action {
         return Some((service, container));

@@ -1,20 +1,16 @@
 //! Says in which order steps are taken back.
 
 use super::undo::Undo;
-use crate::engine::model::ContainerSpec;
+use crate::engine::model::joined;
 use crate::plan::Step;
 use crate::plan::facts::{Fact, Field};
-
-fn joins(spec: &ContainerSpec) -> bool {
-    spec.joins().next().is_some()
-}
 
 /// Returns whether the container before a step joins another one, and the one after it does not.
 fn has_joined(step: &Step) -> bool {
     let spaces = |field: &Field| matches!(field, Field::NetworkMode | Field::Ipc | Field::Pid);
     let before = step.reasons.iter().filter(|one| spaces(&one.field));
     let mut before = before.flat_map(|one| [&one.release, &one.live]);
-    before.any(|fact| matches!(fact, Some(Fact::Plain(text)) if text.starts_with("container:")))
+    before.any(|fact| matches!(fact, Some(Fact::Plain(text)) if joined(text).is_some()))
 }
 
 /// When what joins others, or has to see what they left, is taken back: see [`Undo::order`].
@@ -32,7 +28,7 @@ impl Undo<'_> {
     pub(super) fn order(&self, step: &Step) -> u8 {
         match self {
             Self::Files(..) => 0,
-            Self::PutBack { spec, .. } if joins(spec) || has_joined(step) => JOINS,
+            Self::PutBack { spec, .. } if spec.is_joiner() || has_joined(step) => JOINS,
             Self::RunAgain(_) => 1,
             Self::Unmake(..)
             | Self::PutBack { .. }

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{Fact, Facts, Field};
+use super::hold_words::short_id;
 
 /// One field in which a service differs from Git, with the three values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,7 +234,7 @@ pub fn value(field: &Field, fact: Option<&Fact>) -> String {
         (Some(Fact::Hidden(_)), _) => "(hidden)".to_owned(),
         (Some(Fact::Plain(id)), Field::ImageId) => {
             let id = id.strip_prefix("sha256:").unwrap_or(id);
-            id.get(..12).unwrap_or(id).to_owned()
+            short_id(id).to_owned()
         }
         (Some(Fact::Plain(text)), _) if text.is_empty() => "\"\"".to_owned(),
         (Some(Fact::Plain(text)), _) => text.clone(),

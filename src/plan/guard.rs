@@ -284,14 +284,7 @@ impl<'a> Planner<'a> {
             if !named.iter().any(|one| one.service() == service.service()) {
                 continue;
             }
-            let there = reference(container);
-            let action = Action::Stop {
-                service,
-                container: there.clone(),
-            };
-            let step = self.push(Phase::Guard, action, &[], before.to_vec());
-            self.made_way.insert(&container.id, (there, step));
-            steps.push(step);
+            steps.extend(self.stop_leaver(Phase::Guard, container, before));
         }
         steps
     }

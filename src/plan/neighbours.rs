@@ -13,6 +13,7 @@ use super::facts::{Fact, Facts, Field, Known};
 use super::order::Planner;
 use super::services::{Input, container_name};
 use crate::desired::{Service, ServiceName};
+use crate::engine::model::joined;
 
 /// What a service meets when one whose namespaces or volumes it has is replaced.
 const ANEW: &str = "a new container";
@@ -47,7 +48,7 @@ pub(super) fn leave_to_job(state: &str, known: Known<'_>, live: &mut Facts) {
         let unchanged = known.is_of_git || released == Some(git);
         let joins = |fact: &Fact| {
             field == Field::VolumesFrom
-                || matches!(fact, Fact::Plain(text) if text.starts_with("container:"))
+                || matches!(fact, Fact::Plain(text) if joined(text).is_some())
         };
         if unchanged && joins(git) && joins(there) {
             there.clone_from(git);
@@ -100,8 +101,8 @@ impl Input<'_> {
 
     fn has_volumes_of(&self, service: &Service, other: &ServiceName) -> bool {
         let name = self.name_of(other);
-        let mut from = service.spec.volumes_from.iter();
-        from.any(|from| name.as_deref() == from.split(':').next())
+        let mut from = service.spec.has_volumes_of();
+        from.any(|from| name.as_deref() == Some(from))
     }
 
     fn name_of(&self, name: &ServiceName) -> Option<String> {

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Hold;
+use super::diff::{Origin, Reason};
+use super::facts::{Fact, Field};
 use super::order::Planner;
 use super::services::{Input, number};
+use super::way::unit;
+use super::{Difference, Hold, Subject};
 use crate::desired::ServiceName;
 use crate::engine::model::Container;
 use crate::labels;
@@ -44,25 +47,55 @@ impl<'a> Input<'a> {
     /// Returns our containers beyond the number that Git wants of their services: they go without
     /// `prune`, because the service is named and says how many it has.
     pub(super) fn surplus(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
-        let services = &self.desired.services;
+        let desired = self.desired;
         let surplus = |one: &&Container| {
-            let service = one.spec.labels.get(labels::SERVICE);
-            let names = services.keys();
-            let names = names.filter(|name| service.is_some_and(|one| one == name.service()));
+            let Some(service) = one.spec.labels.get(labels::SERVICE) else {
+                return false;
+            };
+            let is_named = |name: &&ServiceName| service == name.service();
+            let names = desired.services.keys().filter(is_named);
             let numbers: BTreeSet<u32> = names.map(ServiceName::number).collect();
-            !numbers.is_empty() && !numbers.contains(&number(one))
+            let is_one_too_many = !numbers.is_empty() && !numbers.contains(&number(one));
+            is_one_too_many || desired.at_rest.iter().any(|name| is_named(&name))
         };
         self.ours().filter(surplus)
     }
 
     /// Returns our containers of services that Git no longer names.
     pub(super) fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
-        let services = &self.desired.services;
+        let desired = self.desired;
         self.ours().filter(|one| {
             let service = one.spec.labels.get(labels::SERVICE);
-            let mut wanted = services.keys();
+            let mut wanted = desired.services.keys().chain(&desired.at_rest);
             !wanted.any(|wanted| service.is_some_and(|service| service == wanted.service()))
         })
+    }
+
+    /// Returns the containers that go as differences of their services.
+    pub(super) fn leaver_differences(&self) -> Vec<Difference> {
+        let leavers = self.leavers();
+        let units: BTreeSet<ServiceName> =
+            leavers.iter().filter_map(|(one, _)| unit(one)).collect();
+        let fact = |text: &str| Some(Fact::Plain(text.to_owned()));
+        let difference = |unit: ServiceName| {
+            let released = self.released(&unit).is_some();
+            let reason = Reason {
+                field: Field::Container,
+                git: fact("none"),
+                release: fact("present").filter(|_| released),
+                live: fact("present"),
+                origin: if released {
+                    Origin::Pending
+                } else {
+                    Origin::Drift
+                },
+            };
+            Difference {
+                of: Subject::Service(unit),
+                reasons: vec![reason],
+            }
+        };
+        units.into_iter().map(difference).collect()
     }
 
     /// Returns our containers of services, whether or not Git names them.

@@ -7,6 +7,7 @@ use super::action::{ContainerRef, is_aside, is_incoming};
 use super::diff::{Reason, Remedy, compare, remedy};
 use super::examined::Examined;
 use super::facts::{self, Fact, Facts, Field, Veil};
+use super::hold_words::short_id;
 use super::seen::live_facts;
 use super::{Context, History, Hold, Origin, PastAttempt, Subject, around, neighbours};
 use crate::desired::{
@@ -474,5 +475,5 @@ pub(super) fn short(digest: &str) -> Fact {
         Mode::Plain => "",
         Mode::Executable => " +x",
     };
-    Fact::Plain(format!("{}{mode}", digest.get(..12).unwrap_or(digest)))
+    Fact::Plain(format!("{}{mode}", short_id(digest)))
 }

@@ -45,23 +45,20 @@ impl<'a> Planner<'a> {
                 stopped.push(*known);
                 continue;
             }
-            let Some(service) = unit(container) else {
+            let Some(mut last) = self.stop_leaver(Phase::Converge, container, &after) else {
                 continue;
             };
             let mut there = reference(container);
-            let action = Action::Stop {
-                service,
-                container: there.clone(),
-            };
-            let mut last = self.push(Phase::Converge, action, &[], after.clone());
             if there.name == one.container_name {
                 let name = aside(&there.name);
-                let container = there.clone();
-                there.name.clone_from(&name);
-                let action = Action::Rename { container, name };
+                let action = Action::Rename {
+                    container: there.clone(),
+                    name: name.clone(),
+                };
+                there.name = name;
                 last = self.push(Phase::Converge, action, &[], vec![last]);
+                self.made_way.insert(&container.id, (there, last));
             }
-            self.made_way.insert(&container.id, (there, last));
             stops.push(last);
         }
         let mut after = if stops.is_empty() { after } else { stops };
@@ -96,15 +93,29 @@ impl<'a> Planner<'a> {
         };
         let leaving = self.input.leaving(front);
         let after = self.ends();
-        for (service, container) in leaving {
+        for (_, container) in leaving {
             if !self.made_way.contains_key(container.id.as_str()) && runs(container) {
-                let action = Action::Stop {
-                    service,
-                    container: reference(container),
-                };
-                self.push(Phase::Switch, action, &[], after.clone());
+                self.stop_leaver(Phase::Switch, container, &after);
             }
         }
+    }
+
+    /// Plans the stop of a container that goes when everything else is in place.
+    pub(super) fn stop_leaver(
+        &mut self,
+        phase: Phase,
+        leaver: &'a Container,
+        after: &[u32],
+    ) -> Option<u32> {
+        let service = unit(leaver)?;
+        let container = reference(leaver);
+        let action = Action::Stop {
+            service,
+            container: container.clone(),
+        };
+        let step = self.push(phase, action, &[], after.to_vec());
+        self.made_way.insert(&leaver.id, (container, step));
+        Some(step)
     }
 }
 

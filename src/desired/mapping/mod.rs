@@ -19,7 +19,7 @@ mod service;
 mod tests;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use project::{Found, Project, Variables};
 pub(super) use sealed::Sealed;
@@ -34,6 +34,8 @@ use crate::yaml::Node;
 pub(super) struct Composed {
     /// How many containers each service has.
     pub(super) replicas: BTreeMap<ServiceName, u32>,
+    /// Services that have none.
+    pub(super) at_rest: BTreeSet<ServiceName>,
     pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) networks: BTreeMap<String, Wanted<Network>>,
     pub(super) volumes: BTreeMap<String, Wanted<Volume>>,
@@ -66,6 +68,7 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
                     the repository and remove its containers by hand";
         project.refuse_with_hint(model, "there are no services", hint);
     }
+    let at_rest = replicas::take_out(&mut services, &counts, top, &project);
     replicas::add(&mut services, &counts, top, &project);
     checks::clashes(top, &services, &project);
     checks::manifest(top, &project);
@@ -79,6 +82,7 @@ pub(super) fn map(model: &Node, mut project: Project<'_>) -> Result<Composed, Di
     let volumes = by_name(&project.volumes, |volume| &volume.name).collect();
     Ok(Composed {
         replicas: counts,
+        at_rest,
         services,
         networks,
         volumes,

@@ -6,7 +6,7 @@ use super::project::Project;
 use super::replicas;
 use super::values::Values;
 use crate::desired::{ServiceName, default_container_name};
-use crate::engine::model::{ContainerSpec, Endpoint, Namespaces, Port};
+use crate::engine::model::{ContainerSpec, Endpoint, Namespaces, Port, joined, joining};
 use crate::yaml::Node;
 
 /// Where a container is.
@@ -77,7 +77,7 @@ pub(super) fn map(
 /// network by its name on the engine, where it is known by no name of its own.
 fn by_mode(mode: String, links: BTreeSet<String>) -> Joined {
     let own = ["bridge", "default", "host", "none"].contains(&mode.as_str());
-    let network = (!own && !mode.starts_with("container:")).then(|| mode.clone());
+    let network = (!own && joined(&mode).is_none()).then(|| mode.clone());
     let endpoint = |network| (network, Endpoint::default());
     Joined {
         endpoints: network.into_iter().map(endpoint).collect(),
@@ -154,6 +154,9 @@ pub(super) fn link_again(
 /// Returns the names of all containers of a service.
 fn containers_of(service: &str, top: Values<'_>, project: &Project<'_>) -> Vec<String> {
     let count = replicas::wanted(top.values("services").values(service));
+    if count == Some(0) {
+        return Vec::new();
+    }
     let others = ServiceName::try_from(service.to_owned()).into_iter();
     let others = others.flat_map(|name| {
         let others = (2..=count.unwrap_or(1)).map(move |number| name.replica(number));
@@ -178,7 +181,7 @@ fn container_of(service: &str, top: Values<'_>, project: &Project<'_>) -> String
 /// Returns a mode that shares what a service has as one that shares what its container has.
 fn shared(mode: &str, top: Values<'_>, project: &Project<'_>) -> Option<String> {
     let service = mode.strip_prefix("service:")?;
-    Some(format!("container:{}", container_of(service, top, project)))
+    Some(joining(&container_of(service, top, project)))
 }
 
 /// Maps the namespaces but for that of the network.
@@ -202,7 +205,7 @@ pub(super) fn volumes_from(
     top: Values<'_>,
     project: &Project<'_>,
 ) -> BTreeSet<String> {
-    let container = |from: String| match from.strip_prefix("container:") {
+    let container = |from: String| match joined(&from) {
         Some(container) => container.to_owned(),
         None => match from.split_once(':') {
             Some((service, mode)) => format!("{}:{mode}", container_of(service, top, project)),

@@ -2,7 +2,7 @@
 //!
 //! Each further one is a unit of its own, `web#2`: planned, awaited and taken back like a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::networks;
 use super::project::Project;
@@ -16,21 +16,15 @@ use crate::yaml::Node;
 const MOST: u32 = 64;
 
 /// Returns how many containers a service has.
+///
+/// `deploy.mode` has no say, as with `docker compose up`: on one host `global` is one.
 pub(super) fn count(name: &ServiceName, values: Values<'_>, project: &Project<'_>) -> u32 {
-    let deploy = values.values("deploy");
-    if let Some(mode) = deploy.get("mode")
-        && mode.as_str().is_some_and(|mode| mode != "replicated")
-    {
-        let message = format!("services.{name}.deploy.mode is one of Swarm");
-        project.refuse_with_hint(mode, message, "take it out");
-    }
     let Some(at) = said(values) else {
         return 1;
     };
     wanted(values).unwrap_or_else(|| {
-        let message = format!("services.{name} can have 1 to {MOST} containers");
-        let hint = "to have none, give it a profile: profiles: [off]";
-        project.refuse_with_hint(at, message, hint);
+        let message = format!("services.{name} can have at most {MOST} containers");
+        project.refuse_with_hint(at, message, "write a number from 0 to 64");
         1
     })
 }
@@ -41,12 +35,48 @@ pub(super) fn wanted(values: Values<'_>) -> Option<u32> {
         return Some(1);
     };
     let number = at.go_string().and_then(|text| text.parse().ok());
-    number.filter(|number| (1..=MOST).contains(number))
+    number.filter(|number| *number <= MOST)
 }
 
 fn said(values: Values<'_>) -> Option<&Node> {
     let deploy = values.values("deploy");
     deploy.get("replicas").or_else(|| values.get("scale"))
+}
+
+/// Takes out the services that have no container, and returns them.
+///
+/// Who depends on one does not wait for it (`shouldWaitForDependency` of Docker Compose); who
+/// shares what its container has can't be started.
+pub(super) fn take_out(
+    services: &mut BTreeMap<ServiceName, Service>,
+    counts: &BTreeMap<ServiceName, u32>,
+    top: Values<'_>,
+    project: &Project<'_>,
+) -> BTreeSet<ServiceName> {
+    let none = counts.iter().filter(|(_, count)| **count == 0);
+    let none: BTreeSet<ServiceName> = none.map(|(name, _)| name.clone()).collect();
+    let own_name = |name: &ServiceName, service: Service| {
+        let given = service.container_name;
+        given.unwrap_or_else(|| default_container_name(project.stack, name))
+    };
+    let gone: BTreeMap<String, &ServiceName> = none
+        .iter()
+        .filter_map(|name| Some((own_name(name, services.remove(name)?), name)))
+        .collect();
+    for (name, service) in services {
+        service.depends_on.retain(|other, _| !none.contains(other));
+        let spec = &service.spec;
+        let mut shares = spec.joins().chain(spec.has_volumes_of());
+        if let Some(other) = shares.find_map(|from| gone.get(from).copied()) {
+            let at = top.values("services").get(name.as_str());
+            let message = format!(
+                "services.{name} shares what the container of {other} has, and {other} has none"
+            );
+            let hint = format!("give {other} a container, or {name} none: scale: 0");
+            at.inspect(|at| project.refuse_with_hint(at, message, hint));
+        }
+    }
+    none
 }
 
 /// Adds the further containers of the services with more than one.

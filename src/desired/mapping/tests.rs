@@ -291,3 +291,50 @@ fn each_of_several_containers_is_a_unit() {
         "{message}"
     );
 }
+
+#[test]
+fn a_service_at_rest_has_no_container_and_nobody_waits_for_it() {
+    let desired = of("services:\n  none: {image: a, scale: 0}\n  \
+                      app: {image: b, depends_on: {none: {condition: service_healthy}}}");
+    assert_eq!(desired.at_rest, [name("none")].into());
+    assert_eq!(desired.services.keys().collect::<Vec<_>>(), [&name("app")]);
+    assert!(desired.services[&name("app")].depends_on.is_empty());
+}
+
+#[test]
+fn what_needs_the_container_of_a_service_at_rest_is_refused() {
+    let web = "web: {image: a, scale: 0}";
+    let cases = [
+        (
+            "stack: shop",
+            "network_mode: 'service:web'",
+            "app shares what the container of web has",
+        ),
+        (
+            "stack: shop",
+            "volumes_from: ['web:ro']",
+            "app shares what the container of web has",
+        ),
+        (
+            "{stack: shop, jobs: {tidy: {service: web, run: [a], when: first_deploy}}}",
+            "init: true",
+            "moored.yaml:1:38: service web has no container: its replicas are 0",
+        ),
+    ];
+    for (manifest, more, expected) in cases {
+        let compose = format!("services: {{{web}, app: {{image: b, {more}}}}}");
+        let files = [
+            ("shop/moored.yaml", manifest),
+            ("shop/compose.yaml", &compose),
+        ];
+        let message = refused(&files, &[]);
+        assert!(message.contains(expected), "{message}");
+    }
+    let ready = "{stack: shop, ready: [{service: web, tcp: 80}]}";
+    let compose = format!("services: {{{web}, app: {{image: b}}}}");
+    let files = [
+        ("shop/moored.yaml", ready),
+        ("shop/compose.yaml", compose.as_str()),
+    ];
+    assert!(load(&files, &[]).is_ok_and(|desired| desired.ready.is_empty()));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{DesiredProxy, Marker, ProxyConfig, ProxyKind, ProxyPlace, Upstream};
-use crate::desired::findings::{Findings, Surroundings, known_services};
+use crate::desired::findings::{Findings, Surroundings};
 use crate::desired::placed::{ONE_PURPOSE, Taken};
 use crate::desired::{Service, ServiceName, default_container_name};
 use crate::diagnostic::Diagnostic;
@@ -102,8 +102,7 @@ fn service(
     findings: &mut Findings<'_>,
 ) {
     let Some(own) = around.services.get(name) else {
-        let hint = known_services(name, around.services);
-        let message = format!("there is no service {name}");
+        let (message, hint) = around.no_container(name);
         findings.refuse(&resolved.proxy.path(&["service"]), message, &hint);
         return;
     };
@@ -130,10 +129,7 @@ fn upstreams(
         for upstream in &config.template.upstreams {
             let wrong = match around.services.get(&upstream.service) {
                 Some(service) => unreachable(upstream, service),
-                None => Some((
-                    format!("there is no service {}", upstream.service),
-                    known_services(&upstream.service, around.services),
-                )),
+                None => Some(around.no_container(&upstream.service)),
             };
             if let Some((message, hint)) = wrong {
                 findings.add(at(config, upstream, message).hint(hint));

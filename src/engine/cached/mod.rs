@@ -112,9 +112,8 @@ impl Kept {
             Change::Container(id) => {
                 self.containers.remove(id);
                 // What is shown of these has the names of others in it.
-                self.containers.retain(|_, one| {
-                    one.spec.joins().next().is_none() && one.spec.volumes_from.is_empty()
-                });
+                self.containers
+                    .retain(|_, one| !one.spec.is_joiner() && one.spec.volumes_from.is_empty());
             }
             Change::Network { container } => {
                 self.networks = None;

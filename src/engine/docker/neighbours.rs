@@ -13,10 +13,7 @@ use bollard::query_parameters::InspectContainerOptions;
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::read::{present, short};
 use crate::engine::EngineError;
-use crate::engine::model::ContainerSpec;
-
-/// What stands before another container in a namespace.
-const CONTAINER: &str = "container:";
+use crate::engine::model::{ContainerSpec, joined, joining};
 
 impl Docker {
     /// Returns a spec with the ids of other containers in the place of their names.
@@ -87,16 +84,8 @@ impl Docker {
 
 /// Returns the other containers of a spec, by what it calls them.
 fn neighbours(spec: &ContainerSpec) -> Vec<String> {
-    let spaces = [
-        &spec.network_mode,
-        &spec.namespaces.ipc,
-        &spec.namespaces.pid,
-    ];
-    let spaces = spaces
-        .into_iter()
-        .filter_map(|space| space.strip_prefix(CONTAINER));
-    let volumes = spec.volumes_from.iter().map(|from| split(from).0);
-    let mut all: Vec<String> = spaces.chain(volumes).map(str::to_owned).collect();
+    let others = spec.joins().chain(spec.has_volumes_of());
+    let mut all: Vec<String> = others.map(str::to_owned).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -105,11 +94,8 @@ fn neighbours(spec: &ContainerSpec) -> Vec<String> {
 fn rename(spec: &mut ContainerSpec, calls: &BTreeMap<String, String>) {
     let spaces = &mut spec.namespaces;
     for space in [&mut spec.network_mode, &mut spaces.ipc, &mut spaces.pid] {
-        let known = space
-            .strip_prefix(CONTAINER)
-            .and_then(|name| calls.get(name));
-        if let Some(known) = known {
-            *space = format!("{CONTAINER}{known}");
+        if let Some(known) = joined(space).and_then(|name| calls.get(name)) {
+            *space = joining(known);
         }
     }
     let renamed = spec.volumes_from.iter().map(|from| {

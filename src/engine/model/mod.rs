@@ -14,4 +14,4 @@ pub use limits::{
     Blkio, Device, DeviceRequest, Limits, Logging, Namespaces, Resources, Restart, Ulimit,
 };
 pub use mount::{CopiedFile, LongMount, Mount, MountSource};
-pub use spec::{ContainerSpec, Endpoint, Healthcheck, Port};
+pub use spec::{ContainerSpec, Endpoint, Healthcheck, Port, joined, joining};

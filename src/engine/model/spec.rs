@@ -131,10 +131,29 @@ impl ContainerSpec {
             &self.namespaces.ipc,
             &self.namespaces.pid,
         ];
-        spaces
-            .into_iter()
-            .filter_map(|space| space.strip_prefix("container:"))
+        spaces.into_iter().filter_map(|space| joined(space))
     }
+
+    /// Returns whether it joins a namespace of another container.
+    pub fn is_joiner(&self) -> bool {
+        self.joins().next().is_some()
+    }
+
+    /// Returns the names of the containers whose volumes it has.
+    pub fn has_volumes_of(&self) -> impl Iterator<Item = &str> {
+        let from = self.volumes_from.iter();
+        from.map(|from| from.split(':').next().unwrap_or_default())
+    }
+}
+
+/// Returns the container whose namespace a mode joins: `web` of `container:web`.
+pub fn joined(mode: &str) -> Option<&str> {
+    mode.strip_prefix("container:")
+}
+
+/// Returns the mode that joins the namespace of a container.
+pub fn joining(container: &str) -> String {
+    format!("container:{container}")
 }
 
 /// A health check as the engine runs it; durations in nanoseconds, 0 = the engine's default.

@@ -11,7 +11,9 @@ use super::{limits, sorted};
 use crate::engine::docker::read::short;
 use crate::engine::docker::to_engine::{INTERFACE, SYSTEM_PATHS};
 use crate::engine::docker::{mounts, state};
-use crate::engine::model::{Container, ContainerSpec, Endpoint, Healthcheck, Port, Restart};
+use crate::engine::model::{
+    Container, ContainerSpec, Endpoint, Healthcheck, Port, Restart, joined,
+};
 use crate::secret::Sensitive;
 
 /// How the engine is configured, as far as reading an answer takes knowing it.
@@ -105,7 +107,7 @@ pub(in super::super) fn container(
 /// Returns whether somebody asked for a host name. The engine's own choice is the short id; who
 /// shares another container's network has its name too.
 fn is_own_name(name: &str, id: &str, network_mode: &str) -> bool {
-    !name.is_empty() && name != short(id) && !network_mode.starts_with("container:")
+    !name.is_empty() && name != short(id) && joined(network_mode).is_none()
 }
 
 fn spec(config: ContainerConfig, host: &HostConfig, defaults: &EngineDefaults) -> ContainerSpec {
