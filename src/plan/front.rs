@@ -429,10 +429,8 @@ impl Front<'_> {
     /// Returns whether its configuration names a service, by a placeholder or by its plain name.
     /// Where a text only looks so, it is reloaded once too often, which harms nobody.
     pub(super) fn names(&self, service: &ServiceName) -> bool {
-        let mut configs = self.desired.configs.values();
-        configs.any(|config| {
-            String::from_utf8_lossy(&config.template.text).contains(service.service())
-        }) && self.desired.proxy.place != ProxyPlace::Service(service.clone())
+        self.desired.names(service)
+            && self.desired.proxy.place != ProxyPlace::Service(service.clone())
     }
 
     /// Returns whether its own container is made or replaced.

@@ -26,6 +26,7 @@ mod heal;
 mod history;
 mod hold;
 mod hold_words;
+mod jobs;
 mod leftovers;
 mod live;
 mod neighbours;

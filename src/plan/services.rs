@@ -11,8 +11,7 @@ use super::hold_words::short_id;
 use super::seen::live_facts;
 use super::{Context, History, Hold, Origin, PastAttempt, Subject, around, neighbours};
 use crate::desired::{
-    Condition, DesiredState, DriftPolicy, OnFileChange, Service, ServiceName,
-    default_container_name,
+    DesiredState, DriftPolicy, OnFileChange, Service, ServiceName, default_container_name,
 };
 use crate::engine::model::{Container, ContainerState, Health, Image};
 use crate::files::{Mode, mode_of_digest};
@@ -253,29 +252,6 @@ impl<'a> Input<'a> {
         git
     }
 
-    /// Returns whether a service is a job that has done its work.
-    pub(super) fn is_done(&self, examined: &Examined<'_>) -> bool {
-        let state = examined.holder.map(|holder| &holder.state);
-        let Some(state @ ContainerState::Exited { code: 0, .. }) = state else {
-            return false;
-        };
-        let released = self.released(examined.name);
-        let ended_before = released.and_then(|facts| facts.get(&Field::State))
-            == Some(&Fact::Plain(state.to_string()));
-        examined.service.spec.restart.leaves_success_alone()
-            && (self.is_job(examined.name) || ended_before)
-    }
-
-    /// Returns whether another service waits for the end of this one.
-    pub(super) fn is_job(&self, name: &ServiceName) -> bool {
-        self.desired.services.values().any(|other| {
-            other
-                .depends_on
-                .get(name)
-                .is_some_and(|dependency| dependency.condition == Condition::Completed)
-        })
-    }
-
     /// Leaves out what another image brings along by itself: that it is another one says it.
     fn leave_to_image(&self, service: &Service, reasons: &mut Vec<Reason>) {
         let differs = |field: &Field| reasons.iter().any(|reason| reason.field == *field);
@@ -377,28 +353,6 @@ impl<'a> Input<'a> {
         } else if holder.health == Some(Health::Unhealthy) {
             examined.holds.push(Hold::Unhealthy { service });
         }
-    }
-
-    /// Returns whether a service that nothing restarts ends with success each time that it is
-    /// started: whoever wrote it did not say so, and it is a job.
-    fn has_ended_again(&self, examined: &Examined<'_>) -> bool {
-        /// Once may be a person's `docker stop`; three times within an hour is its nature.
-        const TIMES: usize = 3;
-        let ended = examined
-            .holder
-            .is_some_and(|holder| matches!(holder.state, ContainerState::Exited { code: 0, .. }));
-        ended
-            && examined.service.spec.restart.leaves_success_alone()
-            && examined
-                .reasons
-                .iter()
-                .all(|reason| reason.field == Field::State)
-            && examined.remedy.is_some()
-            && self
-                .recent_passes()
-                .filter(|past| past.started.contains(examined.name))
-                .count()
-                >= TIMES
     }
 
     /// Returns the passes that put this revision in place within the last hour.

@@ -80,6 +80,14 @@ pub struct DesiredProxy {
     pub configs: BTreeMap<PathBuf, ProxyConfig>,
 }
 
+impl DesiredProxy {
+    /// Returns whether its configuration may name a service.
+    pub fn names(&self, service: &ServiceName) -> bool {
+        let mut configs = self.configs.values();
+        configs.any(|one| String::from_utf8_lossy(&one.template.text).contains(service.service()))
+    }
+}
+
 /// One file of a proxy's configuration.
 #[derive(Clone)]
 pub struct ProxyConfig {

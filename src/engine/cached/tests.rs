@@ -45,6 +45,7 @@ impl ReadEngine for Counting {
             restart_count: 0,
             started_at: String::new(),
             oom_killed: false,
+            ended_by_itself: false,
             addresses: BTreeMap::new(),
         }))
     }

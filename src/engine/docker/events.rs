@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptions;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 
-use super::connection::Docker;
+use super::connection::{CALL_LIMIT, Docker};
 use crate::clock::{Clock, SystemClock};
+use crate::engine::model::{Container, ContainerState};
 use crate::engine::{Change, Changes, EngineError};
 
 /// How far before now the events begin, seconds: what happens until the engine has read the request
@@ -35,6 +37,42 @@ impl Docker {
         let changes = read.filter_map(|message| std::future::ready(message.ok().and_then(change)));
         let at_end = stream::once(self.end_of_session()).filter_map(async |()| None);
         Ok(Box::pin(changes.chain(at_end)))
+    }
+
+    /// Returns whether a container has ended with success and nobody had told it to, as far as the
+    /// engine remembers: it keeps its last 256 events, until it is restarted itself.
+    pub(super) async fn has_ended_by_itself(&self, doing: &str, container: &Container) -> bool {
+        let may_be_a_job = container.spec.restart.leaves_success_alone()
+            && matches!(container.state, ContainerState::Exited { code: 0, .. });
+        let started = container.started_at.parse::<Timestamp>();
+        let (true, Ok(started), Ok(client)) = (may_be_a_job, started, self.client(doing).await)
+        else {
+            return false;
+        };
+        let now = SystemClock.now();
+        let options = EventsOptions {
+            since: Some(started.as_second().to_string()),
+            until: Some(format!(
+                "{}.{:09}",
+                now.as_second(),
+                now.subsec_nanosecond()
+            )),
+            filters: Some(HashMap::from([(
+                "container".to_owned(),
+                vec![container.id.clone()],
+            )])),
+        };
+        let told = self.call(
+            doing,
+            CALL_LIMIT,
+            client.events(Some(options)).try_collect(),
+        );
+        let told: Vec<EventMessage> = told.await.unwrap_or_default();
+        let said = |what: &str| {
+            let mut actions = told.iter().filter_map(|event| event.action.as_deref());
+            actions.any(|action| action == what)
+        };
+        said("die") && !said("kill")
     }
 }
 

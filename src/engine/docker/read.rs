@@ -70,6 +70,7 @@ impl ReadEngine for Docker {
             from_engine::container(found, &EngineDefaults::default())
         };
         self.name_neighbours(&doing, &mut container.spec).await?;
+        container.ended_by_itself = self.has_ended_by_itself(&doing, &container).await;
         Ok(Some(container))
     }
 

@@ -335,6 +335,7 @@ mod tests {
             restart_count: 0,
             started_at: String::new(),
             oom_killed: false,
+            ended_by_itself: false,
             addresses: std::collections::BTreeMap::new(),
         };
         for (timeout, seconds) in [(None, 40), (Some(0), 30), (Some(90), 120), (Some(-1), 3600)] {

@@ -32,6 +32,9 @@ pub struct Container {
     /// Whether the kernel killed a process of it for want of memory; also said of one that the
     /// engine is starting again.
     pub oom_killed: bool,
+    /// Whether its process has ended with success and nobody had told it to; `false` also where
+    /// the engine does not remember.
+    pub ended_by_itself: bool,
     /// IP address by network, while it runs; networks that gave it none are left out.
     pub addresses: BTreeMap<String, String>,
 }

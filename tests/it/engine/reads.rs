@@ -282,6 +282,39 @@ async fn ends_of_a_process() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_is_told_from_a_server_that_is_stopped() {
+    let sandbox = Sandbox::new("eng");
+    let (engine, image) = (engine(), sandbox.image("app", &[]));
+    let run = |name: &str, options: &[&str], script: &str| {
+        let name = sandbox.name(name);
+        let start = ["run", "-d", "--network", "none", "--name", &name];
+        docker(&[&start, options, &[&image, "sh", "-c", script]].concat())
+    };
+    let job = run("job", &[], "sleep 0.2");
+    let again = run("again", &["--restart", "on-failure"], "sleep 0.2");
+    let broken = run("broken", &[], "exit 1");
+    let polite = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+    let [stopped, killed] = ["stopped", "killed"].map(|name| run(name, &[], polite));
+    docker(&["stop", &stopped]);
+    docker(&["kill", "--signal", "TERM", &killed]);
+    for (id, expected) in [
+        (&job, true),
+        (&again, true),
+        (&broken, false),
+        (&stopped, false),
+        (&killed, false),
+    ] {
+        wait_for(&engine, id, "ended", is_exited).await;
+        let seen = read(&engine, id).await;
+        assert_eq!(seen.ended_by_itself, expected, "{}", seen.name);
+    }
+    docker(&["start", &job]);
+    assert!(!read(&engine, &job).await.ended_by_itself);
+    docker(&["stop", "-t", "0", &job]);
+    assert!(!read(&engine, &job).await.ended_by_itself);
+}
+
+#[tokio::test]
 async fn health() {
     let sandbox = Sandbox::new("eng");
     let (engine, image) = (engine(), sandbox.image("app", &["HEALTHCHECK CMD true"]));

@@ -401,6 +401,7 @@ fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
     };
     match (verb, rest) {
         ("stop", []) => return world.stop(&name),
+        ("end", []) => return world.end(&name),
         ("remove", []) => return world.remove(&name),
         ("rename", [to]) => return world.rename(&name, to).unwrap(),
         // What a container sees in the place of a file of the host.

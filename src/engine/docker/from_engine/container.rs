@@ -98,6 +98,7 @@ pub(in super::super) fn container(
         restart_count: answer.restart_count.unwrap_or_default(),
         started_at: state.started_at.clone().unwrap_or_default(),
         oom_killed: state.oom_killed.unwrap_or_default(),
+        ended_by_itself: false,
         addresses,
         state: state::state(&state),
         id,

@@ -56,6 +56,7 @@ fn container(spec: ContainerSpec) -> Container {
         restart_count: 0,
         started_at: String::new(),
         oom_killed: false,
+        ended_by_itself: false,
         addresses: BTreeMap::new(),
     }
 }

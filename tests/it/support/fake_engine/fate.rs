@@ -92,6 +92,7 @@ impl Kept {
                 };
                 self.shown.oom_killed = end.oom_killed;
                 self.shown.health = None;
+                self.shown.ended_by_itself = state == exited(0);
                 self.end(state);
                 return;
             }

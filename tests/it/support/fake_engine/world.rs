@@ -274,6 +274,7 @@ impl World {
             restart_count: 0,
             started_at: String::new(),
             oom_killed: false,
+            ended_by_itself: false,
             addresses: BTreeMap::new(),
         };
         let kept = Kept {
@@ -366,6 +367,7 @@ impl World {
         kept.looks = 0;
         kept.printed.push_str(&kept.prints);
         kept.shown.oom_killed = false;
+        kept.shown.ended_by_itself = false;
         kept.shown.restart_count = 0;
         kept.shown.started_at = started_at;
         kept.shown.pid = Some(pid);
@@ -391,6 +393,14 @@ impl World {
         };
         if is_running(&kept.shown.state) || kept.shown.state == ContainerState::Restarting {
             kept.end(exited(0));
+        }
+    }
+
+    /// A process comes to its end, with success.
+    pub(crate) fn end(&mut self, id: &str) {
+        self.stop(id);
+        if let Some(kept) = self.find_mut(id) {
+            kept.shown.ended_by_itself = true;
         }
     }
 
