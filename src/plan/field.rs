@@ -135,12 +135,23 @@ impl Field {
     /// Returns how far what an engine shows tells what it was asked for.
     pub(super) fn shown_as(&self) -> ShownAs {
         match self {
-            // The kernel may know no weights. The driver and runtime that an engine is configured
-            // to use are not shown.
+            // What the kernel or the system has nothing for is discarded with a warning
+            // (`verifyPlatformContainerResources` of the engine); nobody can take it away later.
+            // The driver and runtime that an engine is configured to use are not shown.
             Self::BlkioWeight
             | Self::BlkioWeightDevice(_)
+            | Self::BlkioRate(_)
+            | Self::Memory
+            | Self::MemoryReservation
+            | Self::MemorySwap
             | Self::MemorySwappiness
             | Self::OomKillDisable
+            | Self::CpuShares
+            | Self::CpuQuota
+            | Self::CpuPeriod
+            | Self::CpuPercent
+            | Self::Cpuset
+            | Self::PidsLimit
             | Self::LogDriver
             | Self::Runtime => ShownAs::AskedIfPossible,
             // An engine since 28.0 makes up addresses. The options that an engine is configured to
@@ -170,15 +181,7 @@ impl Field {
             | Self::Network(_)
             | Self::NetworkMode
             | Self::Restart
-            | Self::Memory
-            | Self::MemoryReservation
-            | Self::MemorySwap
             | Self::Cpus
-            | Self::CpuShares
-            | Self::CpuQuota
-            | Self::CpuPeriod
-            | Self::Cpuset
-            | Self::PidsLimit
             | Self::Privileged
             | Self::ReadOnly
             | Self::CapAdd
@@ -209,11 +212,9 @@ impl Field {
             | Self::ShmSize
             | Self::OomScoreAdj
             | Self::CpuCount
-            | Self::CpuPercent
             | Self::CpuRtPeriod
             | Self::CpuRtRuntime
             | Self::CgroupParent
-            | Self::BlkioRate(_)
             | Self::File(_)
             | Self::Dependency(_)
             | Self::Owed

@@ -72,7 +72,7 @@ fn moored_makes_what_docker_compose_makes() {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert!(files.len() >= 10, "{files:?}");
+    assert!(files.len() >= 15, "{files:?}");
     let mut findings = Vec::new();
     for file in files {
         let case = file.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -98,8 +98,14 @@ fn differences(case: &str, text: &str) -> Vec<String> {
         ("moored.yaml", manifest.as_str()),
         ("compose.yaml", &text),
         ("page", "hello\n"),
+        (
+            "app.env",
+            "PLAIN=a b\nQUOTED=\"c\\td\"\nOWN=2\nBUILT=${PLAIN}-e\n",
+        ),
+        ("app.labels", "org.example.a=b\n"),
     ];
     stage.commit("both", &files);
+    made_elsewhere(&stage, &image);
     let mut findings = Vec::new();
     compose(&stage, true, &["up", "--detach"]);
     let theirs = made(&stage);
@@ -141,6 +147,15 @@ fn differences(case: &str, text: &str) -> Vec<String> {
         ));
     }
     findings
+}
+
+/// Makes what a file may name as external.
+fn made_elsewhere(stage: &Stage, image: &str) {
+    let name = format!("{}-outside", stage.stack);
+    docker(&["network", "create", &name]);
+    docker(&["volume", "create", &name]);
+    let options = ["run", "-d", "--init", "--network", &name, "--name", &name];
+    docker(&[&options[..], &[image, "sleep", "600"]].concat());
 }
 
 /// Notes where two values differ, by path.
