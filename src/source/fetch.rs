@@ -21,9 +21,9 @@ use tokio::time::Instant;
 use super::branch;
 use super::child::{Login, Request};
 use super::error::SourceError;
-use super::helper;
 use super::revision::Revision;
 use super::url::Remote;
+use super::{helper, mirror};
 use crate::config::{self, Auth};
 
 /// The hidden argument that makes the program a fetching child; see [`super::fetch_child`].
@@ -103,6 +103,10 @@ pub async fn fetch_within(
 ) -> Result<FetchAnswer, SourceError> {
     let remote = Remote::parse(&repository.url)?;
     let request = request(repository, mirror, limits)?;
+    if let Some(revision) = mirror::unmoved(&request.mirror, &request.branch, &remote) {
+        let rewound = false;
+        return Ok(FetchAnswer { revision, rewound });
+    }
     ask(
         request,
         (&repository.auth, &remote),

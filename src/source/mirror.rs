@@ -95,6 +95,21 @@ pub fn fetched(mirror: &Path, branch: &str) -> Option<Revision> {
     found.ok().flatten().map(Revision::from)
 }
 
+/// Returns the newest commit of a branch where the remote is a repository on this host and the
+/// mirror has that commit, whole. Then nothing has to be fetched, and no child is started: it would
+/// be most of a pass in which nothing changes. What can't be read here is for the child to tell.
+pub(super) fn unmoved(mirror: &Path, branch: &str, remote: &Remote) -> Option<Revision> {
+    let Remote::Local(remote) = remote else {
+        return None;
+    };
+    let name = branch::reference(branch);
+    let there = stored(&Repository::open(remote).ok()?, &name).ok()??;
+    let mirror = open(mirror).ok()?;
+    let here = stored(&mirror, &name).ok()??;
+    check_whole(&mirror, here).ok()?;
+    (here == there).then(|| Revision::from(here))
+}
+
 fn attempt_afresh(
     path: &Path,
     request: &Request,

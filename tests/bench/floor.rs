@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `up PROJECT IMAGE COUNT` | `POST networks/create`; then for each service `POST containers/create`, `POST containers/ID/start`, four services at a time |
 //! | `quiet PROJECT` | `GET containers/json`, `GET networks`, both of the project only |
+//! | `look PROJECT COUNT` | those of `quiet`; then for each service `GET containers/ID/json`, four at a time |
 //! | `bounce PROJECT` | for `service-1`: `POST containers/ID/stop`, `POST containers/ID/start` |
 //! | `tag PROJECT IMAGE` | for `service-1`: `POST containers/ID/stop`, `DELETE containers/ID`, `POST containers/create`, `POST containers/ID/start` |
 //!
@@ -35,11 +36,12 @@ fn main() -> Outcome<()> {
     let elapsed = match *args.as_slice() {
         ["up", project, image, count] => up(project, image, count.parse()?)?,
         ["quiet", project] => quiet(project)?,
+        ["look", project, count] => look(project, count.parse()?)?,
         ["bounce", project] => bounce(project)?,
         ["tag", project, image] => tag(project, image)?,
         _ => {
             return Err(
-                "usage: floor up PROJECT IMAGE COUNT | quiet PROJECT | bounce PROJECT | tag PROJECT IMAGE".into(),
+                "usage: floor up PROJECT IMAGE COUNT | quiet PROJECT | look PROJECT COUNT | bounce PROJECT | tag PROJECT IMAGE".into(),
             );
         }
     };
@@ -48,10 +50,7 @@ fn main() -> Outcome<()> {
 }
 
 fn up(project: &str, image: &str, count: usize) -> Outcome<Duration> {
-    let mut connections = Vec::new();
-    for _ in 0..WORKERS.min(count) {
-        connections.push(Connection::open()?);
-    }
+    let mut connections = connections(count)?;
     let began = Instant::now();
     if let Some(first) = connections.first_mut() {
         let body = format!(
@@ -60,6 +59,24 @@ fn up(project: &str, image: &str, count: usize) -> Outcome<Duration> {
         );
         first.call("POST", "/networks/create", &body)?;
     }
+    for_each_service(connections, count, |connection, number| {
+        connection.create_and_start(project, number, image)
+    })?;
+    Ok(began.elapsed())
+}
+
+fn connections(count: usize) -> Outcome<Vec<Connection>> {
+    (0..WORKERS.min(count))
+        .map(|_| Connection::open())
+        .collect()
+}
+
+/// Does something for each service, over all connections at a time.
+fn for_each_service(
+    connections: Vec<Connection>,
+    count: usize,
+    one: impl Fn(&mut Connection, usize) -> Outcome<()> + Sync,
+) -> Outcome<()> {
     let next = AtomicUsize::new(1);
     let work = |mut connection: Connection| -> Outcome<()> {
         loop {
@@ -67,7 +84,7 @@ fn up(project: &str, image: &str, count: usize) -> Outcome<Duration> {
             if number > count {
                 return Ok(());
             }
-            connection.create_and_start(project, number, image)?;
+            one(&mut connection, number)?;
         }
     };
     thread::scope(|scope| {
@@ -80,21 +97,27 @@ fn up(project: &str, image: &str, count: usize) -> Outcome<Duration> {
                 .join()
                 .unwrap_or_else(|_| Err("a worker panicked".into()))
         })
-    })?;
-    Ok(began.elapsed())
+    })
 }
 
 fn quiet(project: &str) -> Outcome<Duration> {
     let mut connection = Connection::open()?;
-    // The filter {"label":["com.docker.compose.project=PROJECT"]}, percent-encoded.
-    let filter = format!("%7B%22label%22%3A%5B%22com.docker.compose.project%3D{project}%22%5D%7D");
     let began = Instant::now();
-    connection.call(
-        "GET",
-        &format!("/containers/json?all=1&filters={filter}"),
-        "",
-    )?;
-    connection.call("GET", &format!("/networks?filters={filter}"), "")?;
+    connection.list(project)?;
+    Ok(began.elapsed())
+}
+
+fn look(project: &str, count: usize) -> Outcome<Duration> {
+    let mut connections = connections(count)?;
+    let began = Instant::now();
+    if let Some(first) = connections.first_mut() {
+        first.list(project)?;
+    }
+    for_each_service(connections, count, |connection, number| {
+        let name = container(project, number);
+        connection.call("GET", &format!("/containers/{name}/json"), "")?;
+        Ok(())
+    })?;
     Ok(began.elapsed())
 }
 
@@ -137,6 +160,16 @@ impl Connection {
         };
         connection.call("GET", "/_ping", "")?;
         Ok(connection)
+    }
+
+    fn list(&mut self, project: &str) -> Outcome<()> {
+        // The filter {"label":["com.docker.compose.project=PROJECT"]}, percent-encoded.
+        let filter =
+            format!("%7B%22label%22%3A%5B%22com.docker.compose.project%3D{project}%22%5D%7D");
+        let containers = format!("/containers/json?all=1&filters={filter}");
+        self.call("GET", &containers, "")?;
+        self.call("GET", &format!("/networks?filters={filter}"), "")?;
+        Ok(())
     }
 
     fn create_and_start(&mut self, project: &str, number: usize, image: &str) -> Outcome<()> {

@@ -1,11 +1,12 @@
 //! What a fetch reports about the remote's branch.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use moored::config::Auth;
 use moored::source::{self, FetchAnswer, Limits, SourceError};
 
-use super::{Host, answer};
+use super::{Host, answer, settings};
 use crate::support::origin::{Origin, oid};
 use crate::support::put;
 
@@ -55,6 +56,28 @@ async fn answers_again_when_nothing_has_changed() {
         Ok(answer(&first)),
         "as file://"
     );
+}
+
+#[tokio::test]
+async fn a_branch_of_this_host_that_has_not_moved_needs_no_child() {
+    let (origin, first) = Origin::with_main(&[("a", "1")]);
+    let host = Host::new();
+    let nobody = Path::new("/nonexistent/moored");
+    let settings = settings(&origin.url(), "main", Auth::None);
+    let mirror = host.mirror();
+    let without_child = || source::fetch(&settings, &mirror, nobody);
+    let failed = without_child().await.unwrap_err();
+    assert!(matches!(failed, SourceError::Child { .. }), "{failed}");
+    host.fetch(&origin.url(), "main").await.unwrap();
+    assert_eq!(without_child().await, Ok(answer(&first)));
+    // A file that the mirror has lost is brought again, by a child.
+    std::fs::remove_dir_all(mirror.join("objects")).unwrap();
+    std::fs::create_dir_all(mirror.join("objects/pack")).unwrap();
+    assert!(without_child().await.is_err());
+    host.fetch(&origin.url(), "main").await.unwrap();
+    assert_eq!(without_child().await, Ok(answer(&first)));
+    origin.commit("main", &[("a", "2")]);
+    assert!(without_child().await.is_err());
 }
 
 #[tokio::test]
