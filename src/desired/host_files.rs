@@ -14,4 +14,19 @@ pub trait HostFiles {
     fn age_identity(&self) -> Option<&Path> {
         None
     }
+
+    /// Returns whether this is the host itself. Elsewhere, a file that is not there may be on the
+    /// host all the same: what it says is not known, and nothing is wrong.
+    fn is_the_host(&self) -> bool {
+        true
+    }
+
+    /// Returns what stands for values that can't be seen from elsewhere: those of encrypted files,
+    /// and of variables that a file may set which is on the host alone. `None` leaves them unset.
+    fn stand_in(&self) -> Option<&str> {
+        None
+    }
+
+    /// Takes note of an encrypted file of the repository that can't be read from elsewhere.
+    fn passes_over(&self, _file: &str) {}
 }

@@ -278,7 +278,9 @@ fn read_beside(
 fn read_file(tree: &Tree, path: &RepoPath, commit: &CommitInfo) -> Result<Vec<u8>, Diagnostics> {
     tree.read(path).map_err(|error| {
         let missing = matches!(error, ReadError::Missing { .. });
-        let found = if missing {
+        let found = if missing && commit.is_uncommitted() {
+            Diagnostic::file(path.as_str(), "does not exist")
+        } else if missing {
             let message = format!("does not exist at commit {}", commit.revision.short());
             Diagnostic::file(path.as_str(), message)
                 .hint("nothing is changed; commit the file, or take its stack out of the settings")
@@ -369,6 +371,10 @@ fn variables(
         files.of_host.borrow_mut().insert(path.clone());
         let text = match files.host.read(path) {
             Ok(Some(text)) => text,
+            Ok(None) if !files.host.is_the_host() => {
+                variables.unseen = files.host.stand_in().map(str::to_owned);
+                continue;
+            }
             Ok(None) => {
                 let missing = Diagnostic::file(&name, "variable file does not exist");
                 return Err(missing

@@ -37,6 +37,17 @@ impl ProjectFiles<'_> {
         self.compose_dir.join(&relative).ok()
     }
 
+    /// Returns whether every file of the host that was asked for can be seen from here.
+    pub(super) fn sees_all(&self) -> bool {
+        let is_there = |path: &PathBuf| matches!(self.host.read(path), Ok(Some(_)));
+        self.host.is_the_host() || self.of_host.borrow().iter().all(is_there)
+    }
+
+    /// Returns whether encrypted files can't be read from here, and need not be.
+    pub(super) fn is_without_keys(&self) -> bool {
+        !self.host.is_the_host() && self.host.age_identity().is_none()
+    }
+
     fn committed(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         let Some(path) = self.in_repository(path) else {
             return Ok(None);
@@ -72,7 +83,9 @@ impl Files for ProjectFiles<'_> {
             return Ok(Some(content));
         }
         self.of_host.borrow_mut().insert(path.to_owned());
-        self.host.read(path)
+        let content = self.host.read(path)?;
+        // Elsewhere nobody knows what is in it.
+        Ok(content.or_else(|| (!self.host.is_the_host()).then(Vec::new)))
     }
 
     /// What a stack is comes from one commit, and from nowhere else.

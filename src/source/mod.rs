@@ -5,7 +5,7 @@
 //! there and [`push()`] sends it; [`Watch`] says when a look is worth while. Modules: `fetch`, `push`
 //! and `helper` (parent) and `child`, `mirror`, `connection`, `credentials`, `known_hosts`, `leftovers` (in the
 //! child); `write`; `url` and `branch` check what the settings name;
-//! `tree` over `commit`, `directory` and `memory`; `path`, `revision`,
+//! `tree` over `commit`, `directory` and `memory`, and `local`, which finds a commit by its name; `path`, `revision`,
 //! `signature`, `error`; `watch`.
 
 mod branch;
@@ -19,6 +19,7 @@ mod fetch;
 mod helper;
 mod known_hosts;
 mod leftovers;
+mod local;
 mod memory;
 mod mirror;
 mod path;
@@ -34,6 +35,7 @@ pub use child::fetch_child;
 pub use commit::{Blob, descends_from};
 pub use error::SourceError;
 pub use fetch::{CHILD_ARGUMENT, FetchAnswer, Limits, fetch, fetch_within};
+pub use local::{LocalError, at_revision};
 pub use mirror::{fetched, set_aside};
 pub use path::{PathError, RepoPath};
 pub use push::{Push, push, push_within};

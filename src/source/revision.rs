@@ -35,6 +35,25 @@ pub struct CommitInfo {
     pub committed_at: i64,
 }
 
+impl CommitInfo {
+    /// Returns what stands for a commit where files are read that are not committed: the id that
+    /// `git blame` and `git diff` give to them, all zeros.
+    pub fn uncommitted() -> Self {
+        Self {
+            revision: Revision("0".repeat(40)),
+            subject: "not committed".to_owned(),
+            author_name: String::new(),
+            author_email: String::new(),
+            committed_at: 0,
+        }
+    }
+
+    /// Returns whether it stands for files that are not committed.
+    pub fn is_uncommitted(&self) -> bool {
+        self.revision.0.bytes().all(|digit| digit == b'0')
+    }
+}
+
 impl Revision {
     /// Returns the first seven digits, for people.
     pub fn short(&self) -> &str {

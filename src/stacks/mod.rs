@@ -24,7 +24,7 @@ use crate::labels;
 use crate::lock::{Lock, LockError};
 use crate::plan::Pin;
 use crate::record::RecordError;
-use crate::source::{self, Changes, ReadError, RepoPath, Revision, SourceError, Tree};
+use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
 pub use head::standing;
 use head::{Head, Released};
@@ -252,6 +252,29 @@ pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevi
     })
 }
 
+/// Loads the stacks of this host from files that are not what a branch has: a working tree, or
+/// another commit. Nobody vouches for them, so they are for looking alone.
+///
+/// # Errors
+/// The tree can't be searched, or has no stack of the name `only`.
+pub fn of_tree(view: &View, tree: &Tree, only: Option<&str>) -> Result<Loaded, LoadError> {
+    view.forget_host_files();
+    let dirs: Vec<String> = match &view.config.stacks {
+        Some(sources) => sources.iter().map(|source| source.dir.clone()).collect(),
+        None => every_stack(tree)?,
+    };
+    let load = |dir: String| {
+        let desired = load_one(view, tree, &dir);
+        (shown(&dir), desired)
+    };
+    let mut loaded: Loaded = dirs.into_iter().map(load).collect();
+    refuse_doubles(&mut loaded);
+    match only {
+        Some(name) => pick(loaded, name),
+        None => Ok(loaded),
+    }
+}
+
 /// Loads the stacks of this host as they were released last, without asking Git; `only` names one
 /// of them. A stack that has no release is left out.
 ///
@@ -371,9 +394,8 @@ pub fn manifests(tree: &Tree) -> Result<Vec<String>, ReadError> {
 fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadError> {
     let refuse = |message: String| LoadError::State(Diagnostic::file(dir, message).into());
     let path = RepoPath::new(dir).map_err(|error| refuse(error.to_string()))?;
-    let Some(commit) = tree.commit() else {
-        return Err(refuse("the tree is not of a commit".to_owned()));
-    };
+    let uncommitted = CommitInfo::uncommitted();
+    let commit = tree.commit().unwrap_or(&uncommitted);
     let default_directory = |stack: &str| view.project_directory(stack);
     let place = desired::Place {
         dir: &path,

@@ -103,6 +103,7 @@ impl Environment {
         }
         match entries {
             Ok(Some(entries)) => self.hide_all(entries),
+            Ok(None) if !project.files.host.is_the_host() => {}
             Ok(None) => {
                 let shown = path.display().to_string();
                 let message = format!("environment file {shown} does not exist");

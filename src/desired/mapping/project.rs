@@ -55,6 +55,8 @@ pub(in crate::desired) struct Variables {
     pub(in crate::desired) committed: BTreeMap<String, String>,
     /// From files of the host.
     pub(in crate::desired) host: BTreeMap<String, String>,
+    /// What every other one is taken for, where a file of the host may set it that can't be seen.
+    pub(in crate::desired) unseen: Option<String>,
 }
 
 impl Variables {
@@ -63,6 +65,7 @@ impl Variables {
         self.committed
             .get(name)
             .or_else(|| self.host.get(name))
+            .or(self.unseen.as_ref())
             .cloned()
     }
 
@@ -70,7 +73,7 @@ impl Variables {
     ///
     /// Very short values (`1`, `yes`) tell nobody anything and stand in every other text.
     pub(in crate::desired) fn is_tainted(&self, text: &str) -> bool {
-        holds_one(text, self.host.values())
+        holds_one(text, self.host.values().chain(&self.unseen))
     }
 }
 
@@ -149,7 +152,7 @@ impl Project<'_> {
 
     /// Returns whether the whole environment of a service is known.
     pub(in crate::desired) fn knows_environment(&self, service: &ServiceName) -> bool {
-        !self.found.borrow().unread.contains(service)
+        self.files.sees_all() && !self.found.borrow().unread.contains(service)
     }
 
     /// Ends with what was found, or with everything that is wrong.
