@@ -5,13 +5,14 @@
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
-//! `desired` finds encrypted.
+//! `desired` finds encrypted. [`check`] reads a state repository away from its hosts.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
 pub mod by_hand;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -41,8 +41,12 @@ pub async fn reconcile(host: &Host, only: Option<&str>) -> Result<ByStack<Passed
 /// # Errors
 /// The state repository can't be fetched.
 pub async fn look(view: &View, only: Option<&str>) -> Result<ByStack<Looked>, PassError> {
-    let stacks = stacks::load(view, only).await?;
-    Ok(each(stacks, async |desired| look_at(view, desired).await).await)
+    Ok(look_at_all(view, stacks::load(view, only).await?).await)
+}
+
+/// Looks at stacks that were loaded, from wherever, and changes nothing.
+pub async fn look_at_all(view: &View, stacks: Loaded) -> ByStack<Looked> {
+    each(stacks, async |desired| look_at(view, desired).await).await
 }
 
 async fn each<T>(

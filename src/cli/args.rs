@@ -47,11 +47,16 @@ pub(super) enum Command {
     },
 
     /// Show what a pass would do, and change nothing
-    Plan {
-        /// Only this stack, by its name or directory
-        #[arg(long)]
-        stack: Option<String>,
-    },
+    ///
+    /// For what the branches have, or with --from and --revision for other files. Nobody vouches
+    /// for those: `repository.verify` is not asked.
+    Plan(PlanArguments),
+
+    /// Check a state repository without a host: everything that is wrong with any stack
+    ///
+    /// Needs no settings and no engine. Files of hosts can't be seen; what hangs on them is not
+    /// checked, and their number is told. Exits with 65 when a host would refuse a stack.
+    Check(CheckArguments),
 
     /// Show where the host differs from Git and from the last release, and change nothing
     Drift {
@@ -143,6 +148,33 @@ pub(super) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct PlanArguments {
+    /// Only this stack, by its name or directory
+    #[arg(long)]
+    pub(super) stack: Option<String>,
+    /// For the files in this directory, committed or not; with --revision, for a commit of the
+    /// repository that it is in
+    #[arg(long, value_name = "DIR")]
+    pub(super) from: Option<PathBuf>,
+    /// For this commit, as `git rev-parse` takes it [default repository: what was fetched]
+    #[arg(long, value_name = "REV")]
+    pub(super) revision: Option<String>,
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct CheckArguments {
+    /// The state repository
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(super) dir: PathBuf,
+    /// Check this commit, as `git rev-parse` takes it [default: the files as they are]
+    #[arg(long, value_name = "REV")]
+    pub(super) revision: Option<String>,
+    /// A directory with files of the hosts: DIR/etc/web.env is taken for /etc/web.env
+    #[arg(long, value_name = "DIR")]
+    pub(super) host_files: Option<PathBuf>,
 }
 
 #[derive(Clone, clap::Args)]

@@ -4,6 +4,7 @@ mod args;
 mod backup;
 mod beside;
 mod by_hand;
+mod check;
 mod context;
 mod exit;
 mod look;

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, backup, by_hand, look, pass, render, retry, rollback};
+use super::{Exit, backup, by_hand, check, look, pass, render, retry, rollback};
 use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
@@ -73,7 +73,8 @@ fn work(arguments: Arguments) -> Exit {
         match command {
             Command::Run => pass::run(&cli).await,
             Command::Reconcile { stack } => pass::reconcile(&cli, stack.as_deref()).await,
-            Command::Plan { stack } => look::plan(&cli, stack.as_deref()).await,
+            Command::Plan(arguments) => look::plan(&cli, &arguments).await,
+            Command::Check(arguments) => check::check(&cli, &arguments),
             Command::Drift { stack } => look::drift(&cli, stack.as_deref()).await,
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
             Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),

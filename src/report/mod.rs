@@ -1,6 +1,7 @@
 //! Makes words and data of what happened: events as they come, results as text and JSON.
 
 mod by_hand;
+mod check;
 mod console;
 mod drift;
 mod history;
@@ -9,6 +10,7 @@ mod rollback;
 mod status;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
+pub use check::CheckReport;
 pub use console::Console;
 pub use drift::DriftReport;
 pub use history::{HistoryReport, history};

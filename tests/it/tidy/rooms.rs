@@ -19,12 +19,14 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 26] = [
+const ROOMS: [(&str, &[&str]); 27] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
     ("engine", &[]),
     ("desired", &["source", "trust", "sops", "engine"]),
+    // Without a host: no room that knows one.
+    ("check", &["source", "engine", "desired"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("proxy", &["desired", "probe"]),
@@ -106,6 +108,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "source",
             "engine",
             "desired",
+            "check",
             "maintenance",
             "backup",
             "observe",
@@ -170,6 +173,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
         "cli",
         &[
             "desired",
+            "check",
             "maintenance",
             "backup",
             "by_hand",
