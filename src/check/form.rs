@@ -49,7 +49,8 @@ fn without_key(text: &str, line: u32) -> Option<String> {
 
 /// Returns the lines, counted from 0, of the key at the top that a line stands under.
 fn lines_of_key(lines: &[&str], at: usize) -> Option<Range<usize>> {
-    let begins = |line: &&str| line.starts_with(|c: char| c.is_alphanumeric() || "_\"'".contains(c));
+    let begins =
+        |line: &&str| line.starts_with(|c: char| c.is_alphanumeric() || "_\"'".contains(c));
     let upto = lines.get(..=at)?;
     let start = upto.iter().rposition(begins)?;
     let after = lines.get(start + 1..)?;
@@ -81,7 +82,14 @@ mod tests {
         // The typed reading stops at what it comes to first, which need not be the first line.
         assert_eq!(
             sorted,
-            ["m.yaml:10:1", "m.yaml:1:8", "m.yaml:2:1", "m.yaml:4:8", "m.yaml:7:3", "m.yaml:9:7"],
+            [
+                "m.yaml:10:1",
+                "m.yaml:1:8",
+                "m.yaml:2:1",
+                "m.yaml:4:8",
+                "m.yaml:7:3",
+                "m.yaml:9:7"
+            ],
             "{}",
             said(text)
         );

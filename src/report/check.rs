@@ -65,8 +65,11 @@ impl Report for CheckReport {
             let files: Vec<&str> = self.unseen.iter().map(String::as_str).collect();
             let number = self.unseen.len();
             let files = files.join(", ");
-            writeln!(text, "not checked, for it can't be seen from here: {number} ({files})")
-                .unwrap_or_default();
+            writeln!(
+                text,
+                "not checked, for it can't be seen from here: {number} ({files})"
+            )
+            .unwrap_or_default();
         }
         text
     }

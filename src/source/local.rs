@@ -20,7 +20,9 @@ pub enum LocalError {
         message: String,
     },
     /// Nothing has this name.
-    #[error("there is no commit \"{revision}\" here ({message})\n  hint: in CI, clone with its history: fetch-depth: 0")]
+    #[error(
+        "there is no commit \"{revision}\" here ({message})\n  hint: in CI, clone with its history: fetch-depth: 0"
+    )]
     Unknown {
         /// What was asked for.
         revision: String,

@@ -4,6 +4,8 @@
 mod adopt;
 #[cfg(test)]
 mod backup;
+#[cfg(test)]
+mod check;
 #[cfg(test)] // For clippy: what lies in here is test code.
 mod checks;
 #[cfg(test)]
