@@ -15,10 +15,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::{ContainerSpec, MountSource, Network};
 
 /// A version of the engine's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiVersion {
     /// 1.
     pub major: usize,

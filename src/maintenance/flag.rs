@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::StackName;
 
 /// A flag that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flag {
     /// Who switched it on.
     pub owner: Owner,

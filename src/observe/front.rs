@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{AT_ONCE, Found, digest_of};
@@ -17,7 +18,7 @@ use crate::proxy;
 use futures_util::stream::{StreamExt, TryStreamExt};
 
 /// What was found of the proxy in front of a stack.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct ObservedProxy {
     /// Which configuration it says that it has loaded.
     pub loaded: Loaded,
@@ -35,7 +36,8 @@ pub struct ObservedProxy {
 }
 
 /// Which configuration a proxy says that it has loaded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Loaded {
     /// Nobody was there to be asked.
     #[default]

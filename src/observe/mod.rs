@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::backup;
 use crate::desired::backups::{Backup, BackupName};
@@ -27,7 +28,7 @@ pub use owned::{Found, Ownership, containers};
 pub use registry::{Answer, Asked, ask_registries};
 
 /// What was found on the host, as far as one stack is concerned.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ObservedState {
     /// The version of its API that the engine speaks.
     pub api: ApiVersion,
@@ -89,13 +90,14 @@ impl ObservedState {
 }
 
 /// Where an image is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImageState {
     /// On the host.
     Here(Box<Image>),
     /// At the registry, under this digest.
     Remote {
-        /// `sha256:…`.
+        /// `sha256:…`; empty where nobody has asked.
         digest: String,
     },
     /// On the host, and by now the registry has another one under this digest, which Git wants.

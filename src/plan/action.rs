@@ -61,7 +61,8 @@ pub enum Action {
         services: Vec<ServiceName>,
         /// Reference as written.
         image: String,
-        /// The digest that it stands for, resolved once.
+        /// The digest that it stands for, resolved once; empty in a plan that is only looked at, and
+        /// for which nobody asked.
         digest: String,
     },
     /// Measures how fast a check is answered before anything changes.

@@ -111,7 +111,7 @@ fn of_git(facts: &Facts, wanted: impl Fn(&Field) -> bool) -> Facts {
 }
 
 /// Returns the commands after a start as a fact; `None` = there are none.
-fn post_start(service: &Service, key: &DigestKey) -> Option<Fact> {
+pub(super) fn post_start(service: &Service, key: &DigestKey) -> Option<Fact> {
     let hooks = service.post_start.iter().map(|hook| {
         let env = hook.env.iter();
         let env: BTreeMap<&str, &str> = env

@@ -271,6 +271,9 @@ fn placement(placement: &Placement) -> String {
 
 /// Returns `repository@sha256:0123456789ab…`: enough of the digest to tell two apart.
 fn by_digest(image: &str, digest: &str) -> String {
+    if digest.is_empty() {
+        return image.to_owned();
+    }
     let repository = match image.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => repository,
         Some(_) | None => image,

@@ -17,9 +17,10 @@ use super::way::unit;
 use super::{Hold, Schema, Unreleased, restore_commands, tools_of};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
-use crate::desired::{Schedule, ServiceName};
+use crate::desired::{Schedule, Service, ServiceName};
 use crate::engine::model::{Container, ContainerState};
 use crate::observe::ObservedState;
+use crate::secret::DigestKey;
 
 /// Services as they were examined.
 pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
@@ -189,11 +190,7 @@ impl<'a> Planner<'a> {
 
     /// Knows a migration again by what Git says of it: its image, its command and its service.
     fn mark(&self, index: usize, migration: &Migration, one: &Examined<'_>) -> String {
-        let image = &one.service.spec.image;
-        let said = (index, image, &migration.service, &migration.run);
-        let bytes = serde_json::to_vec(&said).unwrap_or_default();
-        let digest = self.input.context.key.digest(&bytes).to_string();
-        digest.get(..16).unwrap_or(&digest).to_owned()
+        mark(index, migration, one.service, self.input.context.key)
     }
 
     /// Returns whether the plan puts something in place that Git has changed: what a backup and
@@ -483,4 +480,18 @@ fn has_data(name: &BackupName, backup: &Backup, all: &All<'_>, observed: &Observ
         Some(service) => all.get(service).is_some_and(|one| one.holder.is_some()),
         None => observed.sources.contains(name),
     }
+}
+
+/// Knows a migration again by what Git says of it: its image, its command and its service.
+pub(super) fn mark(
+    index: usize,
+    migration: &Migration,
+    service: &Service,
+    key: &DigestKey,
+) -> String {
+    let image = &service.spec.image;
+    let said = (index, image, &migration.service, &migration.run);
+    let bytes = serde_json::to_vec(&said).unwrap_or_default();
+    let digest = key.digest(&bytes).to_string();
+    digest.get(..16).unwrap_or(&digest).to_owned()
 }

@@ -13,7 +13,7 @@ use crate::observe::Recorded;
 use crate::source::{RepoPath, Revision};
 
 /// What planning knows of a stack's past.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
     /// Number of the attempt that a pass would be.
     pub next_attempt: u64,
@@ -49,7 +49,7 @@ pub struct History {
 }
 
 /// That a stack is kept at a release, whatever Git says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// Which release.
     pub release: ReleaseId,
@@ -102,7 +102,7 @@ pub struct Schema {
 }
 
 /// A migration of which nobody knows whether it is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doubt {
     /// The attempt that was killed.
     pub attempt: u64,
@@ -199,7 +199,7 @@ impl fmt::Display for Pin {
 }
 
 /// An attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Its number.
     pub attempt: u64,
@@ -213,7 +213,7 @@ pub struct Failure {
 
 /// That a revision was cut short whenever it was tried: the controller was killed meanwhile, or the
 /// host went down.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crashed {
     /// Which revision.
     pub revision: Revision,
@@ -233,7 +233,8 @@ impl Crashed {
 }
 
 /// What has become of an attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AfterFailure {
     /// What was there before is there again, as far as there was something.
     Back,
@@ -247,7 +248,7 @@ pub enum AfterFailure {
 }
 
 /// An attempt that succeeded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastAttempt {
     /// Its commit.
     pub revision: Revision,

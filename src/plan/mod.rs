@@ -13,6 +13,7 @@ mod beside;
 mod by_hand;
 mod checks;
 mod diff;
+mod digests;
 mod display;
 mod drafts;
 mod examined;
@@ -57,6 +58,7 @@ pub use adopt::adopt;
 pub use around::{Around, LifeEffect};
 pub use by_hand::{Restoring, restore, restore_commands, run_job, tools_of};
 pub use diff::{Origin, Reason, value};
+pub use digests::digests;
 pub use drafts::{
     BackupDraft, JobDraft, Lower, Member, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
     ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,

@@ -44,17 +44,7 @@ impl<'a> Input<'a> {
 
     /// Returns the image of a service when it is on the host.
     pub(super) fn image(&self, service: &Service) -> Option<&'a Image> {
-        match self.observed.images.get(&service.spec.image) {
-            Some(ImageState::Here(image)) => Some(image),
-            Some(
-                ImageState::Remote { .. }
-                | ImageState::Moved { .. }
-                | ImageState::NotPulled
-                | ImageState::Missing { .. }
-                | ImageState::Unknown { .. },
-            )
-            | None => None,
-        }
+        image_of(self.observed, service)
     }
 
     pub(super) fn veil(&self) -> Veil<'a> {
@@ -430,4 +420,19 @@ pub(super) fn short(digest: &str) -> Fact {
         Mode::Executable => " +x",
     };
     Fact::Plain(format!("{}{mode}", short_id(digest)))
+}
+
+/// Returns the image of a service when it is on the host.
+pub(super) fn image_of<'a>(observed: &'a ObservedState, service: &Service) -> Option<&'a Image> {
+    match observed.images.get(&service.spec.image) {
+        Some(ImageState::Here(image)) => Some(image),
+        Some(
+            ImageState::Remote { .. }
+            | ImageState::Moved { .. }
+            | ImageState::NotPulled
+            | ImageState::Missing { .. }
+            | ImageState::Unknown { .. },
+        )
+        | None => None,
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ReleaseId;
 use super::drafts::OneOff;
 use super::examined::Examined;
-use super::facts::{self, Fact, Field};
+use super::facts::{self, Fact, Field, Veil};
 use super::services::Input;
 use super::slot::{Slot, in_slot};
 use crate::desired::{Condition, Service, ServiceName};
@@ -76,10 +76,7 @@ impl Input<'_> {
 
     /// Returns the digest of what Git says of a service, and of nothing else: not of its image.
     pub(super) fn digest(&self, service: &Service) -> String {
-        let said = facts::desired(&service.spec, None, &service.committed_env, self.veil());
-        let said: Vec<(&Field, &Fact)> = said.iter().collect();
-        let bytes = serde_json::to_vec(&said).unwrap_or_default();
-        self.context.key.digest(&bytes).to_string()
+        digest_of(service, self.veil())
     }
 
     /// Returns what the container of a service is made from in a slot, as Git says it.
@@ -121,6 +118,14 @@ impl Input<'_> {
             within,
         }
     }
+}
+
+/// Returns the digest of what Git says of a service, and of nothing else: not of its image.
+pub(super) fn digest_of(service: &Service, veil: Veil<'_>) -> String {
+    let said = facts::desired(&service.spec, None, &service.committed_env, veil);
+    let said: Vec<(&Field, &Fact)> = said.iter().collect();
+    let bytes = serde_json::to_vec(&said).unwrap_or_default();
+    veil.key.digest(&bytes).to_string()
 }
 
 /// Returns what a service depends on as `docker compose down` and `stop` read it for their order.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::ContainerSpec;
 use crate::secret::Sensitive;
 
-/// A container as the engine shows it.
-#[derive(Clone)]
+/// A container as the engine shows it. Its environment is not written with it.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Container {
     /// Full id.
     pub id: String,
@@ -70,7 +70,7 @@ pub struct Executed {
 }
 
 /// One line of the engine's container list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSummary {
     /// Full id.
     pub id: String,

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Healthcheck;
 
 /// An image on the host: its identity and the defaults that a container takes from it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Image {
     /// `sha256:…` of its configuration.
     pub id: String,
@@ -34,7 +36,7 @@ pub struct Image {
 }
 
 /// A network to make, or as the engine shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Network {
     /// Name on the engine.
     pub name: String,
@@ -59,7 +61,7 @@ pub struct Network {
 }
 
 /// Who gives the addresses of a network, and which.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ipam {
     /// Driver; empty = `default`.
     pub driver: String,
@@ -70,7 +72,7 @@ pub struct Ipam {
 }
 
 /// A pool of addresses; what is empty is the engine's choice.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IpamPool {
     /// Range of the network, `10.1.0.0/16`.
     pub subnet: String,
@@ -83,7 +85,7 @@ pub struct IpamPool {
 }
 
 /// A volume to make, or as the engine shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Volume {
     /// Name on the engine.
     pub name: String,

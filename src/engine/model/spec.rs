@@ -15,7 +15,9 @@ use crate::secret::Sensitive;
 ///
 /// In a request, `None` leaves the choice to the image or the engine. In an answer of the
 /// engine every field that it reports is `Some`.
-#[derive(Clone, PartialEq, Eq, Default)]
+///
+/// It is written without what may be secret as a whole: environment and copied files.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "they are switches of the engine, independent of each other"
@@ -28,6 +30,7 @@ pub struct ContainerSpec {
     /// Program (`Entrypoint`); an empty list clears the image's.
     pub entrypoint: Option<Vec<String>>,
     /// Environment; `None` sends the bare name, which removes the image's value.
+    #[serde(skip)]
     pub env: BTreeMap<String, Option<Sensitive>>,
     /// All labels, ours and the user's.
     pub labels: BTreeMap<String, String>,
@@ -120,6 +123,7 @@ pub struct ContainerSpec {
     pub storage_opt: BTreeMap<String, String>,
     /// Files that are copied in before each start, by target path: configs and secrets that no
     /// file of the host holds.
+    #[serde(skip)]
     pub copied: BTreeMap<String, CopiedFile>,
 }
 
