@@ -1,0 +1,131 @@
+//! Takes over from what is live whatever can't be known of Git away from the host.
+
+use serde_json::Value;
+
+use super::redact::{HIDDEN, OTHER};
+use super::{SnapshotError, image_of, service_of};
+use crate::desired::{DesiredState, Service};
+use crate::engine::model::{Container, ContainerSpec, Image};
+use crate::observe::ObservedState;
+use crate::secret::Sensitive;
+
+/// Completes what Git wants by what is live: texts with a value in them that is not known, and,
+/// where some file could not be seen, variables that such a file may set.
+///
+/// # Errors
+/// Something can't be written down.
+pub(super) fn fill(
+    desired: &mut DesiredState,
+    observed: &ObservedState,
+    sees_all: bool,
+) -> Result<(), SnapshotError> {
+    for container in observed.containers.iter().chain(&observed.candidates) {
+        let name = service_of(container, desired).map(|(name, _)| name.clone());
+        let Some(service) = name.and_then(|name| desired.services.get_mut(&name)) else {
+            continue;
+        };
+        if !sees_all {
+            add_variables(service, container, image_of(container, observed));
+        }
+        fill_spec(&mut service.spec, &container.spec)?;
+    }
+    Ok(())
+}
+
+fn add_variables(service: &mut Service, container: &Container, image: Option<&Image>) {
+    for (name, value) in &container.spec.env {
+        let is_hidden = value.as_ref().is_some_and(|value| value.expose() == HIDDEN);
+        let by_image = image.is_some_and(|image| image.env.contains_key(name));
+        if is_hidden && !by_image {
+            let value = || Some(Sensitive::new(HIDDEN));
+            service.spec.env.entry(name.clone()).or_insert_with(value);
+        }
+    }
+}
+
+fn fill_spec(wanted: &mut ContainerSpec, live: &ContainerSpec) -> Result<(), SnapshotError> {
+    let json = |spec: &ContainerSpec| serde_json::to_value(spec);
+    let mut filled = json(wanted).map_err(SnapshotError::Unwritable)?;
+    fill_value(&mut filled, &json(live).map_err(SnapshotError::Unwritable)?);
+    let filled: ContainerSpec =
+        serde_json::from_value(filled).map_err(SnapshotError::Unwritable)?;
+    *wanted = ContainerSpec {
+        env: std::mem::take(&mut wanted.env),
+        copied: std::mem::take(&mut wanted.copied),
+        ..filled
+    };
+    Ok(())
+}
+
+fn fill_value(wanted: &mut Value, live: &Value) {
+    match (wanted, live) {
+        (Value::String(wanted), Value::String(live)) => {
+            if wanted.contains(HIDDEN) && live != OTHER && fits(wanted, live) {
+                wanted.clone_from(live);
+            }
+        }
+        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
+            for (wanted, live) in wanted.iter_mut().zip(live) {
+                fill_value(wanted, live);
+            }
+        }
+        (Value::Object(wanted), Value::Object(live)) => {
+            for (name, wanted) in wanted.iter_mut() {
+                if let Some(live) = live.get(name) {
+                    fill_value(wanted, live);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns whether a text is what a pattern is with some text for each value that is not known.
+fn fits(pattern: &str, text: &str) -> bool {
+    let parts: Vec<&str> = pattern.split(HIDDEN).collect();
+    let [first, middle @ .., last] = parts.as_slice() else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    for part in middle {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_fits_whatever_the_values_are() {
+        for (pattern, text, expected) in [
+            ("shop:[hidden]", "shop:v1", true),
+            ("[hidden]", "anything", true),
+            ("[hidden]/shop:[hidden]", "registry.example/shop:v1", true),
+            ("shop:[hidden]", "blog:v1", false),
+            ("a[hidden]b", "ab", true),
+            ("a[hidden]b[hidden]c", "axc", false),
+            ("a[hidden]a", "a", false),
+            ("plain", "plain", true),
+        ] {
+            assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_stays_and_what_differs_on_the_host_does_too() {
+        let live = serde_json::json!({"image": "shop:v1", "command": [OTHER], "user": "app"});
+        let mut wanted =
+            serde_json::json!({"image": "shop:[hidden]", "command": ["[hidden]"], "user": "root"});
+        fill_value(&mut wanted, &live);
+        let expected =
+            serde_json::json!({"image": "shop:v1", "command": ["[hidden]"], "user": "root"});
+        assert_eq!(wanted, expected);
+    }
+}

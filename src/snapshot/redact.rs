@@ -1,0 +1,223 @@
+//! Hides what is secret in what Git wants and in what was observed, in the same way: what is equal
+//! before is equal afterwards.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::SnapshotError;
+use crate::desired::{DesiredState, Hook, Service, Wanted};
+use crate::engine::model::ContainerSpec;
+use crate::secret::{Redactor, Sensitive, looks_secret, mentions};
+
+/// Stands for what is hidden, or not known: the word of [`Redactor::clean`], so that a text with a
+/// secret in it is the same whoever hid it.
+pub const HIDDEN: &str = "[hidden]";
+
+/// Stands for what is hidden and differs from what Git wanted when the snapshot was taken.
+pub(super) const OTHER: &str = "[hidden, and not as in Git]";
+
+/// Mappings whose values may be secret by their name: options of drivers and the like, and the
+/// environment of images.
+const NAMED: [&str; 6] = [
+    "annotations",
+    "driver_opts",
+    "env",
+    "options",
+    "storage_opt",
+    "sysctls",
+];
+
+/// Returns what Git wants with everything hidden that is secret.
+///
+/// # Errors
+/// It can't be written down.
+pub(super) fn desired(desired: &DesiredState) -> Result<DesiredState, SnapshotError> {
+    let redactor = Redactor::default();
+    redactor.learn(desired.secrets.iter().cloned());
+    let mut redacted = desired.clone();
+    for service in redacted.services.values_mut() {
+        hide_in_service(service, &desired.secrets, &redactor)?;
+    }
+    for wanted in redacted.networks.values_mut() {
+        match wanted {
+            Wanted::Own(network) | Wanted::External(network) => {
+                *network = cleaned(network, &redactor)?;
+            }
+        }
+    }
+    for wanted in redacted.volumes.values_mut() {
+        match wanted {
+            Wanted::Own(volume) | Wanted::External(volume) => {
+                *volume = cleaned(volume, &redactor)?;
+            }
+        }
+    }
+    redacted.secrets = vec![Sensitive::new(HIDDEN)];
+    Ok(redacted)
+}
+
+fn hide_in_service(
+    service: &mut Service,
+    secrets: &[Sensitive],
+    redactor: &Redactor,
+) -> Result<(), SnapshotError> {
+    let mut spec: ContainerSpec = cleaned(&service.spec, redactor)?;
+    spec.copied.clone_from(&service.spec.copied);
+    for file in spec.copied.values_mut() {
+        file.content = Sensitive::new(HIDDEN);
+    }
+    let mut env = service.spec.env.clone();
+    for (name, value) in &mut env {
+        let Some(value) = value else { continue };
+        if !service.committed_env.contains(name) || is_hidden(name, value.expose(), secrets) {
+            service.committed_env.remove(name);
+            *value = Sensitive::new(HIDDEN);
+        }
+    }
+    spec.env = env;
+    service.spec = spec;
+    let hooks = service.post_start.iter_mut().chain(&mut service.pre_stop);
+    hooks.for_each(|hook| hide_in_hook(hook, redactor));
+    Ok(())
+}
+
+fn hide_in_hook(hook: &mut Hook, redactor: &Redactor) {
+    for word in &mut hook.command {
+        *word = redactor.clean(word);
+    }
+    for value in hook.env.values_mut() {
+        *value = Sensitive::new(HIDDEN);
+    }
+}
+
+/// Returns whether the value of a variable is hidden although it stands in Git.
+pub(super) fn is_hidden(name: &str, value: &str, secrets: &[Sensitive]) -> bool {
+    looks_secret(name) || value.contains(HIDDEN) || mentions(value, secrets)
+}
+
+/// Returns a value with every known secret hidden, and what its name says is one.
+///
+/// # Errors
+/// It can't be written down.
+pub(super) fn cleaned<T: Serialize + DeserializeOwned>(
+    value: &T,
+    redactor: &Redactor,
+) -> Result<T, SnapshotError> {
+    let mut json = serde_json::to_value(value).map_err(SnapshotError::Unwritable)?;
+    clean(&mut json, redactor);
+    serde_json::from_value(json).map_err(SnapshotError::Unwritable)
+}
+
+fn clean(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => *text = redactor.clean(text),
+        Value::Array(values) => values.iter_mut().for_each(|one| clean(one, redactor)),
+        Value::Object(map) => {
+            for (name, one) in map.iter_mut() {
+                if NAMED.contains(&name.as_str()) {
+                    hide_by_name(one);
+                }
+                clean(one, redactor);
+            }
+            let entries = std::mem::take(map).into_iter();
+            *map = entries
+                .map(|(name, one)| (redactor.clean(&name), one))
+                .collect();
+        }
+    }
+}
+
+fn hide_by_name(value: &mut Value) {
+    let Value::Object(map) = value else { return };
+    for (name, one) in map.iter_mut() {
+        if let (true, Value::String(text)) = (looks_secret(name), one) {
+            HIDDEN.clone_into(text);
+        }
+    }
+}
+
+/// Hides in what is live everything that stands where Git has a secret, unless it is what Git has:
+/// it may be the secret before.
+///
+/// # Errors
+/// It can't be written down.
+pub(super) fn hidden_like<T: Serialize + DeserializeOwned>(
+    live: &T,
+    wanted: &T,
+    secrets: &[Sensitive],
+) -> Result<T, SnapshotError> {
+    let json = |one: &T| serde_json::to_value(one).map_err(SnapshotError::Unwritable);
+    let mut found = json(live)?;
+    hide_like(&mut found, &json(wanted)?, secrets);
+    serde_json::from_value(found).map_err(SnapshotError::Unwritable)
+}
+
+fn hide_like(live: &mut Value, wanted: &Value, secrets: &[Sensitive]) {
+    if let (Value::Object(live), Value::Object(wanted)) = (&mut *live, wanted) {
+        for (name, one) in live.iter_mut() {
+            if let Some(wanted) = wanted.get(name) {
+                hide_like(one, wanted, secrets);
+            }
+        }
+    } else if has_secret(wanted, secrets) && *live != *wanted {
+        blank(live);
+    }
+}
+
+fn has_secret(value: &Value, secrets: &[Sensitive]) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => mentions(text, secrets),
+        Value::Array(values) => values.iter().any(|one| has_secret(one, secrets)),
+        Value::Object(map) => map.values().any(|one| has_secret(one, secrets)),
+    }
+}
+
+fn blank(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => OTHER.clone_into(text),
+        Value::Array(values) => values.iter_mut().for_each(blank),
+        Value::Object(map) => map.values_mut().for_each(blank),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn secrets() -> Vec<Sensitive> {
+        vec![Sensitive::new("hunter22-now")]
+    }
+
+    #[test]
+    fn what_is_secret_by_value_or_by_name_is_hidden() {
+        let redactor = Redactor::default();
+        redactor.learn(secrets());
+        let value = json!({
+            "command": ["--password=hunter22-now", "plain"],
+            "options": {"splunk-token": "abc", "mode": "fast"},
+            "labels": {"key": "shown"},
+            "at hunter22-now": 1,
+        });
+        let expected = json!({
+            "command": ["--password=[hidden]", "plain"],
+            "options": {"splunk-token": "[hidden]", "mode": "fast"},
+            "labels": {"key": "shown"},
+            "at [hidden]": 1,
+        });
+        assert_eq!(cleaned(&value, &redactor).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_secret_before_is_hidden_where_git_has_the_one_of_now() {
+        let wanted = json!({"command": ["--password=hunter22-now"], "user": "root"});
+        let live = json!({"command": ["--password=hunter22-old", "x"], "user": "app"});
+        let expected = json!({"command": [OTHER, OTHER], "user": "app"});
+        assert_eq!(hidden_like(&live, &wanted, &secrets()).unwrap(), expected);
+        assert_eq!(hidden_like(&wanted, &wanted, &secrets()).unwrap(), wanted);
+    }
+}
