@@ -5,7 +5,8 @@
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
-//! `desired` finds encrypted. [`check`] reads a state repository away from its hosts.
+//! `desired` finds encrypted. [`check`] reads a state repository away from its hosts,
+//! and [`snapshot`] plans against one there.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
@@ -41,6 +42,7 @@ pub mod report;
 pub mod rollback;
 pub mod schedule;
 pub mod secret;
+pub mod snapshot;
 pub mod sops;
 pub mod source;
 pub mod stacks;

@@ -52,6 +52,12 @@ pub(super) enum Command {
     /// for those: `repository.verify` is not asked.
     Plan(PlanArguments),
 
+    /// Print what is on this host, without a secret, as JSON to plan against elsewhere
+    ///
+    /// No value of an environment that does not stand in Git is in it, no copied file and no key.
+    /// Read with: moored plan --snapshot FILE
+    Snapshot,
+
     /// Check a state repository without a host: everything that is wrong with any stack
     ///
     /// Needs no settings and no engine. Files of hosts can't be seen; what hangs on them is not
@@ -162,6 +168,13 @@ pub(super) struct PlanArguments {
     /// For this commit, as `git rev-parse` takes it [default repository: what was fetched]
     #[arg(long, value_name = "REV")]
     pub(super) revision: Option<String>,
+    /// Against what `moored snapshot` wrote on the host: needs no settings and no engine [default
+    /// files: those in the current directory]
+    #[arg(long, value_name = "FILE")]
+    pub(super) snapshot: Option<PathBuf>,
+    /// A directory with files of the host: DIR/etc/web.env is taken for /etc/web.env
+    #[arg(long, value_name = "DIR", requires = "snapshot")]
+    pub(super) host_files: Option<PathBuf>,
 }
 
 #[derive(Clone, clap::Args)]

@@ -2,9 +2,8 @@
 //! [`View`](crate::host::View), whose engine can't do anything.
 
 use super::args::PlanArguments;
-use super::check;
 use super::context::{Cli, Failure};
-use super::{Exit, exit};
+use super::{Exit, check, exit, snapshot};
 use crate::host::View;
 use crate::pass::PassError;
 use crate::report::{self, DriftReport, PlanReport};
@@ -17,6 +16,9 @@ fn failure(error: &PassError) -> Failure {
 }
 
 pub(super) async fn plan(cli: &Cli, arguments: &PlanArguments) -> Result<Exit, Failure> {
+    if let Some(file) = &arguments.snapshot {
+        return snapshot::plan(cli, arguments, file);
+    }
     let stack = arguments.stack.as_deref();
     let view = cli.view()?;
     let looked = if let Some(tree) = other_files(&view, arguments).await? {

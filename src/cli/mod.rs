@@ -14,6 +14,7 @@ mod render;
 mod retry;
 mod rollback;
 mod run;
+mod snapshot;
 
 pub use exit::Exit;
 pub use run::run;

@@ -19,7 +19,7 @@ pub(super) fn render(cli: &Cli, arguments: &RenderArguments) -> Result<Exit, Fai
     warn(&project, &model);
     let text = match cli.arguments.format {
         Format::Json => print::json(&model.tree),
-        Format::Text | Format::Yaml => print::yaml(&model.tree),
+        Format::Text | Format::Yaml | Format::Markdown => print::yaml(&model.tree),
     };
     let text = text.map_err(|why| (Exit::BadState, why))?;
     match std::io::stdout().write_all(text.as_bytes()) {

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, backup, by_hand, check, look, pass, render, retry, rollback};
+use super::{Exit, backup, by_hand, check, look, pass, render, retry, rollback, snapshot};
 use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
@@ -74,6 +74,7 @@ fn work(arguments: Arguments) -> Exit {
             Command::Run => pass::run(&cli).await,
             Command::Reconcile { stack } => pass::reconcile(&cli, stack.as_deref()).await,
             Command::Plan(arguments) => look::plan(&cli, &arguments).await,
+            Command::Snapshot => snapshot::snapshot(&cli).await,
             Command::Check(arguments) => check::check(&cli, &arguments),
             Command::Drift { stack } => look::drift(&cli, stack.as_deref()).await,
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,

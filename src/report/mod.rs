@@ -7,6 +7,7 @@ mod drift;
 mod history;
 mod passes;
 mod rollback;
+mod snapshot;
 mod status;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
@@ -16,6 +17,7 @@ pub use drift::DriftReport;
 pub use history::{HistoryReport, history};
 pub use passes::{PassReport, PlanReport};
 pub use rollback::RollbackReport;
+pub use snapshot::SnapshotReport;
 pub use status::{RetryReport, StatusReport, status};
 
 use crate::secret::Redactor;
@@ -30,6 +32,8 @@ pub enum Format {
     Json,
     /// YAML for both.
     Yaml,
+    /// The text as Markdown has it, for a comment on a pull request.
+    Markdown,
 }
 
 /// Something that is told to people and programs.
@@ -47,6 +51,27 @@ pub fn render(report: &impl Report, format: Format, redactor: &Redactor) -> Stri
             format!("{json}\n")
         }
         Format::Yaml => serde_yaml::to_string(report).unwrap_or_default(),
+        Format::Markdown => fenced(&report.text()),
     };
     redactor.clean(&text)
+}
+
+/// Returns a text as a block of code that nothing in it ends.
+fn fenced(text: &str) -> String {
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}text\n{text}{fence}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fenced;
+
+    #[test]
+    fn nothing_in_a_text_ends_its_block() {
+        assert_eq!(fenced("a\n"), "```text\na\n```\n");
+        assert_eq!(fenced("```\nb\n"), "````text\n```\nb\n````\n");
+    }
 }

@@ -90,7 +90,9 @@ pub enum SnapshotError {
     #[error("this is no snapshot: {0}\n  hint: moored snapshot writes one")]
     Unreadable(String),
     /// Another version took it.
-    #[error("the snapshot has format {found}, and this version reads {FORMAT}\n  hint: use the version of moored that the host has")]
+    #[error(
+        "the snapshot has format {found}, and this version reads {FORMAT}\n  hint: use the version of moored that the host has"
+    )]
     OtherFormat {
         /// Which one.
         found: u32,

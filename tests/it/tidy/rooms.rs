@@ -19,7 +19,7 @@ const LEAVES: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 27] = [
+const ROOMS: [(&str, &[&str]); 28] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
@@ -102,6 +102,12 @@ const ROOMS: [(&str, &[&str]); 27] = [
         ],
     ),
     (
+        "snapshot",
+        &[
+            "source", "engine", "desired", "check", "observe", "plan", "host", "stacks", "pass",
+        ],
+    ),
+    (
         "report",
         &[
             "trust",
@@ -120,6 +126,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "stacks",
             "rollback",
             "pass",
+            "snapshot",
         ],
     ),
     ("kept", &["observe", "plan", "host", "stacks", "pass"]),
@@ -174,6 +181,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
         &[
             "desired",
             "check",
+            "snapshot",
             "maintenance",
             "backup",
             "by_hand",
