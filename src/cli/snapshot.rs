@@ -6,6 +6,7 @@ use std::path::Path;
 use super::args::PlanArguments;
 use super::context::{Cli, Failure};
 use super::{Exit, check, exit};
+use crate::desired::StackName;
 use crate::reconcile;
 use crate::report::{PlanReport, SnapshotReport};
 use crate::snapshot::{self, Compared, Snapshot, SnapshotError};
@@ -34,7 +35,7 @@ pub(super) fn plan(cli: &Cli, arguments: &PlanArguments, file: &Path) -> Result<
     let compared = snapshot::plan(&snapshot, &tree, hosts, only);
     let compared = compared.map_err(|error| failure(&error))?;
     if compared.looked.is_empty() {
-        let known: Vec<&str> = snapshot.stacks.keys().map(|name| name.as_str()).collect();
+        let known: Vec<&str> = snapshot.stacks.keys().map(StackName::as_str).collect();
         let why = format!(
             "no stack of these files is in the snapshot of {}\n  hint: it has: {}",
             snapshot.host,

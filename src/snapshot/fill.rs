@@ -44,9 +44,9 @@ fn add_variables(service: &mut Service, container: &Container, image: Option<&Im
 }
 
 fn fill_spec(wanted: &mut ContainerSpec, live: &ContainerSpec) -> Result<(), SnapshotError> {
-    let json = |spec: &ContainerSpec| serde_json::to_value(spec);
-    let mut filled = json(wanted).map_err(SnapshotError::Unwritable)?;
-    fill_value(&mut filled, &json(live).map_err(SnapshotError::Unwritable)?);
+    let mut filled = serde_json::to_value(&*wanted).map_err(SnapshotError::Unwritable)?;
+    let live = serde_json::to_value(live).map_err(SnapshotError::Unwritable)?;
+    fill_value(&mut filled, &live);
     let filled: ContainerSpec =
         serde_json::from_value(filled).map_err(SnapshotError::Unwritable)?;
     *wanted = ContainerSpec {
