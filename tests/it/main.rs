@@ -49,6 +49,10 @@ mod rollback;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod sops;
 #[cfg(test)]
 mod source;
