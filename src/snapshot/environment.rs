@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::redact::{HIDDEN, OTHER, is_hidden};
+use super::redact::{HIDDEN, OTHER, UNWANTED, is_hidden};
 use crate::desired::Service;
 use crate::engine::model::{Container, Image};
 use crate::secret::{Sensitive, looks_secret, mentions, worth_hiding};
@@ -74,6 +74,10 @@ fn told(
         Some(wanted) => wanted.as_ref().map(Sensitive::expose),
         None => by_image.map(String::as_str),
     };
-    let as_wanted = wanted == Some(value);
-    if as_wanted { HIDDEN } else { OTHER }.to_owned()
+    let stand_in = match wanted {
+        Some(wanted) if wanted == value => HIDDEN,
+        Some(_) => OTHER,
+        None => UNWANTED,
+    };
+    stand_in.to_owned()
 }

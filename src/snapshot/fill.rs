@@ -34,9 +34,10 @@ pub(super) fn fill(
 
 fn add_variables(service: &mut Service, container: &Container, image: Option<&Image>) {
     for (name, value) in &container.spec.env {
-        let is_hidden = value.as_ref().is_some_and(|value| value.expose() == HIDDEN);
+        let value = value.as_ref().map(Sensitive::expose);
+        let by_git = value == Some(HIDDEN) || value == Some(OTHER);
         let by_image = image.is_some_and(|image| image.env.contains_key(name));
-        if is_hidden && !by_image {
+        if by_git && !by_image {
             let value = || Some(Sensitive::new(HIDDEN));
             service.spec.env.entry(name.clone()).or_insert_with(value);
         }

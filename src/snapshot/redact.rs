@@ -17,6 +17,9 @@ pub const HIDDEN: &str = "[hidden]";
 /// Stands for what is hidden and differs from what Git wanted when the snapshot was taken.
 pub(super) const OTHER: &str = "[hidden, and not as in Git]";
 
+/// Stands for what is hidden, and what Git did not have at all then.
+pub(super) const UNWANTED: &str = "[hidden, and not in Git]";
+
 /// Mappings whose values may be secret by their name: options of drivers and the like, and the
 /// environment of images.
 const NAMED: [&str; 6] = [

@@ -11,6 +11,7 @@
 //! | `drift.snap` | the drift report |
 //! | `after.snap` | how the pass ended, and what is on the host then |
 //! | `error.snap` | instead of these: why the state is refused |
+//! | `elsewhere.snap` | the plan away from the host, against a snapshot; only where it is another one |
 //!
 //! Every scenario also proves that the same input gives the same bytes, that planning again after
 //! the pass finds nothing to do, that nothing of others was touched, that no volume went away,
@@ -20,12 +21,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use moored::check::Elsewhere;
 use moored::desired::DesiredState;
 use moored::journal::Outcome;
 use moored::maintenance;
 use moored::pass::{ByStack, Looked, Passed};
 use moored::plan::{Plan, Weight};
 use moored::report::{DriftReport, Report as _};
+use moored::snapshot::{self, HIDDEN, Snapshot};
 
 use crate::support::bench::{Bench, files_below};
 use crate::support::by_hand::{self, HostYaml};
@@ -109,6 +112,7 @@ impl<'a> Scenario<'a> {
         self.snapshot("plan", &looked.plan.to_string());
         let drift = DriftReport::new(&ByStack::from([("shop".to_owned(), Ok(again))]));
         self.snapshot("drift", &drift.text());
+        self.plan_elsewhere(looked.plan.to_string());
 
         let volumes = self.volumes();
         let adopted = self.bench.record().adopted(&desired.stack).unwrap();
@@ -132,6 +136,34 @@ impl<'a> Scenario<'a> {
         }
         self.nothing_left_to_do(desired, &passed);
         self.no_canary(&[&looked, &self.bench.look(desired)]);
+    }
+
+    /// The plan against a snapshot, without the files of the host, is the same or what
+    /// `elsewhere.snap` says.
+    fn plan_elsewhere(&self, on_host: String) {
+        let state = files_below(&self.dir.join("state"));
+        let looked = self.bench.look(&self.bench.load(&state, '2').unwrap());
+        let looked: ByStack<Looked> = ByStack::from([(".".to_owned(), Ok(looked))]);
+        let taken = snapshot::take(&self.bench.view(), &looked).unwrap();
+        let json = serde_json::to_string(&taken).unwrap();
+        assert!(!json.contains(CANARY), "the canary is in:\n{json}");
+        let taken = Snapshot::parse(json.as_bytes()).unwrap();
+        let host = Elsewhere::new(None, Some(HIDDEN)).unwrap();
+        let plan = match self.bench.load_with(&state, '2', &host) {
+            Ok(desired) => {
+                let sees_all = host.into_unseen().is_empty();
+                let kept = taken.stacks.values().next().unwrap();
+                let looked = snapshot::look_at(&taken, kept, &desired, sees_all).unwrap();
+                looked.plan.to_string()
+            }
+            Err(found) => format!("can't be loaded elsewhere: {found}"),
+        };
+        let differs = self.dir.join("elsewhere.snap");
+        if plan != on_host {
+            self.snapshot("elsewhere", &plan);
+        } else {
+            assert!(!differs.exists(), "{} is the same", differs.display());
+        }
     }
 
     /// Planning again after the pass is empty, unless something else is what the scenario shows.

@@ -50,8 +50,14 @@ fn the_schema_has_the_keys_of_the_loader() {
         ("maintenance: {?}", "/properties/maintenance"),
         ("backups: {a: {?}}", "/$defs/backup"),
         ("backups: {a: {keep: {?}}}", "/$defs/backup/properties/keep"),
-        ("backups: {a: {floors: {?}}}", "/$defs/backup/properties/floors"),
-        ("backups: {a: {drill: {?}}}", "/$defs/backup/properties/drill"),
+        (
+            "backups: {a: {floors: {?}}}",
+            "/$defs/backup/properties/floors",
+        ),
+        (
+            "backups: {a: {drill: {?}}}",
+            "/$defs/backup/properties/drill",
+        ),
         (
             "backups: {a: {postgres: {?}}}",
             "/$defs/backup/properties/postgres",
@@ -64,10 +70,7 @@ fn the_schema_has_the_keys_of_the_loader() {
         ("jobs: {a: {?}}", "/$defs/job"),
         ("ready: [{?}]", "/$defs/ready"),
         ("smoke: [{?}]", "/$defs/smoke"),
-        (
-            "smoke: [{latency: {?}}]",
-            "/$defs/smoke/properties/latency",
-        ),
+        ("smoke: [{latency: {?}}]", "/$defs/smoke/properties/latency"),
     ] {
         let object = schema.pointer(place).unwrap_or_else(|| panic!("{place}"));
         let keys = object["properties"].as_object().unwrap().keys().cloned();
@@ -95,7 +98,11 @@ fn read(text: &str) -> Value {
 fn the_schema_takes_every_manifest_that_we_have() {
     let validator = validator();
     let mut found = Vec::new();
-    for dir in ["desired-state-examples", "tests/scenarios", "tests/diagnostics/valid"] {
+    for dir in [
+        "desired-state-examples",
+        "tests/scenarios",
+        "tests/diagnostics/valid",
+    ] {
         manifests(&root().join(dir), &mut found);
     }
     assert!(found.len() > 100, "where have they gone?");

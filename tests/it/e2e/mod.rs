@@ -45,5 +45,6 @@ mod rollback;
 mod safety;
 mod second;
 mod secrets;
+mod snapshot;
 mod turns;
 mod vehicles;

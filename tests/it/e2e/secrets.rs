@@ -107,7 +107,7 @@ fn no_output_and_no_file_of_ours_has_a_secret() {
     // A change of the secrets, and drift of them by hand.
     write_files(&stage, "-changed");
     for format in ["text", "json"] {
-        for command in ["plan", "drift", "status", "history"] {
+        for command in ["plan", "drift", "status", "history", "snapshot"] {
             clean_output(&stage, &stage.moored(&[command, "--format", format]));
         }
     }

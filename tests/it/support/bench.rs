@@ -242,6 +242,16 @@ impl Bench {
 
     /// Loads the stack of a tree, at a commit whose id is made of `digit`.
     pub(crate) fn load(&self, files: &Files, digit: char) -> Result<DesiredState, Diagnostics> {
+        self.load_with(files, digit, &self.host)
+    }
+
+    /// Loads it with other files of the host than those of the bench.
+    pub(crate) fn load_with(
+        &self,
+        files: &Files,
+        digit: char,
+        host: &dyn HostFiles,
+    ) -> Result<DesiredState, Diagnostics> {
         let project = self.project();
         let bench = self.dir.path().join("bench").display().to_string();
         let mut files = files.clone();
@@ -254,7 +264,7 @@ impl Bench {
                 *content = text.into_bytes();
             }
         }
-        load(&files, digit, &self.host, &|_| project.clone())
+        load(&files, digit, host, &|_| project.clone())
     }
 
     /// Does one pass, as a process that has just started.
