@@ -8,7 +8,7 @@
 //! with the key of the host are told in a key that everybody knows, of what is left when everything
 //! secret is hidden (`translate`).
 //!
-//! Format and limits: `docs/ci.md`; why: `docs/decisions/0022-snapshot.md`.
+//! Format and limits: `docs/ci.md`; why: `docs/decisions/0026-snapshot.md`.
 
 mod compare;
 mod environment;

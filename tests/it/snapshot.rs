@@ -137,18 +137,16 @@ fn what_is_no_snapshot_is_refused() {
     assert!(matches!(refused(&deep), SnapshotError::Unreadable(_)));
 }
 
+const EMPTY: &str = "{\"format\":1,\"moored\":\"0.1.0\",\"taken_at\":\"2026-01-01T00:00:00Z\",\
+                     \"host\":\"a\",\"time_zone\":null,\"instance\":\"i\",\"stacks\":{},\"failed\":{}}";
+
 proptest::proptest! {
     /// Whatever is done to a snapshot on its way, it is read or refused.
     #[test]
-    fn never_panics_on_a_broken_snapshot(at in 0_usize..100_000, with in ".{0,8}") {
-        let bench = Bench::new();
-        let none: ByStack<Looked> = ByStack::new();
-        let taken = snapshot::take(&bench.view(), &none).unwrap();
-        let mut json = serde_json::to_string(&taken).unwrap();
-        let at = at % json.len();
-        if json.is_char_boundary(at) {
-            json.insert_str(at, &with);
-        }
+    fn never_panics_on_a_broken_snapshot(at in 0..EMPTY.len(), with in ".{0,8}") {
+        assert!(Snapshot::parse(EMPTY.as_bytes()).is_ok());
+        let mut json = EMPTY.to_owned();
+        json.insert_str(at, &with);
         drop(Snapshot::parse(json.as_bytes()));
     }
 }
