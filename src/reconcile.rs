@@ -1,7 +1,6 @@
 //! One pass: fetch, load, observe, plan, execute, record. Read this first.
 //!
-//! The only place that knows the order of the stages. A pass takes no input from what triggered
-//! it: it reads everything afresh.
+//! Alone knows the order of the stages. Whatever triggers a pass, it reads everything afresh.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
