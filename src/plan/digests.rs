@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use super::facts::{self, Fact, Field, Veil};
 use super::services::image_of;
-use super::{around, asked, guard, spec};
-use crate::desired::{DesiredState, Wanted};
+use super::{around, asked, spec};
+use crate::desired::migrations::Migration;
+use crate::desired::{DesiredState, Service, Wanted};
 use crate::observe::ObservedState;
 use crate::secret::DigestKey;
 
@@ -43,9 +44,23 @@ pub fn digests(
     }
     for (index, migration) in desired.migrations.iter().enumerate() {
         if let Some(service) = desired.services.get(&migration.service) {
-            let mark = guard::mark(index, migration, service, key);
+            let mark = mark(index, migration, service, key);
             named.insert(format!("migration {index}"), mark);
         }
     }
     named
+}
+
+/// Knows a migration again by what Git says of it: its image, its command and its service.
+pub(super) fn mark(
+    index: usize,
+    migration: &Migration,
+    service: &Service,
+    key: &DigestKey,
+) -> String {
+    let image = &service.spec.image;
+    let said = (index, image, &migration.service, &migration.run);
+    let bytes = serde_json::to_vec(&said).unwrap_or_default();
+    let digest = key.digest(&bytes).to_string();
+    digest.get(..16).unwrap_or(&digest).to_owned()
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::action::{Action, Phase};
 use super::diff::{Origin, Remedy};
+use super::digests::mark;
 use super::drafts::{BackupDraft, MigrationDraft};
 use super::examined::{Examined, Turn};
 use super::facts::{Fact, Field};
@@ -17,10 +18,9 @@ use super::way::unit;
 use super::{Hold, Schema, Unreleased, restore_commands, tools_of};
 use crate::desired::backups::{Backup, BackupName};
 use crate::desired::migrations::Migration;
-use crate::desired::{Schedule, Service, ServiceName};
+use crate::desired::{Schedule, ServiceName};
 use crate::engine::model::{Container, ContainerState};
 use crate::observe::ObservedState;
-use crate::secret::DigestKey;
 
 /// Services as they were examined.
 pub(super) type All<'a> = BTreeMap<&'a ServiceName, Examined<'a>>;
@@ -43,7 +43,7 @@ impl<'a> Planner<'a> {
         } = self.input;
         let mut due = Vec::new();
         for (index, migration, one) in self.migrating(all) {
-            let mark = self.mark(index, migration, one);
+            let mark = mark(index, migration, one.service, self.input.context.key);
             let doubt = history.doubt.as_ref().filter(|doubt| doubt.mark == mark);
             let before = doubt.and_then(|doubt| doubt.before.clone());
             // A tag that has moved is other code under the same name.
@@ -153,7 +153,9 @@ impl<'a> Planner<'a> {
     /// Returns the marks of the migrations of Git.
     fn marks(&self, all: &All<'a>) -> BTreeSet<String> {
         self.migrating(all)
-            .map(|(index, migration, one)| self.mark(index, migration, one))
+            .map(|(index, migration, one)| {
+                mark(index, migration, one.service, self.input.context.key)
+            })
             .collect()
     }
 
@@ -186,11 +188,6 @@ impl<'a> Planner<'a> {
                 restore: restore_commands(&self.input.desired.stack, &history.guards),
             });
         }
-    }
-
-    /// Knows a migration again by what Git says of it: its image, its command and its service.
-    fn mark(&self, index: usize, migration: &Migration, one: &Examined<'_>) -> String {
-        mark(index, migration, one.service, self.input.context.key)
     }
 
     /// Returns whether the plan puts something in place that Git has changed: what a backup and
@@ -480,18 +477,4 @@ fn has_data(name: &BackupName, backup: &Backup, all: &All<'_>, observed: &Observ
         Some(service) => all.get(service).is_some_and(|one| one.holder.is_some()),
         None => observed.sources.contains(name),
     }
-}
-
-/// Knows a migration again by what Git says of it: its image, its command and its service.
-pub(super) fn mark(
-    index: usize,
-    migration: &Migration,
-    service: &Service,
-    key: &DigestKey,
-) -> String {
-    let image = &service.spec.image;
-    let said = (index, image, &migration.service, &migration.run);
-    let bytes = serde_json::to_vec(&said).unwrap_or_default();
-    let digest = key.digest(&bytes).to_string();
-    digest.get(..16).unwrap_or(&digest).to_owned()
 }

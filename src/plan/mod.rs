@@ -74,6 +74,7 @@ pub use hold_words::{Lack, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use seen::observed_facts;
+pub use way::unit;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;

@@ -190,7 +190,7 @@ fn address(mine: &ContainerSpec, theirs: &ContainerSpec) -> Option<String> {
 }
 
 /// Returns whose container it is by its labels.
-pub(super) fn unit(container: &Container) -> Option<ServiceName> {
+pub fn unit(container: &Container) -> Option<ServiceName> {
     let label = container.spec.labels.get(labels::SERVICE)?;
     let service = ServiceName::try_from(label.clone()).ok()?;
     Some(service.replica(number(container)))

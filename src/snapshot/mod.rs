@@ -29,9 +29,8 @@ pub use take::take;
 
 use crate::desired::{DesiredState, Service, ServiceName, StackName};
 use crate::engine::model::{Container, Image};
-use crate::labels;
 use crate::observe::{ImageState, ObservedState};
-use crate::plan::History;
+use crate::plan::{History, unit};
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, ReadError};
 use environment::Environments;
@@ -132,12 +131,7 @@ fn service_of<'a>(
     container: &Container,
     desired: &'a DesiredState,
 ) -> Option<(&'a ServiceName, &'a Service)> {
-    let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
-    let service = label(labels::SERVICE)?;
-    let number = label(labels::NUMBER).and_then(|number| number.parse().ok());
-    let number: u32 = number.unwrap_or(1);
-    let mut services = desired.services.iter();
-    services.find(|(name, _)| name.service() == service && name.number() == number)
+    desired.services.get_key_value(&unit(container)?)
 }
 
 /// Returns the image that a container was made from, if it was looked at.
