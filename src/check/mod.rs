@@ -1,7 +1,7 @@
 //! Lints a state repository away from its hosts, for CI: everything that is wrong with any stack,
 //! in one go.
 //!
-//! [`check`] loads every stack as a pass does, with an [`Elsewhere`] in the place of the host. What
+//! [`check()`] loads every stack as a pass does, with an [`Elsewhere`] in the place of the host. What
 //! only the host knows is left unsaid: [`Checked::unseen`] names the files. Modules: `elsewhere`;
 //! `form` finds more than the first thing that is wrong with a manifest.
 

@@ -1,7 +1,7 @@
 //! Tells what is on a host and what was, without a secret, so that a change can be planned where
 //! there is neither the host nor its engine: in CI.
 //!
-//! [`take`] makes a [`Snapshot`] of what was looked at; [`plan`] plans other files against it. No
+//! [`take()`] makes a [`Snapshot`] of what was looked at; [`plan()`] plans other files against it. No
 //! value of an environment, no copied file and no key is in it; `redact` says what is hidden and
 //! how. What is hidden is the same text on both sides, and so never a difference by itself; one that
 //! already differs from Git on the host has another text, and still does. Digests that were made
@@ -29,6 +29,7 @@ pub use take::take;
 
 use crate::desired::{DesiredState, Service, ServiceName, StackName};
 use crate::engine::model::{Container, Image};
+use crate::labels;
 use crate::observe::{ImageState, ObservedState};
 use crate::plan::{History, unit};
 use crate::secret::DigestKey;
@@ -131,6 +132,9 @@ fn service_of<'a>(
     container: &Container,
     desired: &'a DesiredState,
 ) -> Option<(&'a ServiceName, &'a Service)> {
+    let project = container.spec.labels.get(labels::PROJECT);
+    // Another project may have a service of the same name.
+    project.filter(|project| *project == desired.stack.as_str())?;
     desired.services.get_key_value(&unit(container)?)
 }
 

@@ -70,7 +70,8 @@ fn the_plan_of_a_pull_request_is_that_of_the_host() {
     // What is in place is no difference from anywhere.
     let after = stage.moored(&["snapshot"]).exits(0);
     put(stage.path("snapshot.json"), &after.out);
-    elsewhere(&stage, &arguments).exits(0);
+    let unchanged = [&arguments[..], &["--revision", "HEAD"][..]].concat();
+    elsewhere(&stage, &unchanged).exits(0);
 }
 
 #[test]
