@@ -20,8 +20,10 @@ pub(super) fn fill(
     sees_all: bool,
 ) -> Result<(), SnapshotError> {
     for container in observed.containers.iter().chain(&observed.candidates) {
-        let name = service_of(container, desired).map(|(name, _)| name.clone());
-        let Some(service) = name.and_then(|name| desired.services.get_mut(&name)) else {
+        let Some(name) = service_of(container, desired).map(|(name, _)| name.clone()) else {
+            continue;
+        };
+        let Some(service) = desired.services.get_mut(&name) else {
             continue;
         };
         if !sees_all {

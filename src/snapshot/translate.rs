@@ -42,7 +42,7 @@ impl Table {
         match value {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
             Value::String(text) => {
-                if let Some(known) = self.0.get(text) {
+                if let Some(known) = self.0.get(text.as_str()) {
                     text.clone_from(known);
                 }
             }
