@@ -60,12 +60,11 @@ fn told(
 ) -> String {
     let by_git = service.spec.env.get(name);
     let by_image = image.and_then(|image| image.env.get(name));
-    let is_public = match by_git {
-        Some(_) => service.committed_env.contains(name) && !is_hidden(name, value, secrets),
-        None => {
-            let is_image = by_image.is_some_and(|default| default == value);
-            is_image && !looks_secret(name) && !mentions(value, secrets)
-        }
+    let is_public = if by_git.is_some() {
+        service.committed_env.contains(name) && !is_hidden(name, value, secrets)
+    } else {
+        let is_image = by_image.is_some_and(|default| default == value);
+        is_image && !looks_secret(name) && !mentions(value, secrets)
     };
     if is_public {
         return value.to_owned();

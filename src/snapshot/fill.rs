@@ -62,10 +62,10 @@ fn fill_spec(wanted: &mut ContainerSpec, live: &ContainerSpec) -> Result<(), Sna
 
 fn fill_value(wanted: &mut Value, live: &Value) {
     match (wanted, live) {
-        (Value::String(wanted), Value::String(live)) => {
-            if wanted.contains(HIDDEN) && live != OTHER && fits(wanted, live) {
-                wanted.clone_from(live);
-            }
+        (Value::String(wanted), Value::String(live))
+            if wanted.contains(HIDDEN) && live != OTHER && fits(wanted, live) =>
+        {
+            wanted.clone_from(live);
         }
         (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
             for (wanted, live) in wanted.iter_mut().zip(live) {
