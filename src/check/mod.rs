@@ -186,7 +186,10 @@ impl Checked {
         let second = if first.unseen.is_empty() {
             None
         } else {
-            Some(load_with(tree, &dir, hosts, Some(ONE))?)
+            let second = load_with(tree, &dir, hosts, Some(ONE))?;
+            // The first may have stopped before it came to a file.
+            self.unseen.extend(second.unseen.iter().cloned());
+            Some(second)
         };
         let desired = match (first.result, second.map(|second| second.result)) {
             (Ok(desired), None) => {

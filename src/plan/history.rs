@@ -116,27 +116,63 @@ pub struct Doubt {
     pub forgiven: bool,
 }
 
-/// What was put in place last, as it was observed right after.
+/// What was put in place last, as it was observed right after; the record keeps it as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Its number and commit.
     pub id: ReleaseId,
     /// Every service's facts.
+    #[serde(with = "listed")]
     pub services: BTreeMap<ServiceName, Facts>,
     /// The image that each service runs.
     pub images: BTreeMap<ServiceName, ReleasedImage>,
     /// Files placed in the project directory, with the digest of their content.
     pub files: BTreeMap<RepoPath, String>,
-    /// Files placed at fixed places of the host, by absolute path, with the digest of their content.
-    pub host_placed: BTreeMap<PathBuf, String>,
-    /// What the proxy in front of it has loaded, if Git names one.
-    pub proxy: Option<ReleasedProxy>,
-    /// The form that its data has.
+    /// The form that its data has. This and the two below came with version 2 of the record.
+    #[serde(default)]
     pub schema: Schema,
     /// Backups that guard it, by name: taken by the very attempt that made it.
+    #[serde(default)]
     pub backups: BTreeMap<String, String>,
     /// Jobs that have run to their end at some time.
+    #[serde(default)]
     pub jobs: BTreeSet<String>,
+    /// Files placed at fixed places of the host, by absolute path, with the digest of their content.
+    /// This and the one below came later in version 2: an older program reads past them.
+    #[serde(default)]
+    pub host_placed: BTreeMap<PathBuf, String>,
+    /// What the proxy in front of it has loaded, if Git names one.
+    #[serde(default)]
+    pub proxy: Option<ReleasedProxy>,
+}
+
+/// Writes facts as lists: JSON has text keys only, and a field may be more than a text.
+mod listed {
+    use serde::{Deserializer, Serializer};
+
+    use super::{BTreeMap, Deserialize, Facts, ServiceName};
+    use crate::plan::facts::{Fact, Field};
+
+    pub(super) fn serialize<S: Serializer>(
+        services: &BTreeMap<ServiceName, Facts>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let lists = services.iter().map(|(name, facts)| {
+            let list: Vec<(&Field, &Fact)> = facts.iter().collect();
+            (name, list)
+        });
+        serializer.collect_map(lists)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<ServiceName, Facts>, D::Error> {
+        let lists: BTreeMap<ServiceName, Vec<(Field, Fact)>> =
+            Deserialize::deserialize(deserializer)?;
+        let facts = lists.into_iter();
+        let facts = facts.map(|(name, list)| (name, list.into_iter().collect()));
+        Ok(facts.collect())
+    }
 }
 
 /// What the proxy in front of a release has loaded.

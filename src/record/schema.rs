@@ -1,18 +1,12 @@
 //! The tables, and the form of what is stored in them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, params};
-use serde::{Deserialize, Serialize};
 
-use crate::desired::{ServiceName, StackName};
+use crate::desired::StackName;
 use crate::journal::Entry;
-use crate::plan::facts::{Fact, Field};
-use crate::plan::{Release, ReleaseId, ReleasedImage, ReleasedProxy, Schema};
-use crate::source::RepoPath;
 
 /// File name of the database in the state directory.
 pub(super) const FILE_NAME: &str = "moored.db";
@@ -182,72 +176,6 @@ pub(super) fn entries(
         .prepare_cached("SELECT entry FROM entries WHERE stack = ?1 AND attempt = ?2 ORDER BY seq")?
         .query_map(params![stack.as_str(), attempt], |row| row.get(0))?
         .collect()
-}
-
-/// A release as it is stored: JSON has text keys only, so facts are a list.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Stored {
-    id: ReleaseId,
-    services: BTreeMap<ServiceName, Vec<(Field, Fact)>>,
-    images: BTreeMap<ServiceName, ReleasedImage>,
-    files: BTreeMap<RepoPath, String>,
-    // Those below came with version 2.
-    #[serde(default)]
-    schema: Schema,
-    #[serde(default)]
-    backups: BTreeMap<String, String>,
-    #[serde(default)]
-    jobs: BTreeSet<String>,
-    // Those below came later in version 2: an older program reads past them.
-    #[serde(default)]
-    host_placed: BTreeMap<PathBuf, String>,
-    #[serde(default)]
-    proxy: Option<ReleasedProxy>,
-}
-
-impl From<&Release> for Stored {
-    fn from(release: &Release) -> Self {
-        let list = |facts: &BTreeMap<Field, Fact>| {
-            facts
-                .iter()
-                .map(|(field, fact)| (field.clone(), fact.clone()))
-                .collect()
-        };
-        Self {
-            id: release.id.clone(),
-            services: release
-                .services
-                .iter()
-                .map(|(name, facts)| (name.clone(), list(facts)))
-                .collect(),
-            images: release.images.clone(),
-            files: release.files.clone(),
-            schema: release.schema.clone(),
-            backups: release.backups.clone(),
-            jobs: release.jobs.clone(),
-            host_placed: release.host_placed.clone(),
-            proxy: release.proxy.clone(),
-        }
-    }
-}
-
-impl From<Stored> for Release {
-    fn from(stored: Stored) -> Self {
-        let services = stored.services.into_iter();
-        Self {
-            id: stored.id,
-            services: services
-                .map(|(name, facts)| (name, facts.into_iter().collect()))
-                .collect(),
-            images: stored.images,
-            files: stored.files,
-            schema: stored.schema,
-            backups: stored.backups,
-            jobs: stored.jobs,
-            host_placed: stored.host_placed,
-            proxy: stored.proxy,
-        }
-    }
 }
 
 /// Returns a value of ours as JSON.

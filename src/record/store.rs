@@ -195,7 +195,7 @@ impl Record {
                     stack.as_str(),
                     attempt,
                     now.as_millisecond(),
-                    schema::json(&schema::Stored::from(release)),
+                    schema::json(release),
                     schema::json(&release.schema),
                 ],
             )
@@ -233,9 +233,7 @@ impl Record {
     }
 
     pub(super) fn stored(&self, attempt: u64, text: &str) -> Result<Release, RecordError> {
-        serde_json::from_str::<schema::Stored>(text)
-            .map(Into::into)
-            .map_err(self.unreadable("the release", attempt))
+        serde_json::from_str(text).map_err(self.unreadable("the release", attempt))
     }
 
     /// Returns every stack that an attempt was ever made for.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::SnapshotError;
 use crate::desired::{DesiredState, Hook, Service, Wanted};
 use crate::engine::model::ContainerSpec;
+use crate::labels;
 use crate::secret::{Redactor, Sensitive, looks_secret, mentions};
 
 /// Stands for what is hidden, or not known: the word of [`Redactor::clean`], so that a text with a
@@ -99,7 +100,9 @@ pub(super) fn is_hidden(name: &str, value: &str, secrets: &[Sensitive]) -> bool 
     looks_secret(name) || value.contains(HIDDEN) || mentions(value, secrets)
 }
 
-/// Returns a value with every known secret hidden, and what its name says is one.
+/// Returns a value with every known secret hidden, and what its name says is one; and Docker
+/// Compose's hash of a service, which has no key: with the rest of the service at hand, everybody
+/// could try its secrets out on it.
 ///
 /// # Errors
 /// It can't be written down.
@@ -121,6 +124,9 @@ fn clean(value: &mut Value, redactor: &Redactor) {
             for (name, one) in map.iter_mut() {
                 if NAMED.contains(&name.as_str()) {
                     hide_by_name(one);
+                }
+                if name == labels::CONFIG_HASH {
+                    *one = HIDDEN.into();
                 }
                 clean(one, redactor);
             }
@@ -203,13 +209,13 @@ mod tests {
         let value = json!({
             "command": ["--password=hunter22-now", "plain"],
             "options": {"splunk-token": "abc", "mode": "fast"},
-            "labels": {"key": "shown"},
+            "labels": {"key": "shown", "com.docker.compose.config-hash": "0f"},
             "at hunter22-now": 1,
         });
         let expected = json!({
             "command": ["--password=[hidden]", "plain"],
             "options": {"splunk-token": "[hidden]", "mode": "fast"},
-            "labels": {"key": "shown"},
+            "labels": {"key": "shown", "com.docker.compose.config-hash": "[hidden]"},
             "at [hidden]": 1,
         });
         assert_eq!(cleaned(&value, &redactor).unwrap(), expected);

@@ -61,8 +61,14 @@ fn every_example_passes_without_its_host() {
 fn no_verdict_is_another_one_than_the_hosts() {
     for (kind, is_good) in [("invalid", false), ("valid", true)] {
         for dir in below(&format!("tests/diagnostics/{kind}")) {
-            // Stands for a directory, which the loader's own test makes of it.
-            if dir.ends_with("77-host-env-file-is-a-directory") {
+            // Stands for a directory, which the loader's own test makes of it; and where a host
+            // keeps the files of its stacks is said by its settings.
+            let by_host = [
+                "77-host-env-file-is-a-directory",
+                "files-in-a-directory-of-our-own",
+                "proxy-config-mounted-by-an-absolute-path",
+            ];
+            if by_host.iter().any(|name| dir.ends_with(name)) {
                 continue;
             }
             let tree = Tree::in_directory(&dir.join("tree")).unwrap();
