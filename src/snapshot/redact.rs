@@ -21,12 +21,13 @@ pub(super) const OTHER: &str = "[hidden, and not as in Git]";
 /// Stands for what is hidden, and what Git did not have at all then.
 pub(super) const UNWANTED: &str = "[hidden, and not in Git]";
 
-/// Mappings whose values may be secret by their name: options of drivers and the like, and the
-/// environment of images.
-const NAMED: [&str; 6] = [
+/// Mappings whose values may be secret by their name: labels, options of drivers and the like, and
+/// the environment of images.
+const NAMED: [&str; 7] = [
     "annotations",
     "driver_opts",
     "env",
+    "labels",
     "options",
     "storage_opt",
     "sysctls",
@@ -141,14 +142,16 @@ fn clean(value: &mut Value, redactor: &Redactor) {
 fn hide_by_name(value: &mut Value) {
     let Value::Object(map) = value else { return };
     for (name, one) in map.iter_mut() {
-        if let (true, Value::String(text)) = (looks_secret(name), one) {
+        if let (true, Value::String(text)) = (looks_secret(name), one)
+            && text != OTHER
+        {
             HIDDEN.clone_into(text);
         }
     }
 }
 
 /// Hides in what is live everything that stands where Git has a secret, unless it is what Git has:
-/// it may be the secret before.
+/// it may be the secret before. What [`cleaned`] hides by its name is told apart here.
 ///
 /// # Errors
 /// It can't be written down.
@@ -166,12 +169,28 @@ pub(super) fn hidden_like<T: Serialize + DeserializeOwned>(
 fn hide_like(live: &mut Value, wanted: &Value, secrets: &[Sensitive]) {
     if let (Value::Object(live), Value::Object(wanted)) = (&mut *live, wanted) {
         for (name, one) in live.iter_mut() {
-            if let Some(wanted) = wanted.get(name) {
-                hide_like(one, wanted, secrets);
+            let Some(wanted) = wanted.get(name) else {
+                continue;
+            };
+            if NAMED.contains(&name.as_str()) {
+                mark_by_name(one, wanted);
             }
+            hide_like(one, wanted, secrets);
         }
     } else if has_secret(wanted, secrets) && *live != *wanted {
         blank(live);
+    }
+}
+
+fn mark_by_name(live: &mut Value, wanted: &Value) {
+    let (Value::Object(live), Value::Object(wanted)) = (live, wanted) else {
+        return;
+    };
+    for (name, one) in live.iter_mut() {
+        let differs = wanted.get(name).is_some_and(|wanted| wanted != one);
+        if differs && looks_secret(name) {
+            blank(one);
+        }
     }
 }
 
@@ -209,16 +228,29 @@ mod tests {
         let value = json!({
             "command": ["--password=hunter22-now", "plain"],
             "options": {"splunk-token": "abc", "mode": "fast"},
-            "labels": {"key": "shown", "com.docker.compose.config-hash": "0f"},
+            "labels": {"auth": "admin:x", "tier": "web", "com.docker.compose.config-hash": "0f"},
+            "key": "shown",
             "at hunter22-now": 1,
         });
         let expected = json!({
             "command": ["--password=[hidden]", "plain"],
             "options": {"splunk-token": "[hidden]", "mode": "fast"},
-            "labels": {"key": "shown", "com.docker.compose.config-hash": "[hidden]"},
+            "labels": {"auth": "[hidden]", "tier": "web", "com.docker.compose.config-hash": "[hidden]"},
+            "key": "shown",
             "at [hidden]": 1,
         });
         assert_eq!(cleaned(&value, &redactor).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_hidden_by_its_name_still_differs_where_it_does() {
+        let wanted = json!({"labels": {"auth": "new", "key": "same", "tier": "web"}});
+        let live = json!({"labels": {"auth": "old", "key": "same", "tier": "app", "salt": "x"}});
+        let mut found = hidden_like(&live, &wanted, &[]).unwrap();
+        clean(&mut found, &Redactor::default());
+        let expected =
+            json!({"labels": {"auth": OTHER, "key": HIDDEN, "tier": "app", "salt": HIDDEN}});
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -110,9 +110,8 @@ impl<'a> Scenario<'a> {
         let again = self.bench.look(desired);
         assert_eq!(bytes(&looked.plan), bytes(&again.plan), "the same input");
         self.snapshot("plan", &looked.plan.to_string());
-        let drift = DriftReport::new(&ByStack::from([("shop".to_owned(), Ok(again))]));
-        self.snapshot("drift", &drift.text());
-        self.plan_elsewhere(&looked.plan.to_string());
+        let again = ByStack::from([("shop".to_owned(), Ok(again))]);
+        self.snapshot("drift", &DriftReport::new(&again).text());
 
         let volumes = self.volumes();
         let adopted = self.bench.record().adopted(&desired.stack).unwrap();
@@ -136,15 +135,14 @@ impl<'a> Scenario<'a> {
         }
         self.nothing_left_to_do(desired, &passed);
         self.no_canary(&[&looked, &self.bench.look(desired)]);
+        self.plan_elsewhere(&again, &looked.plan.to_string());
     }
 
     /// The plan against a snapshot, without the files of the host, is the same or what
     /// `elsewhere.snap` says.
-    fn plan_elsewhere(&self, on_host: &str) {
+    fn plan_elsewhere(&self, looked: &ByStack<Looked>, on_host: &str) {
         let state = files_below(&self.dir.join("state"));
-        let looked = self.bench.look(&self.bench.load(&state, '2').unwrap());
-        let looked: ByStack<Looked> = ByStack::from([(".".to_owned(), Ok(looked))]);
-        let taken = snapshot::take(&self.bench.view(), &looked).unwrap();
+        let taken = snapshot::take(&self.bench.view(), looked).unwrap();
         let json = serde_json::to_string(&taken).unwrap();
         assert!(!json.contains(CANARY), "the canary is in:\n{json}");
         let taken = Snapshot::parse(json.as_bytes()).unwrap();
