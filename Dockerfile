@@ -29,6 +29,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+COPY docs/moored.schema.json ./docs/
 # libgit2 and SQLite are compiled in; OpenSSL and zlib come from the image.
 RUN cargo build --release --locked --bin moored
 

@@ -17,10 +17,10 @@ use serde::Serialize;
 pub use elsewhere::Elsewhere;
 
 use crate::desired::{self, DesiredState, Place, Service, ServiceName, manifest};
-use crate::diagnostic::{Diagnostic, Diagnostics, Position};
+use crate::diagnostic::{Diagnostic, Diagnostics, Location, Position};
 use crate::engine::reference::Reference;
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
-use crate::yaml;
+use crate::yaml::{self, Node};
 
 /// What a state repository comes to.
 pub struct Checked {
@@ -226,8 +226,6 @@ impl Checked {
 
     /// Warns of images that are another one tomorrow.
     fn moving_tags(&mut self, tree: &Tree, path: &RepoPath, desired: &DesiredState) {
-        let text = tree.read(path).unwrap_or_default();
-        let node = yaml::parse(path.as_str(), &text).ok();
         let moves = |(name, service): (&ServiceName, &Service)| {
             let image = &service.spec.image;
             let reference = Reference::parse(image).ok()?;
@@ -236,11 +234,8 @@ impl Checked {
                 return None;
             }
             let message = format!("{name} runs {image}, whose tag moves");
-            let at = node
-                .as_ref()
-                .and_then(|node| node.at(&["images", name.service()]));
-            let found = match at {
-                Some(at) => Diagnostic::new(at.location(), message),
+            let found = match place_of_image(tree, path, desired, name) {
+                Some(at) => Diagnostic::new(at, message),
                 None => Diagnostic::file(path.as_str(), message),
             };
             Some(
@@ -251,6 +246,34 @@ impl Checked {
         let found: Vec<Diagnostic> = desired.services.iter().filter_map(moves).collect();
         self.add(found, Severity::Warning);
     }
+}
+
+/// Returns where the image of a service is written: in the manifest, else in the last Compose file
+/// that names it.
+fn place_of_image(
+    tree: &Tree,
+    manifest: &RepoPath,
+    desired: &DesiredState,
+    name: &ServiceName,
+) -> Option<Location> {
+    let text = tree.read(manifest).ok()?;
+    let node = yaml::parse(manifest.as_str(), &text).ok()?;
+    if let Some(at) = node.at(&["images", name.service()]) {
+        return Some(at.location());
+    }
+    let dir = manifest.parent().unwrap_or_else(RepoPath::root);
+    let first = node.at(&["compose", "0"]).and_then(Node::as_str);
+    let first = first.and_then(|first| dir.join(first).ok()?.parent());
+    let beside = first.unwrap_or(dir);
+    let files = desired.compose_files.iter().rev();
+    let mut places = files.filter_map(|file| {
+        let below = file.strip_prefix(&desired.project_directory).ok()?;
+        let file = beside.join(below.to_str()?).ok()?;
+        let text = tree.read(&file).ok()?;
+        let node = yaml::parse(file.as_str(), &text).ok()?;
+        Some(node.at(&["services", name.service(), "image"])?.location())
+    });
+    places.next()
 }
 
 fn load_with(

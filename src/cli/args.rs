@@ -64,6 +64,9 @@ pub(super) enum Command {
     /// checked, and their number is told. Exits with 65 when a host would refuse a stack.
     Check(CheckArguments),
 
+    /// Print the JSON Schema of moored.yaml, for editors
+    Schema,
+
     /// Show where the host differs from Git and from the last release, and change nothing
     Drift {
         /// Only this stack, by its name or directory

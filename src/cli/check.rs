@@ -1,10 +1,10 @@
-//! The subcommand `check`: lints a state repository.
+//! The subcommands `check`, which lints a state repository, and `schema`, for editors.
 
 use std::path::Path;
 
 use super::Exit;
 use super::args::CheckArguments;
-use super::context::{Cli, Failure};
+use super::context::{Cli, Failure, print_text};
 use crate::check;
 use crate::report::CheckReport;
 use crate::source::{self, LocalError, Tree};
@@ -20,6 +20,12 @@ pub(super) fn check(cli: &Cli, arguments: &CheckArguments) -> Result<Exit, Failu
     };
     cli.print(&CheckReport::new(checked))?;
     Ok(exit)
+}
+
+/// Prints the published schema of manifests, that of this version.
+pub(super) fn schema() -> Result<Exit, Failure> {
+    const SCHEMA: &str = include_str!("../../docs/moored.schema.json");
+    print_text(SCHEMA).map(|()| Exit::Done)
 }
 
 /// Opens a directory as it is, or a commit of the repository that it is in.

@@ -35,14 +35,7 @@ impl Cli {
 
     /// Prints a result on stdout.
     pub(super) fn print(&self, report: &impl Report) -> Result<(), Failure> {
-        let text = render(report, self.arguments.format, &self.redactor);
-        match std::io::stdout().write_all(text.as_bytes()) {
-            // Nobody reads any more (`| head`): they have seen enough.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err((Exit::Failed, format!("failed to print the result: {error}")))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        }
+        print_text(&render(report, self.arguments.format, &self.redactor))
     }
 
     /// Prints a failure on stdout for programs that read JSON there.
@@ -60,6 +53,17 @@ impl Cli {
         std::io::stderr()
             .write_all(text.as_bytes())
             .map_or(exit, |()| exit)
+    }
+}
+
+/// Prints a text on stdout as it is.
+pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Nobody reads any more (`| head`): they have seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err((Exit::Failed, format!("failed to print the result: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::Exit;
 use super::args::RenderArguments;
-use super::context::{Cli, Failure};
+use super::context::{Cli, Failure, print_text};
 use super::project::Project;
 use crate::config;
 use crate::desired::compose::load::{Model, load};
@@ -22,12 +22,7 @@ pub(super) fn render(cli: &Cli, arguments: &RenderArguments) -> Result<Exit, Fai
         Format::Text | Format::Yaml | Format::Markdown => print::yaml(&model.tree),
     };
     let text = text.map_err(|why| (Exit::BadState, why))?;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err((Exit::Failed, format!("failed to print the model: {error}")))
-        }
-        Ok(()) | Err(_) => Ok(Exit::Done),
-    }
+    print_text(&text).map(|()| Exit::Done)
 }
 
 fn warn(project: &Project, model: &Model) {

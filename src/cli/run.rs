@@ -76,6 +76,7 @@ fn work(arguments: Arguments) -> Exit {
             Command::Plan(arguments) => look::plan(&cli, &arguments).await,
             Command::Snapshot => snapshot::snapshot(&cli).await,
             Command::Check(arguments) => check::check(&cli, &arguments),
+            Command::Schema => check::schema(),
             Command::Drift { stack } => look::drift(&cli, stack.as_deref()).await,
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
             Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),

@@ -142,8 +142,8 @@ fn every_stack_and_every_key_has_its_findings() {
             ("a/moored.yaml", Some(2), Severity::Error),
             ("a/moored.yaml", Some(3), Severity::Error),
             ("b/moored.yaml", Some(2), Severity::Error),
-            // Two of one name, and an image whose tag moves.
-            ("c/moored.yaml", None, Severity::Warning),
+            // An image whose tag moves, and two of one name.
+            ("c/compose.yaml", Some(1), Severity::Warning),
             ("c/moored.yaml", None, Severity::Warning),
             ("d/moored.yaml", None, Severity::Warning),
         ]
@@ -184,6 +184,14 @@ fn the_program_tells_findings_as_data_and_by_its_exit_code() {
     assert_eq!(found, expected);
 
     assert_eq!(moored(&["check", "/nonexistent"]).status.code(), Some(64));
+}
+
+#[test]
+fn the_schema_is_printed_as_it_is_published() {
+    let output = moored(&["schema"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let published = std::fs::read(root().join("docs/moored.schema.json")).unwrap();
+    assert_eq!(output.stdout, published);
 }
 
 #[test]
