@@ -146,3 +146,43 @@ fn the_schema_refuses_what_the_loader_refuses() {
         assert!(!validator.is_valid(&read(text)), "{text}");
     }
 }
+
+/// What the schema takes and the loader refuses all the same: what is between two values, and the
+/// finer points of a text.
+const BEYOND_A_SCHEMA: [&str; 10] = [
+    "17-backup-twice",
+    "55-soak-huge",
+    "55-soak-without-unit",
+    "files-to-the-root",
+    "files-to-with-dots",
+    "on-file-change-signal-that-kills",
+    "proxy-config-target-is-a-directory",
+    "proxy-config-target-twice",
+    "proxy-marker-with-credentials",
+    "strategy-drain-too-long",
+];
+
+#[test]
+fn the_schema_refuses_every_broken_manifest_that_we_have() {
+    let validator = validator();
+    let mut found = Vec::new();
+    let invalid = root().join("tests/diagnostics/invalid");
+    manifests(&invalid, &mut found);
+    let mut taken = Vec::new();
+    let mut refused = 0;
+    for path in found {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let by_loader = manifest::parse("m", text.as_bytes()).is_err();
+        let value = serde_yaml::from_str::<Value>(&text);
+        let by_schema = value.is_ok_and(|value| !validator.is_valid(&value));
+        if by_loader && by_schema {
+            refused += 1;
+        } else if by_loader {
+            let name = path.strip_prefix(&invalid).unwrap().iter().next().unwrap();
+            taken.push(name.to_str().unwrap().to_owned());
+        }
+    }
+    taken.sort();
+    assert_eq!(taken, BEYOND_A_SCHEMA);
+    assert!(refused > 30, "{refused}");
+}
