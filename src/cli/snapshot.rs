@@ -4,21 +4,33 @@ use std::io::Write;
 use std::path::Path;
 
 use super::args::PlanArguments;
-use super::context::{Cli, Failure};
+use super::context::{Cli, Failure, print_text};
 use super::{Exit, check, exit};
 use crate::desired::StackName;
 use crate::reconcile;
-use crate::report::{PlanReport, SnapshotReport};
+use crate::report::{Format, PlanReport, SnapshotReport, render};
 use crate::snapshot::{self, Compared, Snapshot, SnapshotError};
 
 pub(super) async fn snapshot(cli: &Cli) -> Result<Exit, Failure> {
     let view = cli.view()?;
     let looked = reconcile::look(&view, None).await;
     let looked = looked.map_err(|error| (exit::of_error(&error), error.to_string()))?;
-    let snapshot = snapshot::take(&view, &looked).map_err(|error| failure(&error))?;
-    cli.print(&SnapshotReport(snapshot))?;
-    let errors = looked.values().filter_map(|looked| looked.as_ref().err());
-    Ok(errors.map(exit::of_error).fold(Exit::Done, Exit::or))
+    let snapshot = snapshot::take(&view, &looked);
+    let failed = snapshot.failed.clone();
+    // Whatever form was asked for: it is read by programs.
+    let report = SnapshotReport(snapshot);
+    print_text(&render(&report, Format::Json, &cli.redactor))?;
+    for (dir, error) in &failed {
+        cli.fail(
+            Exit::Failed,
+            &format!("{dir} is not in the snapshot: {error}"),
+        );
+    }
+    let exits = failed.keys().map(|dir| match looked.get(dir) {
+        Some(Err(error)) => exit::of_error(error),
+        Some(Ok(_)) | None => Exit::Failed,
+    });
+    Ok(exits.fold(Exit::Done, Exit::or))
 }
 
 /// Plans files against a snapshot: without settings, engine or host.
@@ -52,7 +64,8 @@ pub(super) fn plan(cli: &Cli, arguments: &PlanArguments, file: &Path) -> Result<
 fn tell(cli: &Cli, snapshot: &Snapshot, compared: &Compared) {
     let mut lines = vec![format!(
         "note: planned against the snapshot of {} at {}; its secret values were not compared",
-        snapshot.host, snapshot.taken_at
+        snapshot.host,
+        snapshot.taken_at.strftime("%Y-%m-%d %H:%M UTC")
     )];
     let mut add = |what: &str, of: &std::collections::BTreeSet<String>| {
         if !of.is_empty() {
@@ -79,7 +92,7 @@ fn failure(error: &SnapshotError) -> Failure {
         | SnapshotError::Unreadable(_)
         | SnapshotError::OtherFormat { .. } => Exit::Usage,
         SnapshotError::Read(_) => Exit::BadState,
-        SnapshotError::Unwritable(_) => Exit::Failed,
+        SnapshotError::Telltale | SnapshotError::Unwritable(_) => Exit::Failed,
     };
     (exit, error.to_string())
 }

@@ -1,6 +1,6 @@
 //! Takes over from what is live whatever can't be known of Git away from the host.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::redact::{HIDDEN, OTHER};
 use super::{SnapshotError, image_of, service_of};
@@ -9,8 +9,8 @@ use crate::engine::model::{Container, ContainerSpec, Image};
 use crate::observe::ObservedState;
 use crate::secret::Sensitive;
 
-/// Completes what Git wants by what is live: texts with a value in them that is not known, and,
-/// where some file could not be seen, variables that such a file may set.
+/// Completes what Git wants by what is live: texts with a value in them that is not known here, or
+/// was hidden there, and, where some file could not be seen, variables that such a file may set.
 ///
 /// # Errors
 /// Something can't be written down.
@@ -62,9 +62,7 @@ fn fill_spec(wanted: &mut ContainerSpec, live: &ContainerSpec) -> Result<(), Sna
 
 fn fill_value(wanted: &mut Value, live: &Value) {
     match (wanted, live) {
-        (Value::String(wanted), Value::String(live))
-            if wanted.contains(HIDDEN) && live != OTHER && fits(wanted, live) =>
-        {
+        (Value::String(wanted), Value::String(live)) if may_be_same(wanted, live) => {
             wanted.clone_from(live);
         }
         (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => {
@@ -73,6 +71,7 @@ fn fill_value(wanted: &mut Value, live: &Value) {
             }
         }
         (Value::Object(wanted), Value::Object(live)) => {
+            fill_names(wanted, live);
             for (name, wanted) in wanted.iter_mut() {
                 if let Some(live) = live.get(name) {
                     fill_value(wanted, live);
@@ -81,6 +80,26 @@ fn fill_value(wanted: &mut Value, live: &Value) {
         }
         _ => {}
     }
+}
+
+/// Takes over the names of entries as the values of entries are.
+fn fill_names(wanted: &mut Map<String, Value>, live: &Map<String, Value>) {
+    let (same, other): (Map<String, Value>, Map<String, Value>) = std::mem::take(wanted)
+        .into_iter()
+        .partition(|(name, _)| live.contains_key(name));
+    *wanted = same;
+    for (name, value) in other {
+        let is_it = |live: &&String| !wanted.contains_key(*live) && may_be_same(&name, live);
+        let found = live.keys().find(is_it).cloned();
+        wanted.insert(found.unwrap_or(name), value);
+    }
+}
+
+/// Returns whether a text of Git and one of the host may be the same, as far as they can be seen:
+/// either may have something hidden in it. One that the host knows to differ is not.
+fn may_be_same(wanted: &str, live: &str) -> bool {
+    (wanted.contains(HIDDEN) && live != OTHER && fits(wanted, live))
+        || (live.contains(HIDDEN) && fits(live, wanted))
 }
 
 /// Returns whether a text is what a pattern is with some text for each value that is not known.
@@ -119,6 +138,27 @@ mod tests {
         ] {
             assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn what_git_shows_and_the_host_hides_is_not_a_difference() {
+        let live = serde_json::json!({
+            "image": "[hidden]:16",
+            "mounts": {"/var/lib/[hidden]": "data", "/other": "x"},
+            "user": "[hidden]",
+        });
+        let mut wanted = serde_json::json!({
+            "image": "shop:16",
+            "mounts": {"/var/lib/shop": "data", "/another": "x"},
+            "user": null,
+        });
+        fill_value(&mut wanted, &live);
+        let expected = serde_json::json!({
+            "image": "[hidden]:16",
+            "mounts": {"/var/lib/[hidden]": "data", "/another": "x"},
+            "user": null,
+        });
+        assert_eq!(wanted, expected);
     }
 
     #[test]

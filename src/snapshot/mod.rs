@@ -100,6 +100,11 @@ pub enum SnapshotError {
     /// The files can't be read.
     #[error("failed to read the state repository: {0}")]
     Read(#[from] ReadError),
+    /// A secret is part of the words and names that a snapshot is written in.
+    #[error(
+        "a secret is part of a common word or of a name that a plan has to show, and can't be hidden\n  hint: whoever sees the stack would guess it: choose another one"
+    )]
+    Telltale,
     /// Something could not be written down.
     #[error("failed to write down what was observed: {0}")]
     Unwritable(serde_json::Error),

@@ -106,37 +106,62 @@ pub(super) fn is_hidden(name: &str, value: &str, secrets: &[Sensitive]) -> bool 
 /// could try its secrets out on it.
 ///
 /// # Errors
-/// It can't be written down.
+/// It can't be written down, or a secret is one of the words that it is written in.
 pub(super) fn cleaned<T: Serialize + DeserializeOwned>(
     value: &T,
     redactor: &Redactor,
 ) -> Result<T, SnapshotError> {
     let mut json = serde_json::to_value(value).map_err(SnapshotError::Unwritable)?;
-    clean(&mut json, redactor);
-    serde_json::from_value(json).map_err(SnapshotError::Unwritable)
+    clean(&mut json, redactor)?;
+    serde_json::from_value(json).map_err(|_| SnapshotError::Telltale)
 }
 
-fn clean(value: &mut Value, redactor: &Redactor) {
+/// Finds a secret that is part of a name which has to stay as it is.
+///
+/// # Errors
+/// There is one.
+pub(super) fn check_names<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    redactor: &Redactor,
+) -> Result<(), SnapshotError> {
+    let mut names = names.into_iter();
+    if names.any(|name| redactor.clean(name) != name) {
+        return Err(SnapshotError::Telltale);
+    }
+    Ok(())
+}
+
+fn clean(value: &mut Value, redactor: &Redactor) -> Result<(), SnapshotError> {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
         Value::String(text) => *text = redactor.clean(text),
-        Value::Array(values) => values.iter_mut().for_each(|one| clean(one, redactor)),
+        Value::Array(values) => {
+            for one in values {
+                clean(one, redactor)?;
+            }
+        }
         Value::Object(map) => {
-            for (name, one) in map.iter_mut() {
+            for (name, mut one) in std::mem::take(map) {
                 if NAMED.contains(&name.as_str()) {
-                    hide_by_name(one);
+                    hide_by_name(&mut one);
                 }
                 if name == labels::CONFIG_HASH {
-                    *one = HIDDEN.into();
+                    one = HIDDEN.into();
                 }
-                clean(one, redactor);
+                clean(&mut one, redactor)?;
+                if may_be_a_field(&name) || labels::is_reserved(&name) {
+                    check_names([name.as_str()], redactor)?;
+                }
+                map.insert(redactor.clean(&name), one);
             }
-            let entries = std::mem::take(map).into_iter();
-            *map = entries
-                .map(|(name, one)| (redactor.clean(&name), one))
-                .collect();
         }
     }
+    Ok(())
+}
+
+/// Returns whether the name of an entry may be that of a field of ours.
+fn may_be_a_field(name: &str) -> bool {
+    name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
 }
 
 fn hide_by_name(value: &mut Value) {
@@ -247,7 +272,7 @@ mod tests {
         let wanted = json!({"labels": {"auth": "new", "key": "same", "tier": "web"}});
         let live = json!({"labels": {"auth": "old", "key": "same", "tier": "app", "salt": "x"}});
         let mut found = hidden_like(&live, &wanted, &[]).unwrap();
-        clean(&mut found, &Redactor::default());
+        clean(&mut found, &Redactor::default()).unwrap();
         let expected =
             json!({"labels": {"auth": OTHER, "key": HIDDEN, "tier": "app", "salt": HIDDEN}});
         assert_eq!(found, expected);

@@ -8,20 +8,19 @@ use super::translate::Table;
 use super::{
     FORMAT, Snapshot, SnapshotError, StackSnapshot, image_of, public_key, redact, service_of,
 };
-use crate::desired::{DesiredState, Wanted};
+use crate::desired::{DesiredState, ServiceName, Wanted};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::host::{self, View};
 use crate::labels;
 use crate::observe::ObservedState;
 use crate::pass::{ByStack, Looked};
 use crate::plan;
-use crate::secret::Redactor;
+use crate::secret::{Redactor, Sensitive};
 
 /// Takes a snapshot of what was looked at.
 ///
-/// # Errors
-/// Something of it can't be written down.
-pub fn take(view: &View, looked: &ByStack<Looked>) -> Result<Snapshot, SnapshotError> {
+/// Stacks of which that can't be done are among those that failed.
+pub fn take(view: &View, looked: &ByStack<Looked>) -> Snapshot {
     let mut snapshot = Snapshot {
         format: FORMAT,
         moored: env!("CARGO_PKG_VERSION").to_owned(),
@@ -32,27 +31,42 @@ pub fn take(view: &View, looked: &ByStack<Looked>) -> Result<Snapshot, SnapshotE
         stacks: BTreeMap::new(),
         failed: BTreeMap::new(),
     };
+    let secrets = looked.values().flatten();
+    let secrets = secrets.flat_map(|looked| looked.desired.secrets.iter());
+    let secrets: Vec<Sensitive> = secrets.cloned().collect();
     for (dir, looked) in looked {
-        match looked {
-            Ok(looked) => {
-                let stack = looked.desired.stack.clone();
-                snapshot.stacks.insert(stack, of_stack(view, dir, looked)?);
+        let taken = match looked {
+            Ok(looked) => of_stack(view, dir, looked, &secrets)
+                .map(|taken| (looked.desired.stack.clone(), taken))
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok((stack, taken)) => {
+                snapshot.stacks.insert(stack, taken);
             }
             Err(error) => {
-                let error = view.redactor.clean(&error.to_string());
+                let error = view.redactor.clean(&error);
                 snapshot.failed.insert(dir.clone(), error);
             }
         }
     }
-    Ok(snapshot)
+    snapshot
 }
 
-fn of_stack(view: &View, dir: &str, looked: &Looked) -> Result<StackSnapshot, SnapshotError> {
+/// Takes a snapshot of one stack; `secrets` are those of all.
+fn of_stack(
+    view: &View,
+    dir: &str,
+    looked: &Looked,
+    secrets: &[Sensitive],
+) -> Result<StackSnapshot, SnapshotError> {
     let desired = &looked.desired;
     let redactor = Redactor::default();
-    redactor.learn(desired.secrets.iter().cloned());
+    redactor.learn(secrets.iter().cloned());
     let mut observed = looked.observed.clone();
     let environments = environments(&observed, desired, &redactor);
+    redact::check_names(names(desired, &observed), &redactor)?;
     hide_in_containers(&mut observed, desired)?;
     hide_in_others(&mut observed, desired)?;
     let observed: ObservedState = cleaned(&observed, &redactor)?;
@@ -68,6 +82,24 @@ fn of_stack(view: &View, dir: &str, looked: &Looked) -> Result<StackSnapshot, Sn
         environments,
         history: table.translated(&history)?,
     })
+}
+
+/// Returns the names by which planning knows again what is on the host.
+fn names<'a>(
+    desired: &'a DesiredState,
+    observed: &'a ObservedState,
+) -> impl Iterator<Item = &'a str> {
+    let services = desired.services.keys().map(ServiceName::as_str);
+    let objects = desired.networks.keys().chain(desired.volumes.keys());
+    let containers = observed.containers.iter().chain(&observed.candidates);
+    let of_containers = containers.flat_map(|container| {
+        let labels = container.spec.labels.iter();
+        let reserved = labels.filter(|(name, _)| labels::is_reserved(name));
+        let values = reserved.filter(|(name, _)| *name != labels::CONFIG_HASH);
+        values.map(|(_, value)| value).chain([&container.name])
+    });
+    let others = objects.chain(of_containers).map(String::as_str);
+    services.chain([desired.stack.as_str()]).chain(others)
 }
 
 /// Takes down what may be shown of the environment of containers, and learns what may not.

@@ -21,7 +21,7 @@ pub enum LocalError {
     },
     /// Nothing has this name.
     #[error(
-        "there is no commit \"{revision}\" here ({message})\n  hint: in CI, clone with its history: fetch-depth: 0"
+        "there is no commit \"{revision}\" here ({message})\n  hint: clone with its history (fetch-depth: 0); a host has what its branches have"
     )]
     Unknown {
         /// What was asked for.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use moored::check::Elsewhere;
 use moored::journal::Outcome;
+use moored::labels;
 use moored::pass::{ByStack, Looked};
 use moored::snapshot::{self, HIDDEN, Snapshot, SnapshotError};
 
@@ -52,15 +53,27 @@ fn write_host_files(bench: &mut Bench, salt: &str) {
     }
 }
 
-/// Takes a snapshot, and reads it as somebody elsewhere does; no canary is in it.
+/// Takes a snapshot, and reads it as somebody elsewhere does; no canary is in it, and no digest by
+/// which one could be tried out.
 fn taken(bench: &Bench, files: &Files) -> Snapshot {
     let looked = bench.look(&bench.load(files, '1').unwrap());
     let looked: ByStack<Looked> = ByStack::from([(".".to_owned(), Ok(looked))]);
-    let taken = snapshot::take(&bench.view(), &looked).unwrap();
+    let taken = snapshot::take(&bench.view(), &looked);
+    assert_eq!(taken.failed.len(), 0, "{:?}", taken.failed);
     let json = serde_json::to_string_pretty(&taken).unwrap();
     for canary in CANARIES {
         assert!(!json.contains(canary), "{canary} is in:\n{json}");
     }
+    let world = bench.engine.world();
+    let labels = world.containers.values().map(|one| &one.shown.spec.labels);
+    let hashes: Vec<&String> = labels
+        .filter_map(|all| all.get(labels::CONFIG_HASH))
+        .collect();
+    assert!(!hashes.is_empty());
+    for hash in hashes {
+        assert!(!json.contains(hash), "the hash of Compose is in:\n{json}");
+    }
+    drop(world);
     Snapshot::parse(json.as_bytes()).unwrap()
 }
 
@@ -120,6 +133,57 @@ fn a_secret_that_already_differs_on_the_host_is_told_and_another_one_is_not_comp
     let told = plan(&bench, &after, &files(""));
     assert_eq!(told, plan_of_host(&bench, &files("")));
     assert!(told.contains("env SESSION_KEY (changed)"), "{told}");
+}
+
+/// A host with a password like that of many: a word that is in the texts of the stack as well.
+fn with_password(password: &str) -> (Bench, Files) {
+    let mut files = files("    volumes: ['data:/var/lib/postgresql']\nvolumes: {data: {}}\n");
+    let compose = String::from_utf8(files["compose.yaml"].clone()).unwrap();
+    let compose = compose.replace("app:v1", "app:postgres");
+    files.insert("compose.yaml".to_owned(), compose.into_bytes());
+    let mut bench = Bench::new();
+    let host = "images: {'app:postgres': {}}\n";
+    serde_yaml::from_str::<HostYaml>(host)
+        .unwrap()
+        .stock(&bench);
+    let web = format!("SESSION_KEY={password}\n");
+    let variables = "DB_PASSWORD=canary-three\nNAME_TOKEN=canary-one\n";
+    for (path, text) in [
+        ("/etc/web.env", web.as_str()),
+        ("/etc/variables.env", variables),
+    ] {
+        bench
+            .host
+            .0
+            .insert(PathBuf::from(path), text.as_bytes().to_vec());
+    }
+    let passed = bench.pass(&bench.load(&files, '1').unwrap()).unwrap();
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    (bench, files)
+}
+
+#[test]
+fn a_secret_that_is_a_word_of_git_is_hidden_and_is_no_difference() {
+    let (bench, files) = with_password("postgres");
+    let snapshot = taken(&bench, &files);
+    let json = serde_json::to_string(&snapshot).unwrap();
+    assert!(!json.contains("postgres"), "{json}");
+    let plan = plan(&bench, &snapshot, &files);
+    assert!(!plan.contains("replace"), "{plan}");
+}
+
+#[test]
+fn a_secret_that_is_a_word_of_a_plan_keeps_its_stack_out() {
+    for word in ["docker", "running", "labels", "networks"] {
+        let (bench, files) = with_password(word);
+        let looked = bench.look(&bench.load(&files, '1').unwrap());
+        let looked: ByStack<Looked> = ByStack::from([("shop".to_owned(), Ok(looked))]);
+        let taken = snapshot::take(&bench.view(), &looked);
+        assert!(taken.stacks.is_empty(), "{word}");
+        let why = &taken.failed["shop"];
+        assert!(why.contains("choose another"), "{why}");
+        assert!(!why.contains(word), "{why}");
+    }
 }
 
 #[test]
