@@ -336,10 +336,12 @@ impl<'a> Stack<'a> {
         let Host { view, hands, .. } = self.host;
         execute::settle_leftovers(hands, &self.desired)?;
         let mut looked = Box::pin(reconcile::look_at(view, self.desired)).await?;
+        let policy = view.policy();
         let context = Context {
             instance: view.instance(),
             key: &view.key,
             now: view.clock.now().as_second(),
+            policy: &policy,
         };
         let made = planned(&looked.desired, &looked.observed, &looked.history, &context);
         looked.plan = made.map_err(ByHandError::Refused)?;

@@ -101,10 +101,12 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
     let mut observed = observe::observe(engine, &desired, recorded, view.instance()).await?;
     let now = view.clock.now().as_second();
     observe::ask_registries(engine, &desired, &mut observed, &asked, now).await?;
+    let policy = view.policy();
     let context = Context {
         instance: view.instance(),
         key: &view.key,
         now,
+        policy: &policy,
     };
     let plan = plan::plan(&desired, &observed, &history, &context);
     let plan = kept::keep(view, plan, &history, &context).await?;

@@ -166,6 +166,7 @@ pub fn load(
         prune: manifest.prune,
         secrets: composed.found.secrets,
         host_files: files.of_host.into_inner(),
+        sealed_files: composed.found.sealed,
         warnings: composed.found.warnings,
     })
 }

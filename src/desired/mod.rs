@@ -43,7 +43,7 @@ pub use load::{Place, load};
 pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
 pub use schedule::Schedule;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Location};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::secret::Sensitive;
@@ -112,6 +112,8 @@ pub struct DesiredState {
     pub secrets: Vec<Sensitive>,
     /// Files of the host that were read: a change of one is a reason to look again.
     pub host_files: BTreeSet<PathBuf>,
+    /// Encrypted files of the repository that were read.
+    pub sealed_files: BTreeSet<RepoPath>,
     /// What is not wrong and still worth saying.
     pub warnings: Vec<Diagnostic>,
 }
@@ -141,6 +143,8 @@ pub struct Service {
     pub post_start: Vec<Hook>,
     /// What runs inside before it is stopped for good.
     pub pre_stop: Vec<Hook>,
+    /// Where the value of each of its keys stands.
+    pub places: BTreeMap<String, Location>,
 }
 
 /// When an image is pulled (`pull_policy`).

@@ -35,6 +35,7 @@ mod objects;
 mod order;
 mod orphans;
 mod page;
+mod permitted;
 mod seen;
 mod services;
 mod settle;
@@ -71,11 +72,13 @@ pub use hold::Hold;
 pub use hold_words::{Lack, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
+pub use permitted::{NotPermitted, Refused};
 pub use seen::observed_facts;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
+use crate::policy::Policy;
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, Revision};
 
@@ -194,6 +197,8 @@ pub struct Context<'a> {
     pub key: &'a DigestKey,
     /// Now, in seconds since 1970: the only time that planning knows.
     pub now: i64,
+    /// What the host's settings permit.
+    pub policy: &'a Policy,
 }
 
 impl Plan {

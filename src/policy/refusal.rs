@@ -14,6 +14,12 @@ impl Setting {
     pub(super) fn new(key: &str, value: impl fmt::Display) -> Self {
         Self(format!("{key}: {value}"))
     }
+
+    /// Names a setting without what would be written there.
+    fn without_value(&self) -> Self {
+        let key = self.0.split(':').next().unwrap_or_default();
+        Self(format!("{key}: …"))
+    }
 }
 
 impl fmt::Display for Setting {
@@ -31,6 +37,18 @@ pub struct Refusal {
     pub what: String,
     /// What would permit it.
     pub setting: Setting,
+}
+
+impl Refusal {
+    /// Says the same without what is asked for: that may be a secret.
+    #[must_use]
+    pub fn without_value(&self) -> Self {
+        Self {
+            key: self.key,
+            what: "a value that is not shown".to_owned(),
+            setting: self.setting.without_value(),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -43,6 +43,8 @@ pub(in crate::desired) struct Found {
     pub(in crate::desired) files: BTreeMap<RepoPath, PlacedFile>,
     pub(in crate::desired) warnings: Vec<Diagnostic>,
     pub(in crate::desired) secrets: Vec<Sensitive>,
+    /// Encrypted files that were read.
+    pub(in crate::desired) sealed: BTreeSet<RepoPath>,
     refused: Vec<Diagnostic>,
     /// Services of whose environment something could not be read.
     unread: BTreeSet<ServiceName>,

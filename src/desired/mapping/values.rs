@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::desired::compose::short;
+use crate::diagnostic::Location;
 use crate::yaml::{Entry, Kind, Map, Node};
 
 /// A mapping of the canonical model; one that is absent has no keys.
@@ -24,6 +25,14 @@ impl<'a> Values<'a> {
     /// Returns the mapping at a key.
     pub(super) fn values(self, key: &str) -> Self {
         Self(self.get(key).and_then(Node::as_map))
+    }
+
+    /// Returns where the value of each key stands.
+    pub(super) fn places(self) -> BTreeMap<String, Location> {
+        let entries = self.0.into_iter().flatten();
+        entries
+            .map(|entry| (entry.key.clone(), entry.value.location()))
+            .collect()
     }
 
     /// Returns whether there is no key at all.

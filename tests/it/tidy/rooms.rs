@@ -5,25 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 10] = [
+const LEAVES: [(&str, &[&str]); 11] = [
     ("clock", &[]),
-    ("config", &["diagnostic", "document"]),
+    ("config", &["diagnostic", "document", "permits"]),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
     ("labels", &[]),
     ("lock", &[]),
+    ("permits", &[]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 26] = [
+const ROOMS: [(&str, &[&str]); 27] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
     ("engine", &[]),
+    ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
@@ -34,6 +36,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
         &[
             "source",
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "proxy",
@@ -46,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "source",
             "trust",
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "proxy",
@@ -75,7 +79,10 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "record",
         ],
     ),
-    ("host", &["source", "engine", "events", "record", "execute"]),
+    (
+        "host",
+        &["source", "engine", "policy", "events", "record", "execute"],
+    ),
     (
         "stacks",
         &[
