@@ -175,7 +175,7 @@ impl<'a> Findings<'a> {
     /// Notes something that is not permitted without a grant.
     pub(super) fn unless(&mut self, grant: &Grant, key: &'static str, name: &str, what: String) {
         if !self.has(grant) {
-            self.refuse(key, what, Setting::new(name, format!("[{}]", self.name())));
+            self.refuse(key, what, Setting::new(name, &format!("[{}]", self.name())));
         }
     }
 
@@ -183,7 +183,7 @@ impl<'a> Findings<'a> {
     pub(super) fn driver(&mut self, key: &'static str, usual: &str, driver: &str) {
         let known = driver.is_empty() || driver == usual;
         if !known && !self.policy.permits.drivers.contains(driver) {
-            let setting = Setting::new("drivers", format!("[{driver}]"));
+            let setting = Setting::new("drivers", &format!("[{driver}]"));
             self.refuse(key, format!("driver {driver}"), setting);
         }
     }
@@ -207,7 +207,7 @@ impl<'a> Findings<'a> {
             None => {}
             Some(Closed::Socket) => {
                 let what = format!("{written} is or has the engine's socket");
-                let setting = Setting::new("docker_socket", format!("[{}]", self.name()));
+                let setting = Setting::new("docker_socket", &format!("[{}]", self.name()));
                 self.refuse(key, what, setting);
             }
             Some(Closed::Outside) => {
@@ -215,7 +215,7 @@ impl<'a> Findings<'a> {
                 self.refuse(
                     key,
                     what,
-                    Setting::new("bind_roots", format!("[{written}]")),
+                    Setting::new("bind_roots", &format!("[{written}]")),
                 );
             }
         }
@@ -249,7 +249,7 @@ impl<'a> Findings<'a> {
             } else {
                 port.host()
             };
-            let setting = Setting::new("publish", format!("[\"{host}\"]"));
+            let setting = Setting::new("publish", &format!("[\"{host}\"]"));
             self.refuse("ports", format!("port {port}"), setting);
         }
     }
@@ -355,7 +355,7 @@ impl<'a> Findings<'a> {
                 continue;
             }
             let value = format!("{{{name}: [{}]}}", self.name());
-            let setting = Setting::new("capabilities", value);
+            let setting = Setting::new("capabilities", &value);
             self.refuse("cap_add", format!("capability {name}"), setting);
         }
         for option in options {

@@ -21,7 +21,7 @@ impl Policy {
             found.push(Refusal {
                 key,
                 what: format!("image {full}"),
-                setting: Setting::new("images_from", format!("[{full}]")),
+                setting: Setting::new("images_from", &format!("[{full}]")),
             });
         }
         if self.permits.mutable_tags == Strictness::Refuse && is_moving(&reference) {

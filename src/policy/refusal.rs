@@ -11,7 +11,7 @@ pub struct Setting(String);
 
 impl Setting {
     /// Names a setting with a value of one line: `privileged: [shop/agent]`.
-    pub(super) fn new(key: &str, value: impl fmt::Display) -> Self {
+    pub(super) fn new(key: &str, value: &str) -> Self {
         Self(format!("{key}: {value}"))
     }
 
