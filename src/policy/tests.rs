@@ -43,195 +43,135 @@ fn asks(change: impl FnOnce(&mut ContainerSpec)) -> ContainerSpec {
     spec
 }
 
-fn mounts(source: MountSource) -> ContainerSpec {
-    asks(|spec| {
-        let mount = Mount {
-            source,
-            read_only: false,
-            options: Vec::new(),
-            long: LongMount::default(),
-        };
-        spec.mounts.insert("/x".to_owned(), mount);
-    })
+fn mount(spec: &mut ContainerSpec, source: MountSource) {
+    let mount = Mount {
+        source,
+        read_only: false,
+        options: Vec::new(),
+        long: LongMount::default(),
+    };
+    spec.mounts.insert("/x".to_owned(), mount);
 }
 
-fn binds(path: &str) -> ContainerSpec {
-    mounts(MountSource::Bind {
-        path: path.to_owned(),
-        create: true,
-    })
+fn bind(spec: &mut ContainerSpec, path: &str) {
+    let path = path.to_owned();
+    mount(spec, MountSource::Bind { path, create: true });
+}
+
+fn add(all: &mut BTreeSet<String>, one: &str) {
+    all.insert(one.to_owned());
 }
 
 fn pairs(key: &str, value: &str) -> BTreeMap<String, String> {
     [(key.to_owned(), value.to_owned())].into()
 }
 
-/// Every kind of thing that is refused by default: the key, and the settings that permit it.
-fn forbidden() -> Vec<(&'static str, &'static str, ContainerSpec)> {
-    let device = Device {
-        source: "/dev/sda".to_owned(),
-        target: "/dev/sda".to_owned(),
-        permissions: "r".to_owned(),
-    };
-    vec![
-        (
-            "privileged",
-            "{privileged: [shop]}",
-            asks(|spec| spec.privileged = true),
-        ),
-        (
-            "cap_add",
-            "{capabilities: {SYS_ADMIN: [shop/agent]}}",
-            asks(|spec| {
-                spec.cap_add.insert("SYS_ADMIN".to_owned());
-            }),
-        ),
-        (
-            "cap_add",
-            "{capabilities: {ALL: true}}",
-            asks(|spec| {
-                spec.cap_add.insert("CAP_all".to_owned());
-            }),
-        ),
-        (
-            "network_mode",
-            "{host_network: [shop/agent]}",
-            asks(|spec| spec.network_mode = "host".to_owned()),
-        ),
-        (
-            "networks",
-            "{host_network: true}",
-            asks(|spec| {
-                spec.networks.insert("host".to_owned(), Endpoint::default());
-            }),
-        ),
-        (
-            "pid",
-            "{host_namespaces: true}",
-            asks(|spec| spec.namespaces.pid = "host".to_owned()),
-        ),
-        (
-            "ipc",
-            "{host_namespaces: true}",
-            asks(|spec| spec.namespaces.ipc = "host".to_owned()),
-        ),
-        (
-            "uts",
-            "{host_namespaces: true}",
-            asks(|spec| spec.namespaces.uts = "host".to_owned()),
-        ),
-        (
-            "userns_mode",
-            "{host_namespaces: true}",
-            asks(|spec| spec.namespaces.user = "host".to_owned()),
-        ),
-        (
-            "cgroup",
-            "{host_namespaces: true}",
-            asks(|spec| spec.namespaces.cgroup = "host".to_owned()),
-        ),
-        (
-            "pid",
-            "{other_containers: true}",
-            asks(|spec| spec.namespaces.pid = "container:theirs".to_owned()),
-        ),
-        (
-            "network_mode",
-            "{other_containers: true}",
-            asks(|spec| spec.network_mode = "container:theirs".to_owned()),
-        ),
-        (
-            "volumes_from",
-            "{other_containers: true}",
-            asks(|spec| {
-                spec.volumes_from.insert("theirs:ro".to_owned());
-            }),
-        ),
-        (
-            "devices",
-            "{devices: true}",
-            asks(|spec| {
-                spec.devices.insert(device);
-            }),
-        ),
-        (
-            "device_cgroup_rules",
-            "{devices: true}",
-            asks(|spec| spec.device_cgroup_rules.push("a *:* rwm".to_owned())),
-        ),
-        (
-            "deploy",
-            "{devices: true}",
-            asks(|spec| spec.device_requests.push(DeviceRequest::default())),
-        ),
-        (
-            "security_opt",
-            "{security_opt: true}",
-            asks(|spec| {
-                spec.security_opt.insert("seccomp=unconfined".to_owned());
-            }),
-        ),
-        (
-            "security_opt",
-            "{security_opt: true}",
-            asks(|spec| {
-                spec.security_opt.insert("apparmor:unconfined".to_owned());
-            }),
-        ),
-        (
-            "sysctls",
-            "{sysctls: true}",
-            asks(|spec| spec.sysctls = pairs("kernel/core_pattern", "|/x")),
-        ),
-        (
-            "cgroup_parent",
-            "{cgroup_parent: true}",
-            asks(|spec| spec.limits.cgroup_parent = "/".to_owned()),
-        ),
-        (
-            "runtime",
-            "{runtime: true}",
-            asks(|spec| spec.runtime = Some("other".to_owned())),
-        ),
-        (
-            "annotations",
-            "{annotations: true}",
-            asks(|spec| spec.annotations = pairs("org.criu.config", "/x")),
-        ),
-        (
-            "volume_driver",
-            "{drivers: [vieux]}",
-            asks(|spec| spec.volume_driver = "vieux".to_owned()),
-        ),
-        (
-            "volumes",
-            "{docker_socket: true}",
-            binds("/var/run/docker.sock"),
-        ),
-        (
-            "volumes",
-            "{bind_roots: [/etc/app]}",
-            binds("/etc/app/conf"),
-        ),
-        ("volumes", "{bind_roots: [/]}", binds("/")),
-        ("volumes", "{bind_roots: [/proc]}", binds("/proc/sys")),
-        ("volumes", "{bind_roots: [/root]}", binds("/root/.ssh")),
-        (
-            "volumes",
-            "{bind_roots: [/var/lib/docker]}",
-            binds("/var/lib/docker/volumes"),
-        ),
-        (
-            "volumes",
-            "{drivers: [npipe]}",
-            mounts(MountSource::Other("npipe".to_owned())),
-        ),
-    ]
-}
+/// Changes what a container asks for.
+type Change = fn(&mut ContainerSpec);
+
+/// Every kind of thing that is refused by default: the key, the settings that permit it, and what
+/// asks for it.
+const FORBIDDEN: [(&str, &str, Change); 30] = [
+    ("privileged", "{privileged: [shop]}", |spec| {
+        spec.privileged = true;
+    }),
+    (
+        "cap_add",
+        "{capabilities: {SYS_ADMIN: [shop/agent]}}",
+        |spec| add(&mut spec.cap_add, "SYS_ADMIN"),
+    ),
+    ("cap_add", "{capabilities: {ALL: true}}", |spec| {
+        add(&mut spec.cap_add, "CAP_all");
+    }),
+    ("network_mode", "{host_network: [shop/agent]}", |spec| {
+        spec.network_mode = "host".to_owned();
+    }),
+    ("networks", "{host_network: true}", |spec| {
+        spec.networks.insert("host".to_owned(), Endpoint::default());
+    }),
+    ("pid", "{host_namespaces: true}", |spec| {
+        spec.namespaces.pid = "host".to_owned();
+    }),
+    ("ipc", "{host_namespaces: true}", |spec| {
+        spec.namespaces.ipc = "host".to_owned();
+    }),
+    ("uts", "{host_namespaces: true}", |spec| {
+        spec.namespaces.uts = "host".to_owned();
+    }),
+    ("userns_mode", "{host_namespaces: true}", |spec| {
+        spec.namespaces.user = "host".to_owned();
+    }),
+    ("cgroup", "{host_namespaces: true}", |spec| {
+        spec.namespaces.cgroup = "host".to_owned();
+    }),
+    ("pid", "{other_containers: true}", |spec| {
+        spec.namespaces.pid = "container:theirs".to_owned();
+    }),
+    ("network_mode", "{other_containers: true}", |spec| {
+        spec.network_mode = "container:theirs".to_owned();
+    }),
+    ("volumes_from", "{other_containers: true}", |spec| {
+        add(&mut spec.volumes_from, "theirs:ro");
+    }),
+    ("devices", "{devices: true}", |spec| {
+        spec.devices.insert(Device {
+            source: "/dev/sda".to_owned(),
+            target: "/dev/sda".to_owned(),
+            permissions: "r".to_owned(),
+        });
+    }),
+    ("device_cgroup_rules", "{devices: true}", |spec| {
+        spec.device_cgroup_rules.push("a *:* rwm".to_owned());
+    }),
+    ("deploy", "{devices: true}", |spec| {
+        spec.device_requests.push(DeviceRequest::default());
+    }),
+    ("security_opt", "{security_opt: true}", |spec| {
+        add(&mut spec.security_opt, "seccomp=unconfined");
+    }),
+    ("security_opt", "{security_opt: true}", |spec| {
+        add(&mut spec.security_opt, "apparmor:unconfined");
+    }),
+    ("sysctls", "{sysctls: true}", |spec| {
+        spec.sysctls = pairs("kernel/core_pattern", "|/x");
+    }),
+    ("cgroup_parent", "{cgroup_parent: true}", |spec| {
+        spec.limits.cgroup_parent = "/".to_owned();
+    }),
+    ("runtime", "{runtime: true}", |spec| {
+        spec.runtime = Some("other".to_owned());
+    }),
+    ("annotations", "{annotations: true}", |spec| {
+        spec.annotations = pairs("org.criu.config", "/x");
+    }),
+    ("volume_driver", "{drivers: [vieux]}", |spec| {
+        spec.volume_driver = "vieux".to_owned();
+    }),
+    ("volumes", "{docker_socket: true}", |spec| {
+        bind(spec, "/var/run/docker.sock");
+    }),
+    ("volumes", "{bind_roots: [/etc/app]}", |spec| {
+        bind(spec, "/etc/app/conf");
+    }),
+    ("volumes", "{bind_roots: [/]}", |spec| bind(spec, "/")),
+    ("volumes", "{bind_roots: [/proc]}", |spec| {
+        bind(spec, "/proc/sys");
+    }),
+    ("volumes", "{bind_roots: [/root]}", |spec| {
+        bind(spec, "/root/.ssh");
+    }),
+    ("volumes", "{bind_roots: [/var/lib/docker]}", |spec| {
+        bind(spec, "/var/lib/docker/volumes");
+    }),
+    ("volumes", "{drivers: [npipe]}", |spec| {
+        mount(spec, MountSource::Other("npipe".to_owned()));
+    }),
+];
 
 #[test]
 fn each_is_refused_and_its_setting_permits_it() {
-    for (key, setting, spec) in forbidden() {
+    for (key, setting, change) in FORBIDDEN {
+        let spec = asks(change);
         let said = refused("{}", &spec);
         assert_eq!(said.len(), 1, "{setting}: {said:?}");
         assert!(said[0].starts_with(&format!("{key}: ")), "{said:?}");
@@ -247,7 +187,8 @@ fn each_is_refused_and_its_setting_permits_it() {
 
 #[test]
 fn what_is_said_can_be_pasted_into_the_settings() {
-    for (_, _, spec) in forbidden() {
+    for (_, _, change) in FORBIDDEN {
+        let spec = asks(change);
         let said = refused("{}", &spec);
         let (_, pasted) = said[0].split_once("(permitted by policy: ").unwrap();
         let pasted = pasted.strip_suffix(')').unwrap();
@@ -262,38 +203,33 @@ fn what_is_said_can_be_pasted_into_the_settings() {
 
 #[test]
 fn what_ordinary_stacks_ask_for_is_permitted() {
-    let port = Port {
-        target: 80,
-        protocol: "tcp".to_owned(),
-        host_ip: String::new(),
-        published: "80".to_owned(),
-    };
-    for spec in [
-        asks(|spec| {
-            spec.ports.insert(port);
-        }),
-        asks(|spec| {
-            spec.cap_add = ["CHOWN", "NET_BIND_SERVICE", "SYS_NICE"]
-                .map(str::to_owned)
-                .into();
-            spec.cap_drop = ["ALL".to_owned()].into();
-        }),
-        asks(|spec| {
-            spec.security_opt
-                .insert("no-new-privileges:true".to_owned());
-        }),
-        asks(|spec| spec.sysctls = pairs("net.core.somaxconn", "1024")),
-        asks(|spec| spec.network_mode = "container:shop-db-1".to_owned()),
-        asks(|spec| {
-            spec.volumes_from.insert("shop-db-1".to_owned());
-        }),
-        asks(|spec| spec.namespaces.ipc = "shareable".to_owned()),
-        mounts(MountSource::Volume("shop_data".to_owned())),
-        mounts(MountSource::Tmpfs),
-        binds("/srv/app/data"),
-        binds("/opt/app"),
-        binds("/var/lib/moored/stacks/shop/project/nginx"),
-    ] {
+    let ordinary: [Change; 12] = [
+        |spec| {
+            spec.ports.insert(Port {
+                target: 80,
+                protocol: "tcp".to_owned(),
+                host_ip: String::new(),
+                published: "80".to_owned(),
+            });
+        },
+        |spec| {
+            let added = ["CHOWN", "NET_BIND_SERVICE", "SYS_NICE"];
+            spec.cap_add = added.map(str::to_owned).into();
+            add(&mut spec.cap_drop, "ALL");
+        },
+        |spec| add(&mut spec.security_opt, "no-new-privileges:true"),
+        |spec| spec.sysctls = pairs("net.core.somaxconn", "1024"),
+        |spec| spec.network_mode = "container:shop-db-1".to_owned(),
+        |spec| add(&mut spec.volumes_from, "shop-db-1"),
+        |spec| spec.namespaces.ipc = "shareable".to_owned(),
+        |spec| mount(spec, MountSource::Volume("shop_data".to_owned())),
+        |spec| mount(spec, MountSource::Tmpfs),
+        |spec| bind(spec, "/srv/app/data"),
+        |spec| bind(spec, "/opt/app"),
+        |spec| bind(spec, "/var/lib/moored/stacks/shop/project/nginx"),
+    ];
+    for change in ordinary {
+        let spec = asks(change);
         assert_eq!(refused("{}", &spec), Vec::<String>::new());
     }
 }
@@ -302,7 +238,7 @@ fn what_ordinary_stacks_ask_for_is_permitted() {
 fn a_grant_to_another_service_is_none() {
     let spec = asks(|spec| spec.privileged = true);
     assert_eq!(refused("{privileged: [shop/web, other]}", &spec).len(), 1);
-    let other = binds("/var/lib/moored/stacks/other/project");
+    let other = asks(|spec| bind(spec, "/var/lib/moored/stacks/other/project"));
     assert_eq!(refused("{}", &other).len(), 1);
 }
 
