@@ -137,12 +137,7 @@ impl Bench {
             }),
             told: Arc::default(),
             redactor: Redactor::default(),
-            permits: Permits {
-                bind_roots: ["project", "bench"]
-                    .map(|part| dir.path().join(part))
-                    .into(),
-                ..Permits::default()
-            },
+            permits: permits(dir.path()),
             dir,
         }
     }
@@ -465,4 +460,12 @@ pub(crate) fn files_below(dir: &Path) -> Files {
     let mut files = Files::new();
     walk(dir, dir, &mut files);
     files
+}
+
+/// What is permitted by default, and mounts of the test's own directories.
+fn permits(dir: &Path) -> Permits {
+    let mut permits = Permits::default();
+    let own = ["project", "bench"].map(|part| dir.join(part));
+    permits.bind_roots.extend(own);
+    permits
 }
