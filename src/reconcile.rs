@@ -68,7 +68,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     execute::settle_leftovers(hands, &desired)?;
-    let looked = look_at(view, desired).await?;
+    let looked = Box::pin(look_at(view, desired)).await?;
     hands.record.keep_asked(&looked.observed.asked)?;
     if looked.plan.is_empty() {
         return Ok(Passed {

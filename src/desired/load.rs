@@ -142,6 +142,8 @@ pub fn load(
         at_rest: composed.at_rest,
         networks: composed.networks,
         volumes: composed.volumes,
+        network_places: composed.found.network_places,
+        volume_places: composed.found.volume_places,
         compose_files: request.files,
         project_directory: directory.clone(),
         files: composed.found.files,

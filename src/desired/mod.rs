@@ -67,6 +67,10 @@ pub struct DesiredState {
     pub networks: BTreeMap<String, Wanted<Network>>,
     /// Its volumes, by their name on the engine.
     pub volumes: BTreeMap<String, Wanted<Volume>>,
+    /// Where the keys of its networks stand, by their name on the engine.
+    pub network_places: BTreeMap<String, Places>,
+    /// Where the keys of its volumes stand, by their name on the engine.
+    pub volume_places: BTreeMap<String, Places>,
     /// Its Compose files, by where they are as seen from the project directory; they need not be
     /// there.
     pub compose_files: Vec<PathBuf>,
@@ -144,7 +148,7 @@ pub struct Service {
     /// What runs inside before it is stopped for good.
     pub pre_stop: Vec<Hook>,
     /// Where the value of each of its keys stands.
-    pub places: BTreeMap<String, Location>,
+    pub places: Places,
 }
 
 /// When an image is pulled (`pull_policy`).
@@ -175,6 +179,9 @@ pub struct Hook {
     /// Environment beyond the container's own.
     pub env: BTreeMap<String, Sensitive>,
 }
+
+/// Where the value of each key of something stands.
+pub type Places = BTreeMap<String, Location>;
 
 /// A network or volume, and whose it is.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Holds a stack that asks the engine for what the host's settings do not permit: before anything is
 //! touched, and with everything that is not, so that nobody finds it one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::drafts::TestPlace;
 use super::order::Planner;
 use super::services::{Input, container_name};
 use super::slot::{Slot, in_slot};
-use crate::desired::{Hook, Service, ServiceName, Wanted};
+use crate::desired::{Hook, Places, Service, ServiceName, Wanted};
 use crate::diagnostic::Location;
 use crate::engine::model::{Exec, Network, Volume};
 use crate::policy::{Refusal, Seen, Who};
@@ -103,7 +103,7 @@ impl Planner<'_> {
         let refused = strange.flat_map(|one| {
             let refusals = context.policy.container(who, &one.spec, seen);
             let of = format!("proxy {}", one.service);
-            self.input.refused(&of, &BTreeMap::new(), refusals)
+            self.input.refused(&of, None, refusals)
         });
         refused.collect()
     }
@@ -154,7 +154,7 @@ impl Input<'_> {
             let asked = hooks.iter();
             refusals.extend(asked.flat_map(|hook| policy.exec(who, key, &exec(hook))));
         }
-        self.refused(name.service(), &service.places, refusals)
+        self.refused(name.service(), Some(&service.places), refusals)
     }
 
     fn network_not_permitted(&self, name: &str, wanted: &Wanted<Network>) -> Vec<Refused> {
@@ -162,7 +162,8 @@ impl Input<'_> {
             Wanted::Own(network) => self.context.policy.network(self.who(None), network),
             Wanted::External(_) => Vec::new(),
         };
-        self.refused(&format!("network {name}"), &BTreeMap::new(), refusals)
+        let places = self.desired.network_places.get(name);
+        self.refused(&format!("network {name}"), places, refusals)
     }
 
     fn volume_not_permitted(
@@ -175,20 +176,16 @@ impl Input<'_> {
             Wanted::Own(volume) => self.context.policy.volume(self.who(None), volume, seen),
             Wanted::External(_) => Vec::new(),
         };
-        self.refused(&format!("volume {name}"), &BTreeMap::new(), refusals)
+        let places = self.desired.volume_places.get(name);
+        self.refused(&format!("volume {name}"), places, refusals)
     }
 
     /// Says what refusals are of; a value that is secret is not shown in them.
-    fn refused(
-        &self,
-        of: &str,
-        places: &BTreeMap<String, Location>,
-        refusals: Vec<Refusal>,
-    ) -> Vec<Refused> {
+    fn refused(&self, of: &str, places: Option<&Places>, refusals: Vec<Refusal>) -> Vec<Refused> {
         let secrets = &self.desired.secrets;
         let one = |refusal: Refusal| Refused {
             of: of.to_owned(),
-            at: places.get(refusal.key).cloned(),
+            at: places.and_then(|places| places.get(refusal.key)).cloned(),
             refusal: if mentions(&refusal.to_string(), secrets) {
                 refusal.without_value()
             } else {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::desired::Places;
 use crate::desired::compose::short;
-use crate::diagnostic::Location;
 use crate::yaml::{Entry, Kind, Map, Node};
 
 /// A mapping of the canonical model; one that is absent has no keys.
@@ -28,7 +28,7 @@ impl<'a> Values<'a> {
     }
 
     /// Returns where the value of each key stands.
-    pub(super) fn places(self) -> BTreeMap<String, Location> {
+    pub(super) fn places(self) -> Places {
         let entries = self.0.into_iter().flatten();
         entries
             .map(|entry| (entry.key.clone(), entry.value.location()))

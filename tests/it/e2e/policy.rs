@@ -42,9 +42,13 @@ fn what_gives_the_host_away_is_held_until_the_settings_permit_it() {
     assert_eq!(stage.id("web"), id);
     stage.moored(&["plan"]).says(&["policy: {privileged: ["]);
 
-    stage.permit(&format!("privileged: [{}/web]", stage.stack));
+    let socket = "/var/run/docker.sock:/socket:ro";
+    stage.commit_web("socket", &v1, &format!("    volumes: ['{socket}']\n"));
+    stage.moored(&["reconcile"]).exits(75);
+    stage.permit(&format!("docker_socket: [{}/web]", stage.stack));
     stage.reconcile();
-    assert_eq!(stage.inspect("web", "{{.HostConfig.Privileged}}"), "true");
+    let binds = stage.inspect("web", "{{json .HostConfig.Binds}}");
+    assert!(binds.contains(socket), "{binds}");
 }
 
 #[test]
