@@ -430,7 +430,7 @@ impl<'a> Stack<'a> {
         let Some(name) = plan::tools_of(&self.desired, backup) else {
             return Ok(None);
         };
-        let engine: &dyn WriteEngine = self.host.hands.engine.as_ref();
+        let engine: &dyn WriteEngine = self.host.hands.engine();
         let there = engine.container(&name).await?;
         Ok(there
             .filter(|one| one.state == ContainerState::Running)
@@ -445,7 +445,7 @@ impl<'a> Stack<'a> {
         progress: &'w (dyn Fn(Progress) + Send + Sync),
     ) -> Work<'w> {
         Work {
-            engine: self.host.hands.engine.as_ref(),
+            engine: self.host.hands.engine(),
             container,
             instance: self.host.view.instance(),
             stack: &self.desired.stack,

@@ -56,8 +56,6 @@ pub struct Host {
     pub view: View,
     /// Everything that doing takes.
     pub hands: Hands,
-    /// What stands before the engine of `hands`.
-    gate: Arc<Gated>,
     _locks: Vec<Lock>,
 }
 
@@ -214,9 +212,8 @@ impl Host {
         };
         let engine = Arc::new(Docker::connect(&config.engine)?);
         let behind = Arc::clone(&engine) as Arc<dyn WriteEngine>;
-        let gate = Arc::new(Gated::new(behind, policy_of(&config)));
         let hands = Hands {
-            engine: Arc::clone(&gate) as Arc<dyn WriteEngine>,
+            gate: Arc::new(Gated::new(behind, policy_of(&config))),
             record: record.clone(),
             key: key.clone(),
             state_dir: dir.clone(),
@@ -232,14 +229,13 @@ impl Host {
         Ok(Self {
             view,
             hands,
-            gate,
             _locks: Vec::new(),
         })
     }
 
     /// Takes other settings from now on; the state directory and the engine must be the same.
     pub fn take_settings(&mut self, config: Config) {
-        self.gate.follow(policy_of(&config));
+        self.hands.gate.follow(policy_of(&config));
         self.view.config = config;
     }
 }

@@ -237,7 +237,7 @@ impl Bench {
     /// What doing takes; `stop` turns true when no new step should begin.
     pub(crate) fn hands(&self, stop: watch::Receiver<bool>) -> Hands {
         Hands {
-            engine: Arc::new(Gated::new(Arc::new(self.engine.clone()), self.policy())),
+            gate: Arc::new(Gated::new(Arc::new(self.engine.clone()), self.policy())),
             record: self.record(),
             key: key(),
             state_dir: self.dir.path().to_owned(),

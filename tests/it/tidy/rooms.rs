@@ -67,6 +67,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
         "execute",
         &[
             "engine",
+            "policy",
             "desired",
             "probe",
             "maintenance",
