@@ -53,7 +53,7 @@ impl fmt::Display for NotPermitted {
         let all = all.join("; ");
         write!(
             f,
-            "the host's settings do not permit what Git asks for; nothing is changed: {all}"
+            "the host's settings do not permit what Git asks for, so nothing of it is done: {all}"
         )
     }
 }

@@ -12,13 +12,13 @@ use moored::execute;
 use moored::journal::Outcome;
 use moored::labels;
 use moored::permits::{Grant, Permits};
-use moored::plan::{self, Context, Hold};
+use moored::plan::{self, Context, Hold, Kind};
 use moored::policy::{Gated, Policy};
 use proptest::prelude::*;
 use tokio::sync::watch;
 
 use crate::support::bench::{Bench, Files, key, run};
-use crate::support::by_hand::HostYaml;
+use crate::support::by_hand::{self, HostYaml};
 use crate::support::fake_engine::FakeEngine;
 use crate::support::town::{self, Town};
 
@@ -339,6 +339,32 @@ fn what_runs_stays_when_the_settings_become_narrower_and_nothing_new_is_made() {
     let world = bench.engine.world();
     assert_eq!(world.containers.len(), 1);
     assert!(world.find("shop-web-1").unwrap().shown.is_running());
+}
+
+#[test]
+fn the_release_is_kept_while_a_commit_asks_for_too_much() {
+    let mut town = Town::new();
+    town.release("app:v1");
+    let wide = "services: {web: {image: 'app:v2', privileged: true}}\n";
+    town.commit(&[("compose.yaml", wide)]);
+    let pass = |town: &Town| town.pass().pop_first().unwrap().1.unwrap();
+    assert_eq!(pass(&town).outcome, None);
+    by_hand::apply(&mut town.bench, "stop web", &|_| panic!("no pass"));
+    let passed = pass(&town);
+    let plan = &passed.looked.plan;
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{plan}");
+    assert_eq!(plan.kind, Kind::Heal);
+    assert!(
+        plan.to_string()
+            .contains("policy: {privileged: [shop/web]}")
+    );
+    assert_eq!(town.image("shop"), "app:v1");
+    // What is itself not permitted any more is not made again.
+    town.bench.permits.privileged = Grant::Everybody;
+    assert_eq!(pass(&town).outcome, Some(Outcome::Succeeded));
+    town.bench.permits.privileged = Grant::Nobody;
+    by_hand::apply(&mut town.bench, "stop web", &|_| panic!("no pass"));
+    assert_eq!(pass(&town).outcome, None);
 }
 
 #[test]
