@@ -40,7 +40,7 @@ pub(super) struct Stage {
 pub(super) const EVERYTHING: &str = "docker_socket: true, privileged: true, host_network: true, host_namespaces: true, \
      other_containers: true, devices: true, security_opt: true, sysctls: true, \
      cgroup_parent: true, runtime: true, annotations: true, volume_options: true, \
-     capabilities: {NET_ADMIN: true}";
+     capabilities: {NET_ADMIN: true, SYS_TIME: true}";
 
 /// How a command of ours ended.
 #[derive(Debug)]
