@@ -13,7 +13,9 @@ use divan::{Bencher, black_box};
 use moored::desired::{self, DesiredState, HostFiles, Place};
 use moored::engine::api::ApiVersion;
 use moored::observe::ObservedState;
+use moored::permits::Permits;
 use moored::plan::{Context, History, plan};
+use moored::policy::Policy;
 use moored::secret::DigestKey;
 use moored::source::{CommitInfo, RepoPath, Revision, Tree};
 
@@ -91,10 +93,12 @@ fn plan_a_first_deploy(bencher: Bencher, services: usize) {
     let api = ApiVersion::parse("1.41").unwrap();
     let (observed, history) = (ObservedState::bare(api), History::default());
     let key = DigestKey::new(vec![7; 32]);
+    let policy = Policy::new(&Permits::default(), Path::new("/var/lib/moored"), "");
     let context = Context {
         instance: "bench",
         key: &key,
         now: 0,
+        policy: &policy,
     };
     bencher.bench(|| plan(black_box(&desired), &observed, &history, &context));
 }

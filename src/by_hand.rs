@@ -336,10 +336,12 @@ impl<'a> Stack<'a> {
         let Host { view, hands, .. } = self.host;
         execute::settle_leftovers(hands, &self.desired)?;
         let mut looked = Box::pin(reconcile::look_at(view, self.desired)).await?;
+        let policy = view.policy();
         let context = Context {
             instance: view.instance(),
             key: &view.key,
             now: view.clock.now().as_second(),
+            policy: &policy,
         };
         let made = planned(&looked.desired, &looked.observed, &looked.history, &context);
         looked.plan = made.map_err(ByHandError::Refused)?;
@@ -428,7 +430,7 @@ impl<'a> Stack<'a> {
         let Some(name) = plan::tools_of(&self.desired, backup) else {
             return Ok(None);
         };
-        let engine: &dyn WriteEngine = self.host.hands.engine.as_ref();
+        let engine: &dyn WriteEngine = self.host.hands.engine();
         let there = engine.container(&name).await?;
         Ok(there
             .filter(|one| one.state == ContainerState::Running)
@@ -443,7 +445,7 @@ impl<'a> Stack<'a> {
         progress: &'w (dyn Fn(Progress) + Send + Sync),
     ) -> Work<'w> {
         Work {
-            engine: self.host.hands.engine.as_ref(),
+            engine: self.host.hands.engine(),
             container,
             instance: self.host.view.instance(),
             stack: &self.desired.stack,

@@ -10,18 +10,18 @@ use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
+use crate::permits::Permits;
 
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 8] = [
+const LATER: [&str; 7] = [
     "listen",
     "webhook",
     "registries",
     "offsite",
     "notify",
-    "policy",
     "windows",
     "approvals",
 ];
@@ -42,6 +42,9 @@ pub struct Config {
     pub engine: String,
     /// File with the age keys that SOPS files of the repository are decrypted with.
     pub age_identity: Option<PathBuf>,
+    /// What stacks may ask of the engine.
+    #[serde(default)]
+    pub policy: Permits,
 }
 
 /// Where the desired state comes from.
@@ -350,7 +353,7 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     Ok(config)
 }
 
-/// Returns the first file of trust whose path depends on the directory that the program runs in.
+/// Returns the first path of trust that depends on the directory that the program runs in.
 fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let Repository {
         ca_file, verify, ..
@@ -360,7 +363,9 @@ fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let signers = rules.chain(verify).map(|rule| &rule.allowed_signers);
     let signers = signers.map(|path| ("allowed_signers", path.as_path()));
     let authorities = ca_file.iter().map(|path| ("ca_file", path.as_path()));
-    let mut files = signers.chain(authorities);
+    let roots = config.policy.bind_roots.iter();
+    let roots = roots.map(|path| ("policy.bind_roots", path.as_path()));
+    let mut files = signers.chain(authorities).chain(roots);
     files.find(|(_, path)| !path.is_absolute())
 }
 
@@ -473,8 +478,8 @@ mod tests {
         config.yaml: age_identity must be an absolute path
           hint: for example /etc/moored/age.key
         ");
-        insta::assert_snapshot!(refused("repository: {url: /s}\npolicy: {privileged: false}"), @r#"
-        config.yaml:2:1: "policy" is not supported by this version of moored
+        insta::assert_snapshot!(refused("repository: {url: /s}\nlisten: 127.0.0.1:9640"), @r#"
+        config.yaml:2:1: "listen" is not supported by this version of moored
           hint: take the key out; version 0.1.0 can't honour it
         "#);
         insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"

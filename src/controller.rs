@@ -123,7 +123,7 @@ fn reload(host: &mut Host, load_config: &impl Fn() -> Result<Config, String>) {
         Ok(config) => {
             let old = &host.view.config;
             if config.state_dir == old.state_dir && config.engine == old.engine {
-                host.view.config = config;
+                host.take_settings(config);
                 host.view.events.tell(Event::Reloaded);
                 return;
             }

@@ -21,6 +21,7 @@ use crate::events::Events;
 use crate::execute::Hands;
 use crate::files;
 use crate::lock::{Lock, LockError};
+use crate::policy::{Gated, Policy};
 use crate::record::{Record, RecordError};
 use crate::secret::{DigestKey, Redactor};
 use crate::source;
@@ -147,6 +148,11 @@ impl View {
         self.record.as_ref().map_or("", Record::instance)
     }
 
+    /// Returns what the settings permit, with links of the host as they lead now.
+    pub fn policy(&self) -> Policy {
+        policy_of(&self.config)
+    }
+
     /// Returns where the copy of a branch of the state repository is.
     pub fn mirror(&self) -> PathBuf {
         self.config.state_dir.join("mirror.git")
@@ -205,8 +211,9 @@ impl Host {
             None => store_new_key(&dir).map_err(state_dir_error(&dir))?,
         };
         let engine = Arc::new(Docker::connect(&config.engine)?);
+        let behind = Arc::clone(&engine) as Arc<dyn WriteEngine>;
         let hands = Hands {
-            engine: Arc::clone(&engine) as Arc<dyn WriteEngine>,
+            gate: Arc::new(Gated::new(behind, policy_of(&config))),
             record: record.clone(),
             key: key.clone(),
             state_dir: dir.clone(),
@@ -225,6 +232,16 @@ impl Host {
             _locks: Vec::new(),
         })
     }
+
+    /// Takes other settings from now on; the state directory and the engine must be the same.
+    pub fn take_settings(&mut self, config: Config) {
+        self.hands.gate.follow(policy_of(&config));
+        self.view.config = config;
+    }
+}
+
+fn policy_of(config: &Config) -> Policy {
+    Policy::new(&config.policy, &config.state_dir, &config.engine)
 }
 
 fn this_program(state_dir: &Path) -> Result<PathBuf, HostError> {

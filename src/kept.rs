@@ -1,5 +1,5 @@
-//! Keeps the last release as it was while a revision that failed is held: what Git said then is
-//! loaded from the mirror again, and drift from it is mended.
+//! Keeps the last release as it was while a revision that failed or asks for too much is held:
+//! what Git said then is loaded from the mirror again, and drift from it is mended.
 
 use crate::host::View;
 use crate::pass::PassError;
@@ -7,7 +7,7 @@ use crate::plan::{Context, History, Plan};
 use crate::stacks::AtRevision;
 use crate::{observe, plan, stacks};
 
-/// Adds to a plan that is held because its revision failed what keeps the last release as it was.
+/// Adds to a plan that is held because of its revision what keeps the last release as it was.
 ///
 /// # Errors
 /// The engine could not be asked.

@@ -4,12 +4,12 @@
 //! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
-//! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
-//! `desired` finds encrypted. [`check`] reads a state repository away from its hosts,
-//! and [`snapshot`] plans against one there.
+//! tells while it works. [`trust`] says whose commits are followed, [`policy`] what they may ask of
+//! the engine, and [`sops`] decrypts what `desired` finds encrypted. [`check`] reads a state
+//! repository away from its hosts, and [`snapshot`] plans against one there.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
 pub mod by_hand;
@@ -33,7 +33,9 @@ pub mod lock;
 pub mod maintenance;
 pub mod observe;
 pub mod pass;
+pub mod permits;
 pub mod plan;
+pub mod policy;
 pub mod probe;
 pub mod proxy;
 pub mod reconcile;

@@ -2,7 +2,6 @@
 //!
 //! Alone knows the order of the stages. Whatever triggers a pass, it reads everything afresh.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use crate::events::Event;
 use crate::execute::Hands;
 use crate::host::{Host, View};
 use crate::pass::{ByStack, Looked, PassError, Passed};
-use crate::plan::{Context, History};
+use crate::plan::Context;
+use crate::record::Record;
 use crate::stacks::Loaded;
 use crate::{execute, kept, observe, plan, stacks};
 
@@ -71,7 +71,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     execute::settle_leftovers(hands, &desired)?;
-    let looked = look_at(view, desired).await?;
+    let looked = Box::pin(look_at(view, desired)).await?;
     hands.record.keep_asked(&looked.observed.asked)?;
     if looked.plan.is_empty() {
         return Ok(Passed {
@@ -95,19 +95,18 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         let stack = desired.stack.clone();
         view.events.tell(Event::Warning { stack, warning });
     }
-    let (history, asked) = match &view.record {
-        Some(record) => (record.history(&desired.stack)?, record.asked()?),
-        None => (History::default(), BTreeMap::new()),
-    };
+    let (history, asked) = Record::remembered(view.record.as_ref(), &desired.stack)?;
     let engine = view.engine.as_ref();
     let recorded = history.recorded();
     let mut observed = observe::observe(engine, &desired, recorded, view.instance()).await?;
     let now = view.clock.now().as_second();
     observe::ask_registries(engine, &desired, &mut observed, &asked, now).await?;
+    let policy = view.policy();
     let context = Context {
         instance: view.instance(),
         key: &view.key,
         now,
+        policy: &policy,
     };
     let plan = plan::plan(&desired, &observed, &history, &context);
     let plan = kept::keep(view, plan, &history, &context).await?;

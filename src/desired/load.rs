@@ -128,11 +128,7 @@ pub fn load(
     };
     let findings = Findings::new(path.as_str(), manifest_node.as_ref());
     let (proxy, host_placed) = settle(&around, findings)?;
-    let page = manifest.maintenance.as_ref();
-    let page = page.and_then(|one| one.page.as_deref());
-    let page = page
-        .map(|name| read_beside(tree, place, name))
-        .transpose()?;
+    let page = page(tree, place, &manifest)?;
     let checklist = checklist(tree, place, &manifest)?;
     Ok(DesiredState {
         stack: manifest.stack,
@@ -142,6 +138,8 @@ pub fn load(
         at_rest: composed.at_rest,
         networks: composed.networks,
         volumes: composed.volumes,
+        network_places: composed.found.network_places,
+        volume_places: composed.found.volume_places,
         compose_files: request.files,
         project_directory: directory.clone(),
         files: composed.found.files,
@@ -153,7 +151,7 @@ pub fn load(
             .time_zone
             .unwrap_or_else(|| place.time_zone.clone()),
         maintenance: manifest.maintenance,
-        maintenance_page: page.map(|(_, content)| content),
+        maintenance_page: page,
         backups: manifest.backups,
         migrations: stopping_all(manifest.migrations, &composed.replicas),
         jobs: manifest.jobs,
@@ -166,6 +164,7 @@ pub fn load(
         prune: manifest.prune,
         secrets: composed.found.secrets,
         host_files: files.of_host.into_inner(),
+        sealed_files: composed.found.sealed,
         warnings: composed.found.warnings,
     })
 }
@@ -246,6 +245,20 @@ fn settle(around: &Surroundings<'_>, mut findings: Findings<'_>) -> Result<Settl
     let host_placed = placed::read(around, &mut taken, &mut findings);
     findings.into_result()?;
     Ok((proxy, host_placed))
+}
+
+/// Reads the maintenance page.
+fn page(
+    tree: &Tree,
+    place: &Place<'_>,
+    manifest: &Manifest,
+) -> Result<Option<Vec<u8>>, Diagnostics> {
+    let name = manifest.maintenance.as_ref();
+    let name = name.and_then(|one| one.page.as_deref());
+    let read = name
+        .map(|name| read_beside(tree, place, name))
+        .transpose()?;
+    Ok(read.map(|(_, content)| content))
 }
 
 /// Reads the documents that a person has to go through.

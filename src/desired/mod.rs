@@ -43,7 +43,7 @@ pub use load::{Place, load};
 pub use manifest::{DriftPolicy, OnFileChange, ServiceName, StackName};
 pub use schedule::Schedule;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Location};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::secret::Sensitive;
@@ -67,6 +67,10 @@ pub struct DesiredState {
     pub networks: BTreeMap<String, Wanted<Network>>,
     /// Its volumes, by their name on the engine.
     pub volumes: BTreeMap<String, Wanted<Volume>>,
+    /// Where the keys of its networks stand, by their name on the engine.
+    pub network_places: BTreeMap<String, Places>,
+    /// Where the keys of its volumes stand, by their name on the engine.
+    pub volume_places: BTreeMap<String, Places>,
     /// Its Compose files, by where they are as seen from the project directory; they need not be
     /// there.
     pub compose_files: Vec<PathBuf>,
@@ -112,6 +116,8 @@ pub struct DesiredState {
     pub secrets: Vec<Sensitive>,
     /// Files of the host that were read: a change of one is a reason to look again.
     pub host_files: BTreeSet<PathBuf>,
+    /// Encrypted files of the repository that were read.
+    pub sealed_files: BTreeSet<RepoPath>,
     /// What is not wrong and still worth saying.
     pub warnings: Vec<Diagnostic>,
 }
@@ -141,6 +147,8 @@ pub struct Service {
     pub post_start: Vec<Hook>,
     /// What runs inside before it is stopped for good.
     pub pre_stop: Vec<Hook>,
+    /// Where the value of each of its keys stands.
+    pub places: Places,
 }
 
 /// When an image is pulled (`pull_policy`).
@@ -171,6 +179,9 @@ pub struct Hook {
     /// Environment beyond the container's own.
     pub env: BTreeMap<String, Sensitive>,
 }
+
+/// Where the value of each key of something stands.
+pub type Places = BTreeMap<String, Location>;
 
 /// A network or volume, and whose it is.
 #[derive(Clone)]

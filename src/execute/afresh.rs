@@ -27,7 +27,7 @@ pub(super) async fn show_what_is_placed(
     let Some(name) = &draft.container else {
         return Ok(false);
     };
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     let container = engine.container(name).await?;
     let Some(container) = container.filter(Container::is_running) else {
         return Ok(false);
@@ -60,7 +60,7 @@ pub(super) async fn restart(
         });
     }
     tell(format!("{why}; it is restarted"));
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     match around_of(container, scene) {
         Some(whose) => whose.restart(engine, &container.id).await,
         None => Ok(engine.restart_container(&container.id).await?),
@@ -73,7 +73,7 @@ async fn unseen(
     scene: &Scene<'_>,
     container: &Container,
 ) -> Result<Option<PathBuf>, EngineError> {
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     for (root, placements) in &draft.files {
         for placement in placements {
             let path = root.join(placement.path.as_str());

@@ -37,7 +37,7 @@ pub(super) async fn make_again(
     kept: &Container,
     new: &ContainerSpec,
 ) -> Result<String, StepError> {
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     let gone = |why: String| StepError::NotUp {
         service: old.name.clone(),
         why: format!(

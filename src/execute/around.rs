@@ -174,7 +174,7 @@ impl Walk<'_> {
     pub(super) async fn go_back(&self, step: &Step, undo: &Undo<'_>) -> Result<bool, StepError> {
         let back = self.undo(step, undo).await?;
         if let Back::Started(container) = &back {
-            let engine = self.scene.hands.engine.as_ref();
+            let engine = self.scene.hands.engine();
             let tell = self.scene.told(step.number);
             let whose = if let Undo::Follow(service, _) = undo {
                 Whose::of_service(service, &self.scene)
@@ -194,7 +194,7 @@ pub(super) async fn remove(
     why: RemoveReason,
     scene: &Scene<'_>,
 ) -> Result<(), StepError> {
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     let may_run = match why {
         RemoveReason::Orphan | RemoveReason::Surplus => engine.container(&container.id).await?,
         RemoveReason::Replaced | RemoveReason::HalfMade => None,

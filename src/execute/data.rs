@@ -123,7 +123,7 @@ impl<'a> Place<'a> {
         backup: &'a Backup,
         container: Option<&str>,
     ) -> Result<Self, StepError> {
-        let engine = scene.hands.engine.as_ref();
+        let engine = scene.hands.engine();
         let container = match container {
             Some(container) => running(engine, container).await?,
             None => None,
@@ -162,7 +162,7 @@ impl<'a> Place<'a> {
         progress: &'w (dyn Fn(Progress) + Send + Sync),
     ) -> Work<'w> {
         Work {
-            engine: scene.hands.engine.as_ref(),
+            engine: scene.hands.engine(),
             container: self.container.as_deref(),
             instance: scene.hands.record.instance(),
             stack: &scene.plan.stack,

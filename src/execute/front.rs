@@ -66,7 +66,7 @@ async fn test_in_containers(
     tell: &(dyn Fn(String) + Send + Sync),
 ) -> Result<(Option<Shape>, Shape), StepError> {
     let before = match live {
-        Some(live) => shape_of(scene.hands.engine.as_ref(), live, draft).await?,
+        Some(live) => shape_of(scene.hands.engine(), live, draft).await?,
         None => None,
     };
     let mut dump = Vec::new();
@@ -243,7 +243,7 @@ async fn run(
     given_up: watch::Receiver<bool>,
     tell: &(dyn Fn(String) + Send + Sync),
 ) -> Result<Vec<u8>, StepError> {
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     let ended = one_off::run(engine, one, given_up, tell).await;
     let dump = match &ended {
         Ok(_) => engine.output(one.name, LARGEST_DUMP).await,
@@ -357,7 +357,7 @@ async fn runs(draft: &Switch, scene: &Scene<'_>) -> Result<bool, StepError> {
     let Some(name) = &draft.container else {
         return Ok(true);
     };
-    let container = scene.hands.engine.container(name).await?;
+    let container = scene.hands.engine().container(name).await?;
     Ok(container.is_some_and(|container| container.is_running()))
 }
 
@@ -374,7 +374,7 @@ async fn start_afresh(
     let (ProxyKind::Caddy, Some(name)) = (draft.kind, &draft.container) else {
         return Err(error.into());
     };
-    let Some(container) = scene.hands.engine.container(name).await? else {
+    let Some(container) = scene.hands.engine().container(name).await? else {
         return Err(error.into());
     };
     afresh::restart(draft, scene, &container, error.to_string(), tell).await?;
@@ -406,7 +406,7 @@ async fn reload(draft: &Switch, scene: &Scene<'_>) -> Result<(), StepError> {
         return Ok(proxy.reload().await?);
     };
     let command = proxy::reload_command(draft.kind.program(), draft.kind, draft.main.as_deref());
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     let (code, errors) = exec(engine, container, &command, &mut Vec::new()).await?;
     if code == 0 {
         return Ok(());
@@ -428,7 +428,7 @@ async fn address(draft: &Switch, scene: &Scene<'_>) -> Result<Url, StepError> {
         MarkerAt::Inside { port, path } => (port, path),
     };
     let name = draft.container.as_deref().unwrap_or_default();
-    let container = scene.hands.engine.container(name).await?;
+    let container = scene.hands.engine().container(name).await?;
     let address = container.and_then(|one| one.addresses.into_values().next());
     let url = address.and_then(|ip| Url::parse(&format!("http://{ip}:{port}{path}")).ok());
     url.ok_or_else(|| StepError::Config {

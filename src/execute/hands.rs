@@ -14,13 +14,14 @@ use crate::desired::StackName;
 use crate::engine::WriteEngine;
 use crate::events::Events;
 use crate::lock::{Lock, LockError};
+use crate::policy::Gated;
 use crate::record::Record;
 use crate::secret::{DigestKey, Redactor};
 
 /// What the executor works with.
 pub struct Hands {
-    /// The engine, with its effects.
-    pub engine: Arc<dyn WriteEngine>,
+    /// The engine, with those of its effects that are permitted.
+    pub gate: Arc<Gated>,
     /// Where attempts and releases are recorded.
     pub record: Record,
     /// Key of the digests in a release.
@@ -44,6 +45,11 @@ pub struct Hands {
 }
 
 impl Hands {
+    /// Returns the engine, behind the gate.
+    pub fn engine(&self) -> &dyn WriteEngine {
+        self.gate.as_ref()
+    }
+
     /// Returns where the former content of a stack's files is kept.
     pub(super) fn store_of(&self, stack: &StackName) -> PathBuf {
         self.state_dir.join("store").join(stack.as_str())

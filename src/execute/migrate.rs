@@ -141,7 +141,7 @@ async fn end(
         spec: &one.spec,
         within: one.within,
     };
-    one_off::run(scene.hands.engine.as_ref(), &run, given_up, tell).await
+    one_off::run(scene.hands.engine(), &run, given_up, tell).await
 }
 
 /// Asks for the version of the data's form; `None` when the command can't tell.
@@ -150,7 +150,7 @@ async fn version(
     scene: &Scene<'_>,
     tell: Tell<'_>,
 ) -> Result<Option<String>, StepError> {
-    let engine = scene.hands.engine.as_ref();
+    let engine = scene.hands.engine();
     // One of an earlier attempt has the answer of then.
     one_off::remove(engine, &status.name, &status.spec).await?;
     let (_never, given_up) = watch::channel(false);

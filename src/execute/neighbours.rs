@@ -30,7 +30,7 @@ impl<'a> Walk<'a> {
         old: &ContainerRef,
         new: &ContainerSpec,
     ) -> Result<Back, StepError> {
-        let engine = self.scene.hands.engine.as_ref();
+        let engine = self.scene.hands.engine();
         let Some(kept) = engine.container(&old.id).await? else {
             return Ok(Back::Nothing);
         };

@@ -48,7 +48,7 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
     if let Some(proxy) = &mut release.proxy {
         let (container, paths) = &draft.certificates;
         for path in paths {
-            let seen = certificate(hands.engine.as_ref(), container.as_deref(), path).await?;
+            let seen = certificate(hands.engine(), container.as_deref(), path).await?;
             proxy
                 .certificates
                 .extend(seen.map(|digest| (path.clone(), digest)));
@@ -98,7 +98,7 @@ async fn images(
         .collect();
     let mut images = BTreeMap::new();
     for id in ids {
-        if let Some(image) = hands.engine.image(id).await? {
+        if let Some(image) = hands.engine().image(id).await? {
             images.insert(id.clone(), image);
         }
     }
@@ -112,7 +112,7 @@ async fn still_up(
     name: &str,
     hands: &Hands,
 ) -> Result<Container, StepError> {
-    let why = match hands.engine.container(name).await? {
+    let why = match hands.engine().container(name).await? {
         None => "its container is gone".to_owned(),
         Some(container) => match &container.state {
             ContainerState::Running | ContainerState::Restarting => return Ok(container),
@@ -128,5 +128,5 @@ async fn still_up(
             | ContainerState::Dead => format!("it was up and is {} now", container.state),
         },
     };
-    Err(StepError::not_up(hands.engine.as_ref(), service, name, why).await)
+    Err(StepError::not_up(hands.engine(), service, name, why).await)
 }

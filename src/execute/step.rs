@@ -21,7 +21,7 @@ pub(super) async fn run(
     given_up: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let hands = scene.hands;
-    let engine = hands.engine.as_ref();
+    let engine = hands.engine();
     let stack = &scene.plan.stack;
     let number = step.number;
     let told = scene.told(number);
@@ -132,7 +132,7 @@ async fn pull(image: &str, digest: &str, step: u32, scene: &Scene<'_>) -> Result
             progress,
         });
     };
-    hands.engine.pull(image, digest, &told).await
+    hands.engine().pull(image, digest, &told).await
 }
 
 /// Clears a one-off container away once what it did is in the journal.
@@ -179,7 +179,7 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
     };
     for one in one_offs {
         // The next plan removes what is left; a failure here must not become the attempt's.
-        let removed = one_off::remove(scene.hands.engine.as_ref(), &one.name, &one.spec).await;
+        let removed = one_off::remove(scene.hands.engine(), &one.name, &one.spec).await;
         tracing::debug!(
             name = one.name,
             removed = removed.is_ok(),

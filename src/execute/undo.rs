@@ -330,7 +330,7 @@ impl<'a> Walk<'a> {
     /// Takes one step back.
     pub(super) async fn undo(&self, step: &Step, undo: &Undo<'_>) -> Result<Back, StepError> {
         let hands = self.scene.hands;
-        let engine = hands.engine.as_ref();
+        let engine = hands.engine();
         let tell = self.scene.told(step.number);
         match undo {
             Undo::Files(root, placed) => {

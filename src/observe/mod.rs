@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::backup;
 use crate::desired::backups::{Backup, BackupName};
-use crate::desired::{DesiredState, Pull};
+use crate::desired::{DesiredState, Pull, Wanted};
 use crate::engine::api::ApiVersion;
 use crate::engine::model::{Container, ContainerSummary, Image, Network, Volume};
 use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
 use crate::maintenance::{self, Flag, MaintenanceError};
+use crate::policy::{self, RealPaths};
 use crate::source::RepoPath;
 
 pub use front::{Loaded, ObservedProxy, certificate};
@@ -64,6 +65,8 @@ pub struct ObservedState {
     pub unanswered: BTreeMap<String, String>,
     /// What registries said this time, as far as a later pass wants to know it.
     pub asked: BTreeMap<String, Asked>,
+    /// Where the places of the host lead that containers and volumes of Git mount.
+    pub real: RealPaths,
 }
 
 impl ObservedState {
@@ -85,6 +88,7 @@ impl ObservedState {
             taken: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             asked: BTreeMap::new(),
+            real: RealPaths::default(),
         }
     }
 }
@@ -185,6 +189,7 @@ pub async fn observe<'a>(
             .collect(),
         files: placed(desired, recorded.files),
         host_placed: host_placed(desired, recorded.host_placed, proxy.as_ref()),
+        real: RealPaths::of(mounted(desired, proxy.as_ref())),
         proxy,
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
@@ -237,6 +242,22 @@ async fn at_registry(engine: &dyn ReadEngine, reference: &str) -> Result<ImageSt
         }),
         Err(error @ EngineError::Unavailable { .. }) => Err(error),
     }
+}
+
+/// Returns the places of the host that are mounted as Git says it, and by the proxy: its
+/// configuration is tested in a container like it.
+fn mounted<'a>(
+    desired: &'a DesiredState,
+    proxy: Option<&'a ObservedProxy>,
+) -> impl Iterator<Item = &'a str> {
+    let live = proxy.and_then(|proxy| proxy.container.as_ref());
+    let specs = desired.services.values().map(|service| &service.spec);
+    let specs = specs.chain(live.map(|container| &container.spec));
+    let volumes = desired.volumes.values().filter_map(|wanted| match wanted {
+        Wanted::Own(volume) => policy::device_of(volume),
+        Wanted::External(_) => None,
+    });
+    specs.flat_map(policy::sources_of).chain(volumes)
 }
 
 fn flag(desired: &DesiredState, instance: &str) -> Result<Option<Flag>, ObserveError> {

@@ -11,7 +11,9 @@ use super::guard::All;
 use super::order::Planner;
 use crate::desired::ServiceName;
 use crate::desired::proxy::ProxyPlace;
-use crate::engine::model::{Container, ContainerSpec, Healthcheck, MountSource, Restart};
+use crate::engine::model::{
+    Container, ContainerSpec, Healthcheck, MountSource, Namespaces, Restart,
+};
 use crate::labels;
 use crate::proxy;
 
@@ -189,6 +191,16 @@ impl<'a> Planner<'a> {
         spec.labels.clear();
         spec.labels.extend(self.ownership());
         spec.labels.remove(labels::PROJECT);
+        // A test reads files: it needs no more of the host. The engine tells some of its own
+        // defaults as if somebody had asked for them.
+        spec.privileged = false;
+        spec.devices.clear();
+        spec.device_cgroup_rules.clear();
+        spec.device_requests.clear();
+        spec.namespaces = Namespaces {
+            user: spec.namespaces.user,
+            ..Namespaces::default()
+        };
         spec
     }
 }

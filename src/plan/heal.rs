@@ -56,15 +56,16 @@ fn is_drift(reason: &Reason) -> bool {
 }
 
 impl Plan {
-    /// Returns whether nothing but the failure of its revision keeps it from being done, and what
-    /// was there before is there again.
+    /// Returns whether nothing but its revision, which failed or asks for too much, keeps it from
+    /// being done, and what was there before is there again.
     pub fn waits_for_another_revision(&self) -> bool {
         let mut heavy = self
             .holds
             .iter()
             .filter(|one| one.weight() > Weight::Notice);
-        let failed = |one: &Hold| matches!(one, Hold::FailedRevision { .. });
-        heavy.clone().next().is_some() && heavy.all(failed)
+        let another =
+            |one: &Hold| matches!(one, Hold::FailedRevision { .. } | Hold::NotPermitted(_));
+        heavy.clone().next().is_some() && heavy.all(another)
     }
 }
 

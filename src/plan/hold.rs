@@ -10,6 +10,7 @@ use super::hold_words::{
     Lack, Second, Weight, commands, first_line, form_of, in_brackets, listed, made_by, newest,
     seen, short_id, together, why_it_stays,
 };
+use super::permitted::NotPermitted;
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
 use crate::trust::{Rewrite, UntrustedHead};
@@ -249,6 +250,9 @@ pub enum Hold {
         /// Everything that it is too old for.
         lacks: Vec<Lack>,
     },
+    /// Git asks the engine for what the host's settings do not permit.
+    #[error("{0}")]
+    NotPermitted(NotPermitted),
     /// A network or volume that must be there is not.
     #[error(
         "{kind} {name} is declared external and does not exist; create it first: docker \
@@ -467,6 +471,7 @@ impl Hold {
             | Self::ImageMissing { .. }
             | Self::ImageNotPulled { .. }
             | Self::EngineTooOld { .. }
+            | Self::NotPermitted { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
             | Self::ProxyMissing { .. }

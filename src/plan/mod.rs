@@ -36,6 +36,7 @@ mod objects;
 mod order;
 mod orphans;
 mod page;
+mod permitted;
 mod seen;
 mod services;
 mod settle;
@@ -73,12 +74,14 @@ pub use hold::Hold;
 pub use hold_words::{Lack, Second, Weight};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
+pub use permitted::{NotPermitted, Refused};
 pub use seen::observed_facts;
 pub use way::unit;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
+use crate::policy::Policy;
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, Revision};
 
@@ -197,6 +200,8 @@ pub struct Context<'a> {
     pub key: &'a DigestKey,
     /// Now, in seconds since 1970: the only time that planning knows.
     pub now: i64,
+    /// What the host's settings permit.
+    pub policy: &'a Policy,
 }
 
 impl Plan {

@@ -47,6 +47,7 @@ pub fn plan(
     planner.decide_switch(&examined);
     planner.converge(&order, &examined);
     planner.settle(&examined);
+    planner.hold_not_permitted();
     planner.finish(&examined)
 }
 

@@ -13,10 +13,6 @@ use crate::desired::ServiceName;
 use crate::engine::model::Container;
 use crate::labels;
 
-/// How many in a hundred of a stack's services may lose their containers in one pass; one always
-/// may. More is a slip of a person or of a script, until somebody says otherwise.
-const DELETION_BUDGET: usize = 30;
-
 impl Planner<'_> {
     /// Tells of orphans, or holds the plan where too many of them would go at once.
     pub(super) fn hold_orphans(&mut self) {
@@ -33,7 +29,8 @@ impl Planner<'_> {
         let containers: Vec<String> = containers.collect();
         let lose = services(orphans.into_iter()).len();
         let of = services(self.input.ours()).len();
-        if lose > (of * DELETION_BUDGET / 100).max(1) {
+        // More is a slip of a person or of a script, until somebody says otherwise.
+        if lose > self.input.context.policy.deletion_budget().of(of) {
             self.holds.push(Hold::PrunesTooMuch {
                 containers,
                 lose,

@@ -6,12 +6,29 @@ use rusqlite::params;
 
 use super::schema::json;
 use super::{Record, RecordError};
+use crate::desired::StackName;
 use crate::observe::Asked;
+use crate::plan::History;
 
 /// What the keys begin with under which it is kept.
 const KEY: &str = "asked ";
 
 impl Record {
+    /// Returns the history of a stack, and what registries last said; nothing without a record, as
+    /// before the first pass.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn remembered(
+        record: Option<&Self>,
+        stack: &StackName,
+    ) -> Result<(History, BTreeMap<String, Asked>), RecordError> {
+        match record {
+            Some(record) => Ok((record.history(stack)?, record.asked()?)),
+            None => Ok((History::default(), BTreeMap::new())),
+        }
+    }
+
     /// Returns what registries said last, by image.
     ///
     /// # Errors

@@ -113,6 +113,7 @@ pub fn look_at(
         instance: &snapshot.instance,
         key: &key,
         now: snapshot.taken_at.as_second(),
+        policy: &snapshot.policy,
     };
     let history = kept.history.clone();
     let plan = plan::plan(&desired, &observed, &history, &context);

@@ -32,6 +32,7 @@ use crate::engine::model::{Container, Image};
 use crate::labels;
 use crate::observe::{ImageState, ObservedState};
 use crate::plan::{History, unit};
+use crate::policy::Policy;
 use crate::secret::DigestKey;
 use crate::source::{CommitInfo, ReadError};
 use environment::Environments;
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub time_zone: Option<String>,
     /// Id of the installation.
     pub instance: String,
+    /// What its settings permit.
+    pub policy: Policy,
     /// Its stacks.
     pub stacks: BTreeMap<StackName, StackSnapshot>,
     /// Stacks that could not be looked at, by directory, with why.

@@ -28,6 +28,7 @@ pub fn take(view: &View, looked: &ByStack<Looked>) -> Snapshot {
         host: host::name(),
         time_zone: view.time_zone.iana_name().map(str::to_owned),
         instance: view.instance().to_owned(),
+        policy: view.policy(),
         stacks: BTreeMap::new(),
         failed: BTreeMap::new(),
     };

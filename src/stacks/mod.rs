@@ -3,11 +3,12 @@
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
 //! Modules: `head` decides whether a commit is followed; `pinned`,
-//! `host_files`.
+//! `host_files`; `shared` finds what stacks have in common.
 
 mod head;
 mod host_files;
 mod pinned;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -122,6 +123,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
     }
     pinned.replace(&mut loaded);
     refuse_doubles(&mut loaded);
+    shared::check(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
     match only {
         Some(name) => pick(loaded, name),

@@ -28,6 +28,7 @@ fn a_restore_waits_for_the_adoption_of_what_it_stops() {
             instance: record.instance(),
             key: &crate::support::bench::key(),
             now: bench.clock.seconds(),
+            policy: &bench.policy(),
         };
         let wish = Restoring {
             name,

@@ -135,6 +135,7 @@ fn the_yaml_of_the_documentation_is_accepted() {
         "docs/manifest.md",
         "docs/proxy.md",
         "docs/config.md",
+        "docs/policy.md",
         "docs/secrets.md",
     ] {
         for (line, block) in yaml_blocks(document) {

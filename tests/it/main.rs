@@ -39,6 +39,8 @@ mod neighbours;
 #[cfg(test)]
 mod owed;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod proxy;

@@ -72,6 +72,7 @@ fn by_hand(
         instance: record.instance(),
         key: &key,
         now: bench.clock.seconds(),
+        policy: &bench.policy(),
     };
     let plan = planned(&looked, &context);
     let (_keep, stop) = watch::channel(false);
@@ -145,6 +146,7 @@ fn a_restore_goes_with_the_release_that_runs() {
             instance: record.instance(),
             key: &key(),
             now: bench.clock.seconds(),
+            policy: &bench.policy(),
         };
         let wish = Restoring {
             name,

@@ -72,6 +72,11 @@ impl<'a> Scenario<'a> {
             serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
         };
         host.stock(&bench);
+        if let Some(permits) = &host.policy {
+            let roots = std::mem::take(&mut bench.permits.bind_roots);
+            bench.permits = permits.clone();
+            bench.permits.bind_roots.extend(roots);
+        }
         Self { dir, host, bench }
     }
 

@@ -8,7 +8,7 @@ use super::sealed::Sealed;
 use crate::desired::compose::env_file;
 use crate::desired::manifest::Manifest;
 use crate::desired::project_files::ProjectFiles;
-use crate::desired::{PlacedFile, ServiceName, StackName, Wanted, placed};
+use crate::desired::{PlacedFile, Places, ServiceName, StackName, Wanted, placed};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::model::{Network, Volume};
 use crate::secret::{Sensitive, worth_hiding};
@@ -43,6 +43,10 @@ pub(in crate::desired) struct Found {
     pub(in crate::desired) files: BTreeMap<RepoPath, PlacedFile>,
     pub(in crate::desired) warnings: Vec<Diagnostic>,
     pub(in crate::desired) secrets: Vec<Sensitive>,
+    /// Encrypted files that were read.
+    pub(in crate::desired) sealed: BTreeSet<RepoPath>,
+    pub(in crate::desired) network_places: BTreeMap<String, Places>,
+    pub(in crate::desired) volume_places: BTreeMap<String, Places>,
     refused: Vec<Diagnostic>,
     /// Services of whose environment something could not be read.
     unread: BTreeSet<ServiceName>,

@@ -29,6 +29,9 @@ pub(super) fn networks(
             ipam: ipam(values.values("ipam")),
             labels: labels_of(entry, labels::NETWORK, hash::network_hash, project),
         };
+        let mut found = project.found.borrow_mut();
+        let places = &mut found.network_places;
+        places.insert(network.name.clone(), values.places());
         (entry.key.clone(), wanted(network, values))
     };
     top.entries("networks").map(map).collect()
@@ -44,6 +47,9 @@ pub(super) fn volumes(top: Values<'_>, project: &Project<'_>) -> BTreeMap<String
             options: values.pairs("driver_opts"),
             labels: labels_of(entry, labels::VOLUME, hash::volume_hash, project),
         };
+        let mut found = project.found.borrow_mut();
+        let places = &mut found.volume_places;
+        places.insert(volume.name.clone(), values.places());
         (entry.key.clone(), wanted(volume, values))
     };
     top.entries("volumes").map(map).collect()

@@ -80,6 +80,7 @@ impl Project<'_> {
             );
         };
         let identities = self.identities(&no_key)?;
+        self.found.borrow_mut().sealed.insert(path.clone());
         let decrypted = sops::environment(path.as_str(), &content, identities);
         let entries = decrypted.and_then(|environment| self.entries(path.as_str(), environment));
         match entries {
@@ -132,6 +133,7 @@ impl Project<'_> {
         let Some(identities) = self.identities(&no_key) else {
             return Some(Err(()));
         };
+        self.found.borrow_mut().sealed.insert(inside.clone());
         Some(match sops::whole(file, &content, identities) {
             Ok(content) => {
                 self.hide_content(content.expose());

@@ -8,7 +8,7 @@ use super::project::Project;
 use super::values::Values;
 use super::{devices, limits, mounts, networks, process};
 use crate::desired::compose::hash;
-use crate::desired::{Condition, Dependency, Service, ServiceName, default_container_name};
+use crate::desired::{Condition, Dependency, Places, Service, ServiceName, default_container_name};
 use crate::engine::model::{ContainerSpec, Logging};
 use crate::engine::reference::Reference;
 use crate::yaml::Node;
@@ -102,7 +102,16 @@ pub(super) fn map(
         pull: process::pull(values, project),
         post_start: process::hooks(values, "post_start"),
         pre_stop: process::hooks(values, "pre_stop"),
+        places: places(name, values, project),
     })
+}
+
+/// Returns where the value of each key stands; that of an image that the manifest names, there.
+fn places(name: &ServiceName, values: Values<'_>, project: &Project<'_>) -> Places {
+    let mut places = values.places();
+    let promoted = project.manifest_place(&["images", name.as_str()]);
+    places.extend(promoted.map(|at| ("image".to_owned(), at.location())));
+    places
 }
 
 /// Maps what is written to the container as it stands in the model.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::desired::Places;
 use crate::desired::compose::short;
 use crate::yaml::{Entry, Kind, Map, Node};
 
@@ -24,6 +25,14 @@ impl<'a> Values<'a> {
     /// Returns the mapping at a key.
     pub(super) fn values(self, key: &str) -> Self {
         Self(self.get(key).and_then(Node::as_map))
+    }
+
+    /// Returns where the value of each key stands.
+    pub(super) fn places(self) -> Places {
+        let entries = self.0.into_iter().flatten();
+        entries
+            .map(|entry| (entry.key.clone(), entry.value.location()))
+            .collect()
     }
 
     /// Returns whether there is no key at all.

@@ -195,6 +195,7 @@ fn restore(bench: &Bench, desired: &DesiredState, name: &str, file: &str) -> Out
         instance: record.instance(),
         key: &key,
         now: bench.clock.seconds(),
+        policy: &bench.policy(),
     };
     let plan = plan::restore(desired, &looked.observed, &looked.history, &context, &wish);
     let (_keep, stop) = watch::channel(false);

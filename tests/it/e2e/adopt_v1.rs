@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::adopt::run;
-use super::stage::Stage;
+use super::stage::{EVERYTHING, Stage};
 use crate::support::docker_cli::docker;
 
 /// Where `scripts/test` puts it.
@@ -130,6 +130,7 @@ fn running(area: &str, text: &str) -> Option<Stage> {
         return None;
     }
     let stage = Stage::new(area);
+    stage.permit(EVERYTHING);
     let image = stage.sandbox.image("app", &[]);
     let text = text
         .replace("IMAGE", &image)

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::adopt::compose;
-use super::stage::Stage;
+use super::stage::{EVERYTHING, Stage};
 use crate::support::docker_cli::docker;
 
 /// Keys that are another for every container, network or volume, or that tell how it fares.
@@ -85,6 +85,7 @@ fn moored_makes_what_docker_compose_makes() {
 /// Brings a file up by both; returns what is not the same.
 fn differences(case: &str, text: &str) -> Vec<String> {
     let stage = Stage::new(case);
+    stage.permit(EVERYTHING);
     let image = stage.sandbox.image("app", &[]);
     let manifest = format!(
         "stack: {}\nsoak: 100ms\nproject_directory: {}\n",

@@ -29,6 +29,7 @@ mod maintenance;
 mod migrate;
 mod networks;
 mod play;
+mod policy;
 mod proxy_drift;
 mod proxy_host;
 mod proxy_refused;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::stage::Stage;
+use super::stage::{EVERYTHING, Stage};
 use crate::support::private_engine::PrivateEngine;
 use crate::support::put;
 
@@ -180,10 +180,13 @@ fn what_was_applied_needs_nothing_more_and_nothing_after_a_restart_of_the_engine
     let stage = Stage::new("quiet");
     let mut engine = PrivateEngine::start();
     engine.image("app", &[]);
+    let mut permits: Value = serde_yaml::from_str(&format!("{{{EVERYTHING}}}")).unwrap();
+    permits["bind_roots"] = json!([stage.dir.path(), "/tmp"]);
     let settings = json!({
         "repository": {"url": stage.path("state")},
         "state_dir": stage.path("moored"),
         "engine": engine.endpoint(),
+        "policy": permits,
     });
     put(stage.path("config.yaml"), settings.to_string());
     let stacks = stacks();

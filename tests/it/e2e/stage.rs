@@ -36,6 +36,12 @@ pub(super) struct Stage {
     _turn: File,
 }
 
+/// What the settings permit where everything that can be asked for is tried.
+pub(super) const EVERYTHING: &str = "docker_socket: true, privileged: true, host_network: true, host_namespaces: true, \
+     other_containers: true, devices: true, security_opt: true, sysctls: true, \
+     cgroup_parent: true, runtime: true, annotations: true, volume_options: true, \
+     capabilities: {NET_ADMIN: true, SYS_TIME: true}";
+
 /// How a command of ours ended.
 #[derive(Debug)]
 pub(super) struct Ran {
@@ -108,9 +114,20 @@ impl Stage {
         let state_dir = self.path("moored").display().to_string();
         let text = format!(
             "repository: {{url: '{url}', poll: {poll}}}\nstate_dir: {state_dir}\n\
-             engine: {ENDPOINT}\n{more}"
+             engine: {ENDPOINT}\npolicy: {{bind_roots: ['{}', /tmp]}}\n{more}",
+            self.dir.path().display()
         );
         put(self.path("config.yaml"), text);
+    }
+
+    /// Permits more of the engine than mounts of this test's directory.
+    pub(super) fn permit(&self, more: &str) {
+        let path = self.path("config.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        put(
+            path,
+            text.replacen("policy: {", &format!("policy: {{{more}, "), 1),
+        );
     }
 
     pub(super) fn allow_force_push(&self) {

@@ -222,6 +222,7 @@ fn a_network_is_changed_with_the_same_containers_in_it() {
     assert_eq!(network("{{.Internal}}"), "true");
 
     // It can't be made: everything is as before.
+    stage.permit("drivers: [no-such-driver]");
     let third = network("{{.Internal}} {{json .Options}}");
     commit(
         &stage,

@@ -21,7 +21,9 @@ use moored::execute::{self, Hands};
 use moored::host::View;
 use moored::journal::Outcome;
 use moored::pass::{Looked, PassError, Passed};
+use moored::permits::Permits;
 use moored::plan::{self, Context};
+use moored::policy::{Gated, Policy};
 use moored::reconcile;
 use moored::record::Record;
 use moored::secret::{DigestKey, Redactor};
@@ -41,6 +43,8 @@ pub(crate) struct Bench {
     /// What was told, as text.
     pub(crate) told: Arc<Mutex<Vec<String>>>,
     pub(crate) redactor: Redactor,
+    /// What the host's settings permit: by default everything that is so, and to mount `/bench`.
+    pub(crate) permits: Permits,
     /// What asks for the page at `http://SITE/` in a tree's files is answered here.
     site: std::net::TcpListener,
     /// What asks `http://FRONT/` which configuration is loaded is answered here by the proxy of
@@ -133,6 +137,7 @@ impl Bench {
             }),
             told: Arc::default(),
             redactor: Redactor::default(),
+            permits: permits(dir.path()),
             dir,
         }
     }
@@ -211,6 +216,7 @@ impl Bench {
                 state_dir: self.state_dir(),
                 age_identity: None,
                 engine: "fake".to_owned(),
+                policy: self.permits.clone(),
             },
             engine: Arc::new(self.engine.clone()),
             record: Some(self.record()),
@@ -223,10 +229,15 @@ impl Bench {
         }
     }
 
+    /// What stacks may ask of the engine.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::new(&self.permits, &self.state_dir(), "fake")
+    }
+
     /// What doing takes; `stop` turns true when no new step should begin.
     pub(crate) fn hands(&self, stop: watch::Receiver<bool>) -> Hands {
         Hands {
-            engine: Arc::new(self.engine.clone()),
+            gate: Arc::new(Gated::new(Arc::new(self.engine.clone()), self.policy())),
             record: self.record(),
             key: key(),
             state_dir: self.dir.path().to_owned(),
@@ -329,6 +340,7 @@ impl Bench {
             instance: &instance,
             key: &hands.key,
             now: self.clock.seconds(),
+            policy: &self.policy(),
         };
         let plan = plan::adopt(desired, &looked.observed, &looked.history, &context);
         let outcome = run(async { execute::execute(&plan, &hands).await });
@@ -458,4 +470,12 @@ pub(crate) fn files_below(dir: &Path) -> Files {
     let mut files = Files::new();
     walk(dir, dir, &mut files);
     files
+}
+
+/// What is permitted by default, and mounts of the test's own directories.
+fn permits(dir: &Path) -> Permits {
+    let mut permits = Permits::default();
+    let own = ["project", "bench"].map(|part| dir.join(part));
+    permits.bind_roots.extend(own);
+    permits
 }

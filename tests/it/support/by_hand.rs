@@ -16,6 +16,7 @@ use moored::engine::model::{
 use moored::files::{Mode, digest};
 use moored::labels;
 use moored::maintenance::{self, Flag, Owner};
+use moored::permits::Permits;
 use moored::secret::Sensitive;
 use serde::Deserialize;
 
@@ -50,6 +51,9 @@ pub(crate) struct HostYaml {
     /// What comes after `1.` in the version of its API; left out = 41.
     #[serde(default)]
     api: Option<usize>,
+    /// What the settings permit, beside mounts of `/bench`; left out = the default.
+    #[serde(default)]
+    pub(crate) policy: Option<Permits>,
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
@@ -75,6 +79,7 @@ impl Default for HostYaml {
             jobs: BTreeMap::new(),
             says: BTreeMap::new(),
             api: None,
+            policy: None,
             fails: None,
             before: Vec::new(),
             by_hand: Vec::new(),

@@ -167,6 +167,11 @@ fn every_key_of_the_settings_is_documented() {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);
     }
+    let of_policy = config_keys(&format!(
+        "repository: {{{url}}}\npolicy: {{{STRANGE}: 1}}\n"
+    ));
+    assert!(of_policy.contains("bind_roots"), "{of_policy:?}");
+    documented("docs/policy.md", &of_policy);
     for name in ["Auth"] {
         let body = between(&code, &format!("pub enum {name} {{"), "\n}");
         let fields = body.lines().filter(|line| line.starts_with("        "));

@@ -5,25 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 10] = [
+const LEAVES: [(&str, &[&str]); 11] = [
     ("clock", &[]),
-    ("config", &["diagnostic", "document"]),
+    ("config", &["diagnostic", "document", "permits"]),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
     ("labels", &[]),
     ("lock", &[]),
+    ("permits", &[]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 28] = [
+const ROOMS: [(&str, &[&str]); 29] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
     ("engine", &[]),
+    ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     // Without a host: no room that knows one.
     ("check", &["source", "engine", "desired"]),
@@ -36,6 +38,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
         &[
             "source",
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "proxy",
@@ -48,6 +51,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "source",
             "trust",
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "proxy",
@@ -65,6 +69,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
         "execute",
         &[
             "engine",
+            "policy",
             "desired",
             "probe",
             "maintenance",
@@ -77,7 +82,10 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "record",
         ],
     ),
-    ("host", &["source", "engine", "events", "record", "execute"]),
+    (
+        "host",
+        &["source", "engine", "policy", "events", "record", "execute"],
+    ),
     (
         "stacks",
         &[
@@ -104,7 +112,8 @@ const ROOMS: [(&str, &[&str]); 28] = [
     (
         "snapshot",
         &[
-            "source", "engine", "desired", "check", "observe", "plan", "host", "stacks", "pass",
+            "source", "engine", "policy", "desired", "check", "observe", "plan", "host", "stacks",
+            "pass",
         ],
     ),
     (
