@@ -151,6 +151,9 @@ pub enum Change {
     Volume,
     /// Images, or what their names stand for.
     Image,
+    /// What is there may differ from what Git wants: beside the change itself it is told that a
+    /// look is worth while. Never told of what a look does.
+    Drift,
 }
 
 /// The half of the engine with effects. Every call can be repeated without harm where its
