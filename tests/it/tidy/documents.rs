@@ -157,7 +157,7 @@ fn every_key_of_the_settings_is_documented() {
     for key in &of_repository {
         section(&format!("repository.{key}"));
     }
-    let code = read("src/config.rs");
+    let code = read("src/config/mod.rs");
     let later = literals(between(&code, "const LATER:", "];"));
     documented("docs/config.md", &later);
     for inside in [
