@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
@@ -15,9 +16,7 @@ use crate::document::{self, WordOr};
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 8] = [
-    "listen",
-    "webhook",
+const LATER: [&str; 6] = [
     "registries",
     "offsite",
     "notify",
@@ -42,6 +41,19 @@ pub struct Config {
     pub engine: String,
     /// File with the age keys that SOPS files of the repository are decrypted with.
     pub age_identity: Option<PathBuf>,
+    /// Where the controller listens for HTTP; left out = nowhere.
+    #[serde(default, deserialize_with = "address")]
+    pub listen: Option<SocketAddr>,
+    /// Who may ask for a look over HTTP; left out = nobody.
+    pub webhook: Option<Webhook>,
+}
+
+/// Who may ask for a look over HTTP.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// File with the secret in its first line.
+    pub secret_file: PathBuf,
 }
 
 /// Where the desired state comes from.
@@ -330,7 +342,14 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     }
     if let Some((key, path)) = relative_path(&config) {
         let message = format!("{key} must be an absolute path, not {}", path.display());
-        return refuse(&message, "for example /etc/moored/allowed_signers");
+        let name = key.rsplit('.').next().unwrap_or(key);
+        return refuse(&message, &format!("for example /etc/moored/{name}"));
+    }
+    if config.webhook.is_some() && config.listen.is_none() {
+        return refuse(
+            "webhook needs an address to listen on",
+            "add listen: 127.0.0.1:9640, and let a proxy with TLS hand on what comes for it",
+        );
     }
     if config.stacks.as_ref().is_some_and(Vec::is_empty) {
         return refuse(
@@ -350,6 +369,17 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     Ok(config)
 }
 
+/// Reads an address and a port of this host.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(|_| {
+        let message = format!(
+            "\"{text}\" is not an address with a port, such as 127.0.0.1:9640 or [::1]:9640"
+        );
+        serde::de::Error::custom(message)
+    })
+}
+
 /// Returns the first file of trust whose path depends on the directory that the program runs in.
 fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let Repository {
@@ -360,7 +390,9 @@ fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let signers = rules.chain(verify).map(|rule| &rule.allowed_signers);
     let signers = signers.map(|path| ("allowed_signers", path.as_path()));
     let authorities = ca_file.iter().map(|path| ("ca_file", path.as_path()));
-    let mut files = signers.chain(authorities);
+    let secret = config.webhook.iter();
+    let secret = secret.map(|webhook| ("webhook.secret_file", webhook.secret_file.as_path()));
+    let mut files = signers.chain(authorities).chain(secret);
     files.find(|(_, path)| !path.is_absolute())
 }
 

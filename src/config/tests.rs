@@ -19,6 +19,30 @@ fn one_line_is_enough() {
 }
 
 #[test]
+fn what_is_listened_to_is_an_address_and_a_port() {
+    let listen = |text: &str| {
+        let text = format!("repository: {{url: /s}}\nlisten: '{text}'");
+        parse("c", text.as_bytes()).map(|config| config.listen)
+    };
+    for good in ["127.0.0.1:9640", "[::1]:9640", "0.0.0.0:80", "127.0.0.1:0"] {
+        assert_eq!(listen(good).unwrap(), Some(good.parse().unwrap()), "{good}");
+    }
+    for bad in [
+        "",
+        "9640",
+        ":9640",
+        "localhost:9640",
+        "127.0.0.1",
+        "127.0.0.1:99999",
+    ] {
+        assert!(listen(bad).is_err(), "{bad}");
+    }
+    let text = b"repository: {url: /s}\nlisten: 127.0.0.1:9\nwebhook: {secret_file: /k}";
+    let webhook = parse("c", text).unwrap().webhook.unwrap();
+    assert_eq!(webhook.secret_file, Path::new("/k"));
+}
+
+#[test]
 fn a_name_is_one_line() {
     assert_eq!(plain_name("ada").as_deref(), Some("ada"));
     assert_eq!(plain_name(" a\nb<c>\u{1b}[2J ").as_deref(), Some("abc[2J"));
@@ -91,5 +115,14 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     config.yaml:2:28: stacks[0].verify: unknown key "signers"
       hint: known keys here: allowed_signers, commits
     "#);
+    insta::assert_snapshot!(refused("repository: {url: /s}\nlisten: localhost"), @r#"config.yaml:2:9: listen: "localhost" is not an address with a port, such as 127.0.0.1:9640 or [::1]:9640"#);
+    insta::assert_snapshot!(refused("repository: {url: /s}\nwebhook: {secret_file: /k}"), @"
+    config.yaml: webhook needs an address to listen on
+      hint: add listen: 127.0.0.1:9640, and let a proxy with TLS hand on what comes for it
+    ");
+    insta::assert_snapshot!(refused("repository: {url: /s}\nlisten: 127.0.0.1:9\nwebhook: {secret_file: k}"), @"
+    config.yaml: webhook.secret_file must be an absolute path, not k
+      hint: for example /etc/moored/secret_file
+    ");
     insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} or {credential_helper: [PROGRAM, ARGUMENT…]}");
 }

@@ -163,6 +163,7 @@ fn every_key_of_the_settings_is_documented() {
     for inside in [
         format!("stacks: [{{{STRANGE}: 1}}]"),
         format!("stacks: [{{dir: a, verify: {{{STRANGE}: 1}}}}]"),
+        format!("webhook: {{{STRANGE}: 1}}"),
     ] {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);
