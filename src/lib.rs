@@ -5,12 +5,13 @@
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
-//! `desired` finds encrypted.
+//! `desired` finds encrypted. [`web`] is what the controller listens to.
 //!
-//! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
+//! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
+pub mod bell;
 pub mod by_hand;
 pub mod cli;
 pub mod clock;
@@ -45,6 +46,7 @@ pub mod source;
 pub mod stacks;
 pub mod table;
 pub mod trust;
+pub mod web;
 pub mod yaml;
 
 // The engine in memory, which unit tests share with those in `tests/it`, names this crate.

@@ -178,6 +178,10 @@ impl Bench {
                 Event::Reloaded
                 | Event::ReloadRefused { .. }
                 | Event::NotWatching { .. }
+                | Event::Listening { .. }
+                | Event::NotListening { .. }
+                | Event::ListensToOthers { .. }
+                | Event::WebhookRefused
                 | Event::Rewound { .. }
                 | Event::Planned { .. }
                 | Event::Pulling { .. }
@@ -210,6 +214,8 @@ impl Bench {
                 stacks: None,
                 state_dir: self.state_dir(),
                 age_identity: None,
+                listen: None,
+                webhook: None,
                 engine: "fake".to_owned(),
             },
             engine: Arc::new(self.engine.clone()),
