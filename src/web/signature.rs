@@ -184,7 +184,7 @@ mod tests {
         let named = format!("sha256={OF_HELLO}");
         for headers in [
             [("x-hub-signature-256", named.as_str())],
-            [("x-moored-signature-256", &named)],
+            [("x-moored-signature-256", named.as_str())],
             [("x-gitea-signature", OF_HELLO)],
             [("x-forgejo-signature", OF_HELLO)],
             [("x-gitlab-token", EVERYBODY)],
@@ -209,7 +209,7 @@ mod tests {
             ("x-gitea-signature", OF_HELLO),
             ("x-gogs-signature", OF_HELLO),
             ("x-hub-signature", "sha1=0000"),
-            ("x-hub-signature-256", &named),
+            ("x-hub-signature-256", named.as_str()),
         ];
         assert!(holds(EVERYBODY, &all, HELLO));
     }
@@ -232,7 +232,7 @@ mod tests {
             &longer,
             &named[..named.len() - 2],
             &wrong,
-            &format!(" {}", wrong),
+            &format!(" {named}"),
         ] {
             for name in ["x-hub-signature-256", "x-moored-signature-256"] {
                 assert!(!holds(EVERYBODY, &[(name, value)], HELLO), "{value}");

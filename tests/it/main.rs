@@ -58,3 +58,5 @@ mod tidy;
 mod trust;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod web;
