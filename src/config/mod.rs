@@ -372,7 +372,7 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
 /// Reads an address and a port of this host.
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(|_| {
+    text.parse::<SocketAddr>().map(Some).map_err(|_| {
         let message = format!(
             "\"{text}\" is not an address with a port, such as 127.0.0.1:9640 or [::1]:9640"
         );
