@@ -27,8 +27,16 @@ pub struct Pace {
 struct Inside {
     rung: Notify,
     pace: Pace,
-    /// How far the last answer was kept from the one before.
-    distance: Mutex<Duration>,
+    last: Mutex<Option<Answer>>,
+}
+
+/// The last answer.
+#[derive(Clone, Copy)]
+struct Answer {
+    /// How far it was kept from the one before.
+    distance: Duration,
+    /// When it was through; `None` = it is not.
+    ended: Option<Instant>,
 }
 
 impl Bell {
@@ -37,7 +45,7 @@ impl Bell {
         Self(Arc::new(Inside {
             rung: Notify::new(),
             pace,
-            distance: Mutex::default(),
+            last: Mutex::default(),
         }))
     }
 
@@ -47,23 +55,40 @@ impl Bell {
     }
 
     /// Waits until it was rung and the answer is due. The caller is the only one that waits, and
-    /// calls this as soon as it has answered: the distance to the answer before begins there.
+    /// calls this as soon as it has answered: the distance to that answer begins there.
     ///
     /// Dropped before its end it may forget a ring: to be dropped only for another answer.
     pub async fn due(&self) {
-        let since = Instant::now();
+        let last = self.end_of_last();
         self.0.rung.notified().await;
-        let distance = self.0.pace.after(*self.distance(), since.elapsed());
-        let settled = Instant::now() + self.0.pace.settle;
-        tokio::time::sleep_until(settled.max(since + distance)).await;
+        let now = Instant::now();
+        let ended = last.and_then(|last| last.ended).unwrap_or(now);
+        let distance = last.map_or(Duration::ZERO, |last| {
+            let quiet = now.saturating_duration_since(ended);
+            self.0.pace.after(last.distance, quiet)
+        });
+        let settled = now + self.0.pace.settle;
+        tokio::time::sleep_until(settled.max(ended + distance)).await;
         // What was rung meanwhile gets this answer.
         let _rung = self.0.rung.notified().now_or_never();
-        *self.distance() = distance;
+        *self.last() = Some(Answer {
+            distance,
+            ended: None,
+        });
     }
 
-    fn distance(&self) -> MutexGuard<'_, Duration> {
-        let distance = self.0.distance.lock();
-        distance.unwrap_or_else(PoisonError::into_inner)
+    /// Returns the last answer, which is through now if it was not before.
+    fn end_of_last(&self) -> Option<Answer> {
+        let mut last = self.last();
+        if let Some(last) = last.as_mut() {
+            last.ended.get_or_insert_with(Instant::now);
+        }
+        *last
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Answer>> {
+        let last = self.0.last.lock();
+        last.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,10 +159,10 @@ mod tests {
             }
         });
         let mut waited = Vec::new();
-        for _ in 0..7 {
+        for _ in 0..8 {
             waited.push(answer(&bell).await);
         }
-        let expected = [1000, 2000, 4000, 8000, 10_000, 10_000, 10_000];
+        let expected = [50, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000];
         for (waited, expected) in waited.into_iter().zip(expected) {
             near(waited, expected);
         }
@@ -155,6 +180,8 @@ mod tests {
         let bell = Bell::new(PACE);
         bell.ring();
         bell.ring();
+        near(answer(&bell).await, 50);
+        bell.ring();
         near(answer(&bell).await, 1000);
         let none = Pace {
             shortest: Duration::ZERO,
@@ -166,5 +193,20 @@ mod tests {
             bell.ring();
             near(answer(&bell).await, 50);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_else_wakes_the_controller_does_not_keep_a_bell_from_resting() {
+        let bell = Bell::new(PACE);
+        for _ in 0..4 {
+            bell.ring();
+            bell.due().await;
+        }
+        for _ in 0..4 {
+            let poll = tokio::time::timeout(Duration::from_secs(3), bell.due()).await;
+            assert!(poll.is_err(), "nobody rang");
+        }
+        ring_after(&bell, Duration::from_millis(100));
+        near(answer(&bell).await, 150);
     }
 }

@@ -92,7 +92,7 @@ async fn listen(address: SocketAddr, router: Router, events: Events) {
 }
 
 async fn accept(listener: &TcpListener, router: &Router) {
-    let mut connections = JoinSet::new();
+    let mut connections: JoinSet<()> = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         while connections.len() >= MOST_CONNECTIONS {
