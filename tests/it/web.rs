@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::support::docker_cli::eventually;
 use crate::support::webhook::{self, request, send, signature, status};
 
-const SECRET: &str = "It's a Secret to Everybody";
+const SECRET: &str = "a-secret-to-everybody";
 
 /// A bell that is answered at once.
 const AT_ONCE: Pace = Pace {
