@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -14,8 +14,8 @@ use tokio::sync::{Notify, watch};
 use crate::bell::{Bell, Pace};
 use crate::config::Config;
 use crate::desired::DesiredState;
-use crate::engine::ReadEngine;
 use crate::engine::cached::Cached;
+use crate::engine::{Origin, ReadEngine};
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
@@ -84,7 +84,7 @@ pub async fn run(
     load: impl Fn() -> Result<Settings, String>,
     report: impl Fn(&Result<ByStack<Passed>, PassError>),
 ) {
-    let drift = Bell::new(DRIFT);
+    let drift = Drift::new();
     let engine = follow_engine(&mut host, drift.clone());
     // Before the first pass: a commit that comes while it runs must not wait for the poll.
     let mut outside = Outside::new(&host, drift);
@@ -128,9 +128,9 @@ pub async fn run(
 }
 
 /// Lets looks be answered by what the engine has shown before, and rings where it tells of drift.
-fn follow_engine(host: &mut Host, drift: Bell) -> Arc<Cached> {
+fn follow_engine(host: &mut Host, drift: Drift) -> Arc<Cached> {
     let engine = Arc::clone(&host.view.engine);
-    let engine = Arc::new(Cached::follow(engine, move || drift.ring()));
+    let engine = Arc::new(Cached::follow(engine, move |origin| drift.told(origin)));
     host.view.engine = Arc::clone(&engine) as Arc<dyn ReadEngine>;
     engine
 }
@@ -245,14 +245,14 @@ fn pause(poll: Duration, trouble: Trouble, in_a_row: u32) -> Duration {
 /// What wakes the controller beside its timer and its signals.
 struct Outside {
     files: Bell,
-    drift: Bell,
+    drift: Drift,
     hooks: Bell,
     watched: Watched,
     web: Web,
 }
 
 impl Outside {
-    fn new(host: &Host, drift: Bell) -> Self {
+    fn new(host: &Host, drift: Drift) -> Self {
         let (files, hooks) = (Bell::new(FILES), Bell::new(HOOKS));
         let mut watched = Watched::new(host, files.clone());
         watched.follow(host);
@@ -273,6 +273,7 @@ impl Outside {
 
     /// Watches what a pass has read.
     fn watch(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
+        self.drift.watch_over(result);
         if result.is_ok() {
             // A pass that could not even fetch has read none.
             self.watched.files.clone_from(&host.view.host_files());
@@ -284,10 +285,56 @@ impl Outside {
     async fn rings(&self) {
         tokio::select! {
             () = self.files.due() => {}
-            () = self.drift.due() => {}
+            () = self.drift.bell.due() => {}
             () = self.hooks.due() => {}
         }
     }
+}
+
+/// Hears of drift, and rings where it may be one of a stack of this host: what others do on the
+/// engine, again and again even, must not make us slow to see what happens to ours.
+#[derive(Clone)]
+struct Drift {
+    bell: Bell,
+    /// Where it may be; `None` = that is not known, so anywhere.
+    ours: Arc<Mutex<Option<BTreeSet<Origin>>>>,
+}
+
+impl Drift {
+    fn new() -> Self {
+        Self {
+            bell: Bell::new(DRIFT),
+            ours: Arc::default(),
+        }
+    }
+
+    /// Is told of drift; `None` = anywhere.
+    fn told(&self, origin: Option<&Origin>) {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin
+            .zip(ours.as_ref())
+            .is_none_or(|(origin, ours)| ours.contains(origin))
+        {
+            self.bell.ring();
+        }
+    }
+
+    /// Keeps to what the stacks of a pass have. When one of them can't be read it may be anything.
+    fn watch_over(&self, result: &Result<ByStack<Passed>, PassError>) {
+        let all_known = result
+            .as_ref()
+            .is_ok_and(|all| all.values().all(Result::is_ok));
+        let ours = all_known.then(|| wanted(result).flat_map(origins).collect());
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = ours;
+    }
+}
+
+/// Returns where a stack can drift on the engine.
+fn origins(desired: &DesiredState) -> impl Iterator<Item = Origin> {
+    let networks = desired.networks.keys().cloned().map(Origin::Network);
+    let volumes = desired.volumes.keys().cloned().map(Origin::Volume);
+    let project = Origin::Project(desired.stack.to_string());
+    networks.chain(volumes).chain([project])
 }
 
 /// The files whose change is a reason to look: the local repository's refs, and files of the

@@ -104,7 +104,7 @@ impl Story {
         });
         let rung = Arc::new(AtomicUsize::new(0));
         let rings = Arc::clone(&rung);
-        let on_drift = move || {
+        let on_drift = move |_: Option<&Origin>| {
             rings.fetch_add(1, Ordering::SeqCst);
         };
         let cached = Cached::follow(Arc::clone(&engine) as Arc<dyn ReadEngine>, on_drift);
@@ -191,6 +191,7 @@ async fn nothing_is_kept_while_the_engine_does_not_tell() {
 #[tokio::test(start_paused = true)]
 async fn a_look_is_asked_for_at_drift_alone() {
     let story = Story::begin().await;
+    let drift = Origin::Project("shop".to_owned());
     for change in [
         Change::Container("a".to_owned()),
         Change::Network { container: None },
@@ -201,11 +202,11 @@ async fn a_look_is_asked_for_at_drift_alone() {
     }
     settle().await;
     assert_eq!(story.rung.load(Ordering::SeqCst), 0);
-    story.tell.send(Change::Drift).unwrap();
+    story.tell.send(Change::Drift(drift.clone())).unwrap();
     settle().await;
     assert_eq!(story.rung.load(Ordering::SeqCst), 1);
     assert_eq!(story.look().await, 6);
-    story.tell.send(Change::Drift).unwrap();
+    story.tell.send(Change::Drift(drift.clone())).unwrap();
     settle().await;
     assert_eq!(story.look().await, 1, "drift by itself is no change");
 }

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::connection::Docker;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Change, Changes, EngineError};
+use crate::engine::{Change, Changes, EngineError, Origin};
 use crate::labels;
 
 /// How far before now the events begin, seconds: what happens until the engine has read the request
@@ -42,38 +42,43 @@ impl Docker {
 
 /// Returns everything that an event means.
 fn told(event: EventMessage) -> impl Iterator<Item = Change> + Send {
-    let drift = drifts(&event).then_some(Change::Drift);
+    let drift = drift(&event).map(Change::Drift);
     [change(event), drift].into_iter().flatten()
 }
 
-/// Returns whether a look may find after this that something differs from what Git wants.
+/// Returns where a look may find after this that something differs from what Git wants.
 ///
 /// Starts are left out, and connections to networks: what matters of them comes with an end. So
 /// are containers that no project keeps, and those that run one command.
-fn drifts(event: &EventMessage) -> bool {
+fn drift(event: &EventMessage) -> Option<Origin> {
     const OF_CONTAINERS: [&str; 6] = ["destroy", "die", "pause", "rename", "unpause", "update"];
-    let action = event.action.as_deref().unwrap_or_default();
-    match event.typ {
-        Some(EventMessageTypeEnum::CONTAINER) => {
-            let attributes = event.actor.as_ref().and_then(|one| one.attributes.as_ref());
-            let label = |name: &str| attributes.and_then(|all| all.get(name));
-            let of_a_service = label(labels::PROJECT).is_some()
-                && label(labels::ONEOFF).is_none_or(|value| value != "True");
-            of_a_service && OF_CONTAINERS.contains(&action)
+    let action = event.action.as_deref()?;
+    let actor = event.actor.as_ref()?;
+    let attributes = actor.attributes.as_ref();
+    let attribute = |name: &str| attributes.and_then(|all| all.get(name)).cloned();
+    match event.typ? {
+        EventMessageTypeEnum::CONTAINER => {
+            let runs_once = attribute(labels::ONEOFF).is_some_and(|value| value == "True");
+            let counts = !runs_once && OF_CONTAINERS.contains(&action);
+            let project = attribute(labels::PROJECT).filter(|_| counts);
+            project.map(Origin::Project)
         }
-        Some(EventMessageTypeEnum::NETWORK | EventMessageTypeEnum::VOLUME) => action == "destroy",
-        Some(
-            EventMessageTypeEnum::EMPTY
-            | EventMessageTypeEnum::BUILDER
-            | EventMessageTypeEnum::CONFIG
-            | EventMessageTypeEnum::DAEMON
-            | EventMessageTypeEnum::IMAGE
-            | EventMessageTypeEnum::NODE
-            | EventMessageTypeEnum::PLUGIN
-            | EventMessageTypeEnum::SECRET
-            | EventMessageTypeEnum::SERVICE,
-        )
-        | None => false,
+        EventMessageTypeEnum::NETWORK if action == "destroy" => {
+            attribute("name").map(Origin::Network)
+        }
+        // Volumes have no other id than their name.
+        EventMessageTypeEnum::VOLUME if action == "destroy" => actor.id.clone().map(Origin::Volume),
+        EventMessageTypeEnum::EMPTY
+        | EventMessageTypeEnum::BUILDER
+        | EventMessageTypeEnum::CONFIG
+        | EventMessageTypeEnum::DAEMON
+        | EventMessageTypeEnum::IMAGE
+        | EventMessageTypeEnum::NETWORK
+        | EventMessageTypeEnum::NODE
+        | EventMessageTypeEnum::PLUGIN
+        | EventMessageTypeEnum::SECRET
+        | EventMessageTypeEnum::SERVICE
+        | EventMessageTypeEnum::VOLUME => None,
     }
 }
 
@@ -126,8 +131,17 @@ mod tests {
         }
     }
 
-    fn rings(kind: EventMessageTypeEnum, action: &str, labels: &[(&str, &str)]) -> bool {
-        told(event(kind, action, labels)).any(|change| change == Change::Drift)
+    /// Returns where an event tells of drift.
+    fn drift(
+        kind: EventMessageTypeEnum,
+        action: &str,
+        attributes: &[(&str, &str)],
+    ) -> Option<Origin> {
+        let mut told = told(event(kind, action, attributes));
+        told.find_map(|change| match change {
+            Change::Drift(origin) => Some(origin),
+            Change::Container(_) | Change::Network { .. } | Change::Volume | Change::Image => None,
+        })
     }
 
     #[test]
@@ -135,8 +149,13 @@ mod tests {
         use EventMessageTypeEnum::{CONTAINER, IMAGE, NETWORK, VOLUME};
         let ours = [(labels::PROJECT, "shop"), (labels::ONEOFF, "False")];
         for action in ["die", "destroy", "update", "rename", "pause", "unpause"] {
-            assert!(rings(CONTAINER, action, &ours), "{action}");
-            assert!(!rings(CONTAINER, action, &[]), "{action} of a stranger");
+            let project = Some(Origin::Project("shop".to_owned()));
+            assert_eq!(drift(CONTAINER, action, &ours), project, "{action}");
+            assert_eq!(
+                drift(CONTAINER, action, &[]),
+                None,
+                "{action} of a stranger"
+            );
         }
         for action in [
             "create",
@@ -150,13 +169,18 @@ mod tests {
             "exec_die",
             "health_status: healthy",
         ] {
-            assert!(!rings(CONTAINER, action, &ours), "{action}");
+            assert_eq!(drift(CONTAINER, action, &ours), None, "{action}");
         }
         let once = [(labels::PROJECT, "shop"), (labels::ONEOFF, "True")];
-        assert!(!rings(CONTAINER, "die", &once));
-        assert!(rings(NETWORK, "destroy", &[]) && rings(VOLUME, "destroy", &[]));
-        assert!(!rings(NETWORK, "disconnect", &[]) && !rings(VOLUME, "unmount", &[]));
-        assert!(!rings(IMAGE, "pull", &[]));
+        assert_eq!(drift(CONTAINER, "die", &once), None);
+        let named = [("name", "shop_default")];
+        let network = Some(Origin::Network("shop_default".to_owned()));
+        assert_eq!(drift(NETWORK, "destroy", &named), network);
+        assert_eq!(drift(NETWORK, "disconnect", &named), None);
+        let volume = Some(Origin::Volume("4711".to_owned()));
+        assert_eq!(drift(VOLUME, "destroy", &[]), volume);
+        assert_eq!(drift(VOLUME, "unmount", &[]), None);
+        assert_eq!(drift(IMAGE, "pull", &[]), None);
     }
 
     #[test]
@@ -167,6 +191,7 @@ mod tests {
             &[(labels::PROJECT, "shop")],
         );
         let told: Vec<Change> = told(died).collect();
-        assert_eq!(told, [Change::Container("4711".to_owned()), Change::Drift]);
+        let drift = Change::Drift(Origin::Project("shop".to_owned()));
+        assert_eq!(told, [Change::Container("4711".to_owned()), drift]);
     }
 }

@@ -79,36 +79,53 @@ fn a_container_that_restarts_in_a_loop_is_not_looked_at_each_time() {
     stage.commit("v1", &files);
     let server = GitHttp::serve(stage.dir.path());
     let controller = running(&stage, &server);
-    // Of another project of Docker Compose: it is none of ours, and still it is an event.
+    // Of another project of Docker Compose: it is none of our business.
+    let other = stage.sandbox.name("other");
+    let looks = looks_at_ends(&server, &image, &other, &other, Duration::from_secs(5));
+    assert_eq!(looks, 0, "it looked: {}", controller.said());
+    // One that somebody has put into ours.
     let name = stage.sandbox.name("loop");
-    let label = format!("com.docker.compose.project={name}");
+    let looks = looks_at_ends(
+        &server,
+        &image,
+        &name,
+        &stage.stack,
+        Duration::from_secs(15),
+    );
+    // At most after 2, 4 and 8 s, each with two questions at the most.
+    assert!((1..=8).contains(&looks), "{looks} looks");
+}
+
+/// Makes a container of a project end again and again; returns how often the controller asked
+/// which commits there are.
+fn looks_at_ends(
+    server: &GitHttp,
+    image: &str,
+    name: &str,
+    project: &str,
+    during: Duration,
+) -> usize {
+    let label = format!("com.docker.compose.project={project}");
     docker(&[
         "create",
         "--label",
         &label,
         "--name",
-        &name,
+        name,
         "--network",
         "none",
-        &image,
+        image,
     ]);
-    let ends = || {
-        docker(&["start", &name]);
-        docker(&["kill", &name]);
-    };
     let began = Instant::now();
-    let mut ended = 0;
     let mut looks = 0;
-    while began.elapsed() < Duration::from_secs(15) {
-        ends();
-        ended += 1;
+    while began.elapsed() < during {
+        docker(&["start", name]);
+        docker(&["kill", name]);
         let requests = server.take_requests();
         let of_refs = requests
             .iter()
             .filter(|one| one.target.contains("info/refs"));
         looks += of_refs.count();
     }
-    // At most after 2, 4 and 8 s, each with two questions at the most.
-    assert!((1..=8).contains(&looks), "{looks} looks at {ended} ends");
-    drop(controller);
+    looks
 }
