@@ -1,19 +1,21 @@
 //! Decides when a pass runs. The only loop.
 //!
-//! A trigger (the timer, a changed file, a signal) carries no data; it only makes the next pass
-//! happen earlier, and many triggers make one pass. A failed pass never ends the loop.
+//! A trigger (the timer, a changed file, an event of the engine, a webhook, a signal) carries no
+//! data; it only makes the next pass happen earlier, and many triggers make one pass. A failed pass
+//! never ends the loop. See `docs/decisions/0024-triggers.md`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use crate::bell::{Bell, Pace};
 use crate::config::Config;
 use crate::desired::DesiredState;
-use crate::engine::ReadEngine;
 use crate::engine::cached::Cached;
+use crate::engine::{Origin, ReadEngine};
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
@@ -23,8 +25,17 @@ use crate::reconcile::reconcile;
 use crate::schedule::{self, Schedules};
 use crate::source::Watch;
 use crate::stacks::LoadError;
+use crate::web::{self, Web};
 
-/// What wakes the controller beside its timer and the files that it watches.
+/// The host's settings, with what else had to be read for them.
+pub struct Settings {
+    /// The settings themselves.
+    pub config: Config,
+    /// What is listened to.
+    pub web: web::Settings,
+}
+
+/// What a person at the host asks of the controller.
 pub struct Signals {
     /// Turns true when the controller should end.
     pub stop: watch::Receiver<bool>,
@@ -35,6 +46,28 @@ pub struct Signals {
 /// Files change in bursts (an editor writes, renames, sets times): one pass for all of it.
 const BURST: Duration = Duration::from_millis(50);
 
+/// Who may write those files is trusted with more than with keeping us busy.
+const FILES: Pace = Pace {
+    settle: BURST,
+    shortest: Duration::ZERO,
+    longest: Duration::ZERO,
+};
+
+/// One push is several webhooks on some servers, and whoever has seen one can send it again.
+const HOOKS: Pace = Pace {
+    settle: BURST,
+    shortest: Duration::from_secs(1),
+    longest: Duration::from_secs(10),
+};
+
+/// A container that ends is often started again within the second, by Docker or by a person. One
+/// that restarts in a loop does so for ever.
+const DRIFT: Pace = Pace {
+    settle: Duration::from_secs(1),
+    shortest: Duration::from_secs(2),
+    longest: LONGEST_PAUSE,
+};
+
 /// The first time between two looks for an engine that is away.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -42,19 +75,20 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 /// is down, short enough that nobody waits for us when it is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2 * 60);
 
-/// Runs passes until it is asked to stop. `report` is told the result of each.
+/// Runs passes until it is asked to stop. `load` reads the settings again; `report` is told the
+/// result of each pass.
 pub async fn run(
     mut host: Host,
+    web: &web::Settings,
     mut signals: Signals,
-    load_config: impl Fn() -> Result<Config, String>,
+    load: impl Fn() -> Result<Settings, String>,
     report: impl Fn(&Result<ByStack<Passed>, PassError>),
 ) {
-    let engine = Arc::new(Cached::follow(Arc::clone(&host.view.engine)));
-    host.view.engine = Arc::clone(&engine) as Arc<dyn ReadEngine>;
-    let wake = Arc::new(Notify::new());
-    let mut watched = Watched::new(&host, &wake);
+    let drift = Drift::new();
+    let engine = follow_engine(&mut host, drift.clone());
     // Before the first pass: a commit that comes while it runs must not wait for the poll.
-    watched.follow(&host);
+    let mut outside = Outside::new(&host, drift);
+    outside.listen(&host, web).await;
     let mut in_a_row = 0;
     let mut schedules = Schedules::default();
     loop {
@@ -68,18 +102,13 @@ pub async fn run(
             // What was changed by us may not have been told to us yet.
             engine.forget();
         }
-        let stacks = || wanted(&result);
-        for desired in stacks() {
+        for desired in wanted(&result) {
             tokio::select! {
                 () = schedules.work(&host, desired) => {}
                 _stopped = signals.stop.wait_for(|stop| *stop) => return,
             }
         }
-        if result.is_ok() {
-            // A pass that could not even fetch has read none.
-            watched.files.clone_from(&host.view.host_files());
-        }
-        watched.follow(&host);
+        outside.watch(&host, &result);
         let trouble = trouble(&result);
         in_a_row = if trouble == Trouble::None {
             0
@@ -87,15 +116,23 @@ pub async fn run(
             in_a_row + 1
         };
         let pause = pause(host.view.config.repository.poll, trouble, in_a_row);
-        let next = schedule::next(stacks(), host.hands.clock.now());
+        let next = schedule::next(wanted(&result), host.hands.clock.now());
         let pause = next.map_or(pause, |next| pause.min(next));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = wake.notified() => tokio::time::sleep(BURST).await,
-            () = signals.reload.notified() => reload(&mut host, &load_config),
+            () = outside.rings() => {}
+            () = signals.reload.notified() => reload(&mut host, &mut outside, &load).await,
             _stopped = signals.stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Lets looks be answered by what the engine has shown before, and rings where it tells of drift.
+fn follow_engine(host: &mut Host, drift: Drift) -> Arc<Cached> {
+    let engine = Arc::clone(&host.view.engine);
+    let engine = Arc::new(Cached::follow(engine, move |origin| drift.told(origin)));
+    host.view.engine = Arc::clone(&engine) as Arc<dyn ReadEngine>;
+    engine
 }
 
 /// Returns whether a pass may have changed anything.
@@ -118,12 +155,17 @@ pub(crate) async fn stopped_while_idle(host: &Host, stop: &mut watch::Receiver<b
     }
 }
 
-fn reload(host: &mut Host, load_config: &impl Fn() -> Result<Config, String>) {
-    let refused = match load_config() {
-        Ok(config) => {
+async fn reload(
+    host: &mut Host,
+    outside: &mut Outside,
+    load: &impl Fn() -> Result<Settings, String>,
+) {
+    let refused = match load() {
+        Ok(Settings { config, web }) => {
             let old = &host.view.config;
             if config.state_dir == old.state_dir && config.engine == old.engine {
                 host.take_settings(config);
+                outside.listen(host, &web).await;
                 host.view.events.tell(Event::Reloaded);
                 return;
             }
@@ -200,6 +242,101 @@ fn pause(poll: Duration, trouble: Trouble, in_a_row: u32) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
+/// What wakes the controller beside its timer and its signals.
+struct Outside {
+    files: Bell,
+    drift: Drift,
+    hooks: Bell,
+    watched: Watched,
+    web: Web,
+}
+
+impl Outside {
+    fn new(host: &Host, drift: Drift) -> Self {
+        let (files, hooks) = (Bell::new(FILES), Bell::new(HOOKS));
+        let mut watched = Watched::new(host, files.clone());
+        watched.follow(host);
+        Self {
+            watched,
+            web: Web::new(hooks.clone(), host.view.events.clone()),
+            files,
+            drift,
+            hooks,
+        }
+    }
+
+    /// Listens as the settings say from now on.
+    async fn listen(&mut self, host: &Host, settings: &web::Settings) {
+        host.view.redactor.learn(settings.to_hide());
+        self.web.follow(settings).await;
+    }
+
+    /// Watches what a pass has read.
+    fn watch(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
+        self.drift.watch_over(result);
+        if result.is_ok() {
+            // A pass that could not even fetch has read none.
+            self.watched.files.clone_from(&host.view.host_files());
+        }
+        self.watched.follow(host);
+    }
+
+    /// Waits for any of the bells. The others may forget a ring then; the pass answers them all.
+    async fn rings(&self) {
+        tokio::select! {
+            () = self.files.due() => {}
+            () = self.drift.bell.due() => {}
+            () = self.hooks.due() => {}
+        }
+    }
+}
+
+/// Hears of drift, and rings where it may be one of a stack of this host: what others do on the
+/// engine, again and again even, must not make us slow to see what happens to ours.
+#[derive(Clone)]
+struct Drift {
+    bell: Bell,
+    /// Where it may be; `None` = that is not known, so anywhere.
+    ours: Arc<Mutex<Option<BTreeSet<Origin>>>>,
+}
+
+impl Drift {
+    fn new() -> Self {
+        Self {
+            bell: Bell::new(DRIFT),
+            ours: Arc::default(),
+        }
+    }
+
+    /// Is told of drift; `None` = anywhere.
+    fn told(&self, origin: Option<&Origin>) {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin
+            .zip(ours.as_ref())
+            .is_none_or(|(origin, ours)| ours.contains(origin))
+        {
+            self.bell.ring();
+        }
+    }
+
+    /// Keeps to what the stacks of a pass have. When one of them can't be read it may be anything.
+    fn watch_over(&self, result: &Result<ByStack<Passed>, PassError>) {
+        let all_known = result
+            .as_ref()
+            .is_ok_and(|all| all.values().all(Result::is_ok));
+        let ours = all_known.then(|| wanted(result).flat_map(origins).collect());
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = ours;
+    }
+}
+
+/// Returns where a stack can drift on the engine.
+fn origins(desired: &DesiredState) -> impl Iterator<Item = Origin> {
+    let networks = desired.networks.keys().cloned().map(Origin::Network);
+    let volumes = desired.volumes.keys().cloned().map(Origin::Volume);
+    let project = Origin::Project(desired.stack.to_string());
+    networks.chain(volumes).chain([project])
+}
+
 /// The files whose change is a reason to look: the local repository's refs, and files of the
 /// host that a stack reads.
 struct Watched {
@@ -208,9 +345,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(host: &Host, wake: &Arc<Notify>) -> Self {
-        let wake = Arc::clone(wake);
-        let watch = match Watch::new(move || wake.notify_one()) {
+    fn new(host: &Host, bell: Bell) -> Self {
+        let watch = match Watch::new(move || bell.ring()) {
             Ok(watch) => Some(watch),
             Err(error) => {
                 host.view.events.tell(Event::NotWatching {

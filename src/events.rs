@@ -1,5 +1,6 @@
 //! What a pass tells while it works: data, without words. The reporter makes words of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::desired::StackName;
@@ -24,6 +25,14 @@ pub enum Event {
     ReloadRefused { error: String },
     /// Files can't be watched; changes are found by polling.
     NotWatching { error: String },
+    /// HTTP is listened for.
+    Listening { address: SocketAddr },
+    /// HTTP can't be listened for now; it is tried again.
+    NotListening { address: SocketAddr, error: String },
+    /// HTTP is listened for at an address that others reach.
+    ListensToOthers { address: SocketAddr },
+    /// A webhook was not signed with the secret.
+    WebhookRefused,
     /// A branch no longer descends from what it was: its history was rewritten.
     Rewound { branch: String, revision: Revision },
     /// A plan is about to be executed.

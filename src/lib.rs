@@ -6,12 +6,14 @@
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, [`policy`] what they may ask of
 //! the engine, and [`sops`] decrypts what `desired` finds encrypted. [`check`] reads a state
-//! repository away from its hosts, and [`snapshot`] plans against one there.
+//! repository away from its hosts, and [`snapshot`] plans against one there. [`web`] is what the
+//! controller listens to.
 //!
-//! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
+//! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
+pub mod bell;
 pub mod by_hand;
 pub mod check;
 pub mod cli;
@@ -50,6 +52,7 @@ pub mod source;
 pub mod stacks;
 pub mod table;
 pub mod trust;
+pub mod web;
 pub mod yaml;
 
 // The engine in memory, which unit tests share with those in `tests/it`, names this crate.

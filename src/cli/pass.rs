@@ -9,13 +9,14 @@ use tokio::sync::{Notify, watch};
 
 use super::context::{Cli, Failure, host_failure};
 use super::{Exit, exit};
-use crate::config::{self, Config};
-use crate::controller::{self, Signals};
+use crate::config::Config;
+use crate::controller::{self, Settings, Signals};
 use crate::engine::EngineError;
 use crate::host::{Host, HostError};
 use crate::pass::{ByStack, PassError, Passed};
 use crate::reconcile;
 use crate::report::PassReport;
+use crate::web;
 
 pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {
     let signals = listen()?;
@@ -42,16 +43,23 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
 
 pub(super) async fn run(cli: &Cli) -> Result<Exit, Failure> {
     let signals = listen()?;
-    let config = cli.config()?;
+    let Settings { config, web } = settings(cli)?;
     let mut stop = signals.stop.clone();
     let host = tokio::select! {
         host = open_patiently(cli, &config, &signals) => host?,
         _stopped = stop.wait_for(|stop| *stop) => return Ok(Exit::Done),
     };
-    let load = || config::load(&cli.path).map_err(|error| error.to_string());
+    let load = || settings(cli).map_err(|(_, error)| error);
     let said = std::sync::Mutex::new(String::new());
-    controller::run(host, signals, load, |result| tell(cli, result, &said)).await;
+    controller::run(host, &web, signals, load, |result| tell(cli, result, &said)).await;
     Ok(Exit::Done)
+}
+
+/// Reads the settings, and what else of the host a controller needs for them.
+fn settings(cli: &Cli) -> Result<Settings, Failure> {
+    let config = cli.config()?;
+    let web = web::Settings::read(&config).map_err(|error| (Exit::Usage, error.to_string()))?;
+    Ok(Settings { config, web })
 }
 
 /// Opens the host, waiting for an engine that is not there yet: at boot it may come up later.

@@ -151,6 +151,20 @@ pub enum Change {
     Volume,
     /// Images, or what their names stand for.
     Image,
+    /// What is there may differ from what Git wants: beside the change itself it is told that a
+    /// look is worth while. Never told of what a look does.
+    Drift(Origin),
+}
+
+/// Where drift may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// In a container of this Compose project.
+    Project(String),
+    /// In a network, by its name.
+    Network(String),
+    /// In a volume, by its name.
+    Volume(String),
 }
 
 /// The half of the engine with effects. Every call can be repeated without harm where its

@@ -66,6 +66,18 @@ impl Console {
                 ));
             }
             Event::NotWatching { error } => self.warn_once(&format!("warning  {error}")),
+            Event::Listening { address } => self.say(&format!("listens on http://{address}")),
+            Event::NotListening { address, error } => self.warn_once(&format!(
+                "warning  can't listen on {address}, which is tried again: {error}"
+            )),
+            Event::ListensToOthers { address } => self.warn_once(&format!(
+                "warning  others reach {address}, and there is no TLS on it: listen on 127.0.0.1, \
+                 behind a proxy"
+            )),
+            Event::WebhookRefused => self.warn_once(
+                "warning  a webhook was refused: it is not signed with the secret of \
+                 webhook.secret_file",
+            ),
             Event::Rewound { branch, revision } => self.say(&format!(
                 "warning  the history of branch {branch} was rewritten; it is at {} now",
                 revision.short()

@@ -66,3 +66,5 @@ mod tidy;
 mod trust;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod web;

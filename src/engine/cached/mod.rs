@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::api::ApiVersion;
 use super::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
-use super::{Change, Changes, EngineError, ReadEngine};
+use super::{Change, Changes, EngineError, Origin, ReadEngine};
 
 /// How long an answer is believed at most: events can be lost, and nobody would notice.
 const BELIEVED: Duration = Duration::from_secs(10 * 60);
@@ -44,10 +44,16 @@ struct Kept {
 }
 
 impl Cached {
-    /// Follows an engine, in a task of its own that ends with this value.
-    pub fn follow(engine: Arc<dyn ReadEngine>) -> Self {
+    /// Follows an engine, in a task of its own that ends with this value. `on_drift` is called
+    /// when a look is worth while: at [`Change::Drift`], and with `None` when the engine tells
+    /// again after it did not for a while. It should only raise a flag.
+    pub fn follow(
+        engine: Arc<dyn ReadEngine>,
+        on_drift: impl Fn(Option<&Origin>) + Send + 'static,
+    ) -> Self {
         let kept = Arc::new(Mutex::new(Kept::default()));
-        let follower = tokio::spawn(follow(Arc::clone(&engine), Arc::clone(&kept)));
+        let follower = follow(Arc::clone(&engine), Arc::clone(&kept), on_drift);
+        let follower = tokio::spawn(follower);
         Self {
             engine,
             kept,
@@ -123,22 +129,35 @@ impl Kept {
             }
             Change::Volume => self.volumes = None,
             Change::Image => self.images.clear(),
+            Change::Drift(_) => {}
         }
     }
 }
 
 /// Follows the changes of an engine for ever.
-async fn follow(engine: Arc<dyn ReadEngine>, kept: Arc<Mutex<Kept>>) {
+async fn follow(
+    engine: Arc<dyn ReadEngine>,
+    kept: Arc<Mutex<Kept>>,
+    on_drift: impl Fn(Option<&Origin>),
+) {
+    let mut missed_some = false;
     loop {
         if let Ok(mut changes) = engine.changes().await {
             lock(&kept).since = Some(Instant::now());
+            if missed_some {
+                on_drift(None);
+            }
             while let Some(change) = changes.next().await {
                 lock(&kept).take_in(&change);
+                if let Change::Drift(origin) = &change {
+                    on_drift(Some(origin));
+                }
             }
             let mut kept = lock(&kept);
             kept.since = None;
             kept.forget();
         }
+        missed_some = true;
         tokio::time::sleep(PAUSE).await;
     }
 }

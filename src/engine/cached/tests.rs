@@ -92,6 +92,8 @@ struct Story {
     cached: Cached,
     engine: Arc<Counting>,
     tell: mpsc::UnboundedSender<Change>,
+    /// How often a look was asked for.
+    rung: Arc<AtomicUsize>,
 }
 
 impl Story {
@@ -101,12 +103,18 @@ impl Story {
             asked: AtomicUsize::new(0),
             changes: Mutex::new(vec![receiver]),
         });
-        let cached = Cached::follow(Arc::clone(&engine) as Arc<dyn ReadEngine>);
+        let rung = Arc::new(AtomicUsize::new(0));
+        let rings = Arc::clone(&rung);
+        let on_drift = move |_: Option<&Origin>| {
+            rings.fetch_add(1, Ordering::SeqCst);
+        };
+        let cached = Cached::follow(Arc::clone(&engine) as Arc<dyn ReadEngine>, on_drift);
         settle().await;
         Self {
             cached,
             engine,
             tell,
+            rung,
         }
     }
 
@@ -168,25 +176,40 @@ async fn nothing_is_believed_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_while_the_engine_does_not_tell() {
-    let Story {
-        cached,
-        engine,
-        tell,
-    } = Story::begin().await;
-    let (closed, _) = mpsc::unbounded_channel();
-    drop(tell);
-    let story = Story {
-        cached,
-        engine,
-        tell: closed,
-    };
+    let mut story = Story::begin().await;
+    story.tell = mpsc::unbounded_channel().0;
     settle().await;
     assert_eq!(story.look().await, 6);
     assert_eq!(story.look().await, 6);
-    // It follows again after a pause.
+    assert_eq!(story.rung.load(Ordering::SeqCst), 0);
+    // It follows again after a pause, and what was missed meanwhile may be drift.
     tokio::time::sleep(PAUSE * 2).await;
+    assert_eq!(story.rung.load(Ordering::SeqCst), 1);
     assert_eq!(story.look().await, 6);
     assert_eq!(story.look().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_is_asked_for_at_drift_alone() {
+    let story = Story::begin().await;
+    let drift = Origin::Project("shop".to_owned());
+    for change in [
+        Change::Container("a".to_owned()),
+        Change::Network { container: None },
+        Change::Volume,
+        Change::Image,
+    ] {
+        story.tell.send(change).unwrap();
+    }
+    settle().await;
+    assert_eq!(story.rung.load(Ordering::SeqCst), 0);
+    story.tell.send(Change::Drift(drift.clone())).unwrap();
+    settle().await;
+    assert_eq!(story.rung.load(Ordering::SeqCst), 1);
+    assert_eq!(story.look().await, 6);
+    story.tell.send(Change::Drift(drift.clone())).unwrap();
+    settle().await;
+    assert_eq!(story.look().await, 1, "drift by itself is no change");
 }
 
 #[tokio::test(start_paused = true)]

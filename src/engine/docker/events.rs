@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::connection::{CALL_LIMIT, Docker};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::model::{Container, ContainerState};
-use crate::engine::{Change, Changes, EngineError};
+use crate::engine::{Change, Changes, EngineError, Origin};
+use crate::labels;
 
 /// How far before now the events begin, seconds: what happens until the engine has read the request
 /// is among them, also where its clock is a little slow.
@@ -34,7 +35,8 @@ impl Docker {
         let messages = client.events(Some(options)).boxed();
         // What can't be read may have been anything: the stream ends there.
         let read = messages.take_while(|message| std::future::ready(message.is_ok()));
-        let changes = read.filter_map(|message| std::future::ready(message.ok().and_then(change)));
+        let read = read.filter_map(|message| std::future::ready(message.ok()));
+        let changes = read.flat_map(|event| stream::iter(told(event)));
         let at_end = stream::once(self.end_of_session()).filter_map(async |()| None);
         Ok(Box::pin(changes.chain(at_end)))
     }
@@ -76,6 +78,48 @@ impl Docker {
     }
 }
 
+/// Returns everything that an event means.
+fn told(event: EventMessage) -> impl Iterator<Item = Change> + Send {
+    let drift = drift(&event).map(Change::Drift);
+    [change(event), drift].into_iter().flatten()
+}
+
+/// Returns where a look may find after this that something differs from what Git wants.
+///
+/// Starts are left out, and connections to networks: what matters of them comes with an end. So
+/// are containers that no project keeps, and those that run one command.
+fn drift(event: &EventMessage) -> Option<Origin> {
+    const OF_CONTAINERS: [&str; 6] = ["destroy", "die", "pause", "rename", "unpause", "update"];
+    let action = event.action.as_deref()?;
+    let actor = event.actor.as_ref()?;
+    let attributes = actor.attributes.as_ref();
+    let attribute = |name: &str| attributes.and_then(|all| all.get(name)).cloned();
+    match event.typ? {
+        EventMessageTypeEnum::CONTAINER => {
+            let runs_once = attribute(labels::ONEOFF).is_some_and(|value| value == "True");
+            let counts = !runs_once && OF_CONTAINERS.contains(&action);
+            let project = attribute(labels::PROJECT).filter(|_| counts);
+            project.map(Origin::Project)
+        }
+        EventMessageTypeEnum::NETWORK if action == "destroy" => {
+            attribute("name").map(Origin::Network)
+        }
+        // Volumes have no other id than their name.
+        EventMessageTypeEnum::VOLUME if action == "destroy" => actor.id.clone().map(Origin::Volume),
+        EventMessageTypeEnum::EMPTY
+        | EventMessageTypeEnum::BUILDER
+        | EventMessageTypeEnum::CONFIG
+        | EventMessageTypeEnum::DAEMON
+        | EventMessageTypeEnum::IMAGE
+        | EventMessageTypeEnum::NETWORK
+        | EventMessageTypeEnum::NODE
+        | EventMessageTypeEnum::PLUGIN
+        | EventMessageTypeEnum::SECRET
+        | EventMessageTypeEnum::SERVICE
+        | EventMessageTypeEnum::VOLUME => None,
+    }
+}
+
 /// Returns what an event means for what was seen before; `None` = nothing.
 fn change(event: EventMessage) -> Option<Change> {
     let action = event.action.unwrap_or_default();
@@ -102,5 +146,90 @@ fn change(event: EventMessage) -> Option<Change> {
         | EventMessageTypeEnum::PLUGIN
         | EventMessageTypeEnum::SECRET
         | EventMessageTypeEnum::SERVICE => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::EventActor;
+
+    use super::*;
+
+    fn event(kind: EventMessageTypeEnum, action: &str, labels: &[(&str, &str)]) -> EventMessage {
+        let pairs = labels.iter().map(|(name, value)| (*name, *value));
+        let attributes = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        EventMessage {
+            typ: Some(kind),
+            action: Some(action.to_owned()),
+            actor: Some(EventActor {
+                id: Some("4711".to_owned()),
+                attributes: Some(attributes.collect()),
+            }),
+            ..EventMessage::default()
+        }
+    }
+
+    /// Returns where an event tells of drift.
+    fn drift(
+        kind: EventMessageTypeEnum,
+        action: &str,
+        attributes: &[(&str, &str)],
+    ) -> Option<Origin> {
+        let mut told = told(event(kind, action, attributes));
+        told.find_map(|change| match change {
+            Change::Drift(origin) => Some(origin),
+            Change::Container(_) | Change::Network { .. } | Change::Volume | Change::Image => None,
+        })
+    }
+
+    #[test]
+    fn what_may_differ_from_git_is_drift_and_what_a_look_does_is_not() {
+        use EventMessageTypeEnum::{CONTAINER, IMAGE, NETWORK, VOLUME};
+        let ours = [(labels::PROJECT, "shop"), (labels::ONEOFF, "False")];
+        for action in ["die", "destroy", "update", "rename", "pause", "unpause"] {
+            let project = Some(Origin::Project("shop".to_owned()));
+            assert_eq!(drift(CONTAINER, action, &ours), project, "{action}");
+            assert_eq!(
+                drift(CONTAINER, action, &[]),
+                None,
+                "{action} of a stranger"
+            );
+        }
+        for action in [
+            "create",
+            "start",
+            "attach",
+            "top",
+            "archive-path",
+            "extract-to-dir",
+            "exec_create: /check",
+            "exec_start: /check",
+            "exec_die",
+            "health_status: healthy",
+        ] {
+            assert_eq!(drift(CONTAINER, action, &ours), None, "{action}");
+        }
+        let once = [(labels::PROJECT, "shop"), (labels::ONEOFF, "True")];
+        assert_eq!(drift(CONTAINER, "die", &once), None);
+        let named = [("name", "shop_default")];
+        let network = Some(Origin::Network("shop_default".to_owned()));
+        assert_eq!(drift(NETWORK, "destroy", &named), network);
+        assert_eq!(drift(NETWORK, "disconnect", &named), None);
+        let volume = Some(Origin::Volume("4711".to_owned()));
+        assert_eq!(drift(VOLUME, "destroy", &[]), volume);
+        assert_eq!(drift(VOLUME, "unmount", &[]), None);
+        assert_eq!(drift(IMAGE, "pull", &[]), None);
+    }
+
+    #[test]
+    fn drift_is_told_after_the_change_itself() {
+        let died = event(
+            EventMessageTypeEnum::CONTAINER,
+            "die",
+            &[(labels::PROJECT, "shop")],
+        );
+        let told: Vec<Change> = told(died).collect();
+        let drift = Change::Drift(Origin::Project("shop".to_owned()));
+        assert_eq!(told, [Change::Container("4711".to_owned()), drift]);
     }
 }

@@ -183,6 +183,10 @@ impl Bench {
                 Event::Reloaded
                 | Event::ReloadRefused { .. }
                 | Event::NotWatching { .. }
+                | Event::Listening { .. }
+                | Event::NotListening { .. }
+                | Event::ListensToOthers { .. }
+                | Event::WebhookRefused
                 | Event::Rewound { .. }
                 | Event::Planned { .. }
                 | Event::Pulling { .. }
@@ -215,6 +219,8 @@ impl Bench {
                 stacks: None,
                 state_dir: self.state_dir(),
                 age_identity: None,
+                listen: None,
+                webhook: None,
                 engine: "fake".to_owned(),
                 policy: self.permits.clone(),
             },

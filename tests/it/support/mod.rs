@@ -62,6 +62,7 @@ pub(crate) mod signing;
 pub(crate) mod sshd;
 pub(crate) mod town;
 pub(crate) mod vehicles;
+pub(crate) mod webhook;
 
 /// Writes a file the short way.
 pub(crate) fn put(path: impl AsRef<std::path::Path>, bytes: impl AsRef<[u8]>) {

@@ -157,12 +157,13 @@ fn every_key_of_the_settings_is_documented() {
     for key in &of_repository {
         section(&format!("repository.{key}"));
     }
-    let code = read("src/config.rs");
+    let code = read("src/config/mod.rs");
     let later = literals(between(&code, "const LATER:", "];"));
     documented("docs/config.md", &later);
     for inside in [
         format!("stacks: [{{{STRANGE}: 1}}]"),
         format!("stacks: [{{dir: a, verify: {{{STRANGE}: 1}}}}]"),
+        format!("webhook: {{{STRANGE}: 1}}"),
     ] {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
@@ -16,15 +17,7 @@ use crate::permits::Permits;
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 7] = [
-    "listen",
-    "webhook",
-    "registries",
-    "offsite",
-    "notify",
-    "windows",
-    "approvals",
-];
+const LATER: [&str; 5] = ["registries", "offsite", "notify", "windows", "approvals"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +38,19 @@ pub struct Config {
     /// What stacks may ask of the engine.
     #[serde(default)]
     pub policy: Permits,
+    /// Where the controller listens for HTTP; left out = nowhere.
+    #[serde(default, deserialize_with = "address")]
+    pub listen: Option<SocketAddr>,
+    /// Who may ask for a look over HTTP; left out = nobody.
+    pub webhook: Option<Webhook>,
+}
+
+/// Who may ask for a look over HTTP.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// File with the secret in its first line.
+    pub secret_file: PathBuf,
 }
 
 /// Where the desired state comes from.
@@ -333,7 +339,14 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     }
     if let Some((key, path)) = relative_path(&config) {
         let message = format!("{key} must be an absolute path, not {}", path.display());
-        return refuse(&message, "for example /etc/moored/allowed_signers");
+        let name = key.rsplit('.').next().unwrap_or(key);
+        return refuse(&message, &format!("for example /etc/moored/{name}"));
+    }
+    if config.webhook.is_some() && config.listen.is_none() {
+        return refuse(
+            "webhook needs an address to listen on",
+            "add listen: 127.0.0.1:9640, and let a proxy with TLS hand on what comes for it",
+        );
     }
     if config.stacks.as_ref().is_some_and(Vec::is_empty) {
         return refuse(
@@ -353,6 +366,17 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     Ok(config)
 }
 
+/// Reads an address and a port of this host.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse::<SocketAddr>().map(Some).map_err(|_| {
+        let message = format!(
+            "\"{text}\" is not an address with a port, such as 127.0.0.1:9640 or [::1]:9640"
+        );
+        serde::de::Error::custom(message)
+    })
+}
+
 /// Returns the first path of trust that depends on the directory that the program runs in.
 fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let Repository {
@@ -365,7 +389,9 @@ fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let authorities = ca_file.iter().map(|path| ("ca_file", path.as_path()));
     let roots = config.policy.bind_roots.iter();
     let roots = roots.map(|path| ("policy.bind_roots", path.as_path()));
-    let mut files = signers.chain(authorities).chain(roots);
+    let secret = config.webhook.iter();
+    let secret = secret.map(|webhook| ("webhook.secret_file", webhook.secret_file.as_path()));
+    let mut files = signers.chain(authorities).chain(roots).chain(secret);
     files.find(|(_, path)| !path.is_absolute())
 }
 
@@ -399,102 +425,4 @@ fn default_username() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        parse("config.yaml", text.as_bytes())
-            .unwrap_err()
-            .to_string()
-    }
-
-    #[test]
-    fn one_line_is_enough() {
-        let config = parse("c", b"repository: {url: /srv/state}").unwrap();
-        assert_eq!(config.repository.branch, "main");
-        assert_eq!(config.repository.poll, Duration::from_secs(30));
-        assert_eq!(config.state_dir, Path::new("/var/lib/moored"));
-        assert_eq!(config.engine, "unix:///var/run/docker.sock");
-        assert!(config.stacks.is_none());
-        assert!(matches!(config.repository.auth, Auth::None));
-        assert!(config.repository.push);
-    }
-
-    #[test]
-    fn a_name_is_one_line() {
-        assert_eq!(plain_name("ada").as_deref(), Some("ada"));
-        assert_eq!(plain_name(" a\nb<c>\u{1b}[2J ").as_deref(), Some("abc[2J"));
-        assert_eq!(plain_name(" \n"), None);
-        assert_eq!(plain_name(&"x".repeat(100)).unwrap().len(), 64);
-    }
-
-    #[test]
-    fn stacks_can_have_a_branch_of_their_own() {
-        let text =
-            b"repository: {url: /srv/state}\nstacks: [production, {dir: staging, branch: next}]";
-        let stacks = parse("c", text).unwrap().stacks.unwrap();
-        assert_eq!(stacks[0].dir, "production");
-        assert_eq!(stacks[0].branch, None);
-        assert_eq!(stacks[1].dir, "staging");
-        assert_eq!(stacks[1].branch.as_deref(), Some("next"));
-    }
-
-    #[test]
-    fn trust_is_the_stacks_own_or_the_repositorys() {
-        let text =
-            b"repository: {url: /s, allow_force_push: true, verify: {allowed_signers: /a}}\n\
-            stacks:\n  - staging\n  - {dir: production, allow_force_push: false, \
-            verify: {allowed_signers: /b, commits: all}}";
-        let config = parse("c", text).unwrap();
-        let rule = |dir: &str| config.verify_of(dir).unwrap().clone();
-        assert_eq!(rule("staging").allowed_signers, Path::new("/a"));
-        assert_eq!(rule("staging").commits, Commits::Head);
-        assert_eq!(rule("production").allowed_signers, Path::new("/b"));
-        assert_eq!(rule("production").commits, Commits::All);
-        assert!(config.allows_force_push("staging"));
-        assert!(!config.allows_force_push("production"));
-        let without = parse("c", b"repository: {url: /s}").unwrap();
-        assert_eq!(without.verify_of("staging"), None);
-        assert!(!without.allows_force_push("staging"));
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused_with_the_way_out() {
-        insta::assert_snapshot!(refused("{}"), @"config.yaml:1:1: missing field `repository`");
-        insta::assert_snapshot!(refused("repository: {url: /s, pol: 3s}"), @r#"
-        config.yaml:1:23: repository: unknown key "pol"
-          hint: did you mean "poll"?
-        "#);
-        insta::assert_snapshot!(refused("repository: {url: /s, poll: 0s}"), @"
-        config.yaml: repository.poll must be between 1s and 1day
-          hint: for example poll: 30s
-        ");
-        insta::assert_snapshot!(refused("repository: {url: /s, poll: often}"), @r#"config.yaml:1:29: repository.poll: "often" is not a duration such as 30s or 5m: expected number at 0"#);
-        insta::assert_snapshot!(refused("repository: {url: /s}\nstate_dir: here"), @"
-        config.yaml: state_dir must be an absolute path
-          hint: for example /var/lib/moored
-        ");
-        insta::assert_snapshot!(refused("repository: {url: /s}\nage_identity: age.key"), @"
-        config.yaml: age_identity must be an absolute path
-          hint: for example /etc/moored/age.key
-        ");
-        insta::assert_snapshot!(refused("repository: {url: /s}\nlisten: 127.0.0.1:9640"), @r#"
-        config.yaml:2:1: "listen" is not supported by this version of moored
-          hint: take the key out; version 0.1.0 can't honour it
-        "#);
-        insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"
-        config.yaml: allowed_signers must be an absolute path, not keys
-          hint: for example /etc/moored/allowed_signers
-        ");
-        // A word of trust that is misspelt must not be passed over.
-        insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verfy: {allowed_signers: /k}}]"), @r#"
-        config.yaml:2:19: stacks[0]: unknown key "verfy"
-          hint: did you mean "verify"?
-        "#);
-        insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verify: {signers: /k}}]"), @r#"
-        config.yaml:2:28: stacks[0].verify: unknown key "signers"
-          hint: known keys here: allowed_signers, commits
-        "#);
-        insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} or {credential_helper: [PROGRAM, ARGUMENT…]}");
-    }
-}
+mod tests;
