@@ -1,0 +1,25 @@
+//! Says when and by whose word a stack is changed, as the settings and the manifest write it.
+//!
+//! A [`Window`] is open or [`Closed`]; an [`ApprovalRule`] names who may approve; a [`Suspension`]
+//! leaves a stack alone. Pure: whoever asks brings the time. Modules: `window` over `hours` and
+//! `moment`; `suspension`; `approval`. Why: `docs/decisions/0022-promotion.md`.
+
+mod approval;
+mod hours;
+mod moment;
+mod suspension;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::BTreeMap;
+
+pub use approval::ApprovalRule;
+pub use moment::Moment;
+pub use suspension::{Suspend, Suspension};
+pub use window::{Closed, Window};
+
+/// Returns the rule for a stack, by its name or else by the directory of its manifest.
+pub fn of<'a, T>(rules: &'a BTreeMap<String, T>, stack: &str, dir: &str) -> Option<&'a T> {
+    rules.get(stack).or_else(|| rules.get(dir))
+}
