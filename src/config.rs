@@ -10,20 +10,19 @@ use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
+use crate::gates::{ApprovalRule, Window};
 use crate::permits::Permits;
 
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 7] = [
+const LATER: [&str; 5] = [
     "listen",
     "webhook",
     "registries",
     "offsite",
     "notify",
-    "windows",
-    "approvals",
 ];
 
 /// The host's settings.
@@ -45,6 +44,12 @@ pub struct Config {
     /// What stacks may ask of the engine.
     #[serde(default)]
     pub policy: Permits,
+    /// When changes of a stack are let in, by its name or directory.
+    #[serde(default)]
+    pub windows: BTreeMap<String, Window>,
+    /// Who must approve what is new in a stack, by its name or directory.
+    #[serde(default)]
+    pub approvals: BTreeMap<String, ApprovalRule>,
 }
 
 /// Where the desired state comes from.
@@ -62,7 +67,7 @@ pub struct Repository {
     /// How to log in, if the remote wants it.
     #[serde(default)]
     pub auth: Auth,
-    /// Whether `moored rollback` pushes the revert commit that it makes.
+    /// Whether `moored rollback`, `bump` and `promote` push the commits that they make.
     #[serde(default = "yes")]
     pub push: bool,
     /// Authorities that may vouch for the remote's TLS certificate, in the place of this host's.

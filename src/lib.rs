@@ -9,7 +9,7 @@
 //! repository away from its hosts, and [`snapshot`] plans against one there.
 //!
 //! Leaves that every room may use: [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
 pub mod by_hand;
@@ -25,6 +25,7 @@ pub mod engine;
 pub mod events;
 pub mod execute;
 pub mod files;
+pub mod gates;
 pub mod host;
 pub mod journal;
 pub mod kept;

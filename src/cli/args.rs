@@ -98,6 +98,27 @@ pub(super) enum Command {
         stack: Option<String>,
     },
 
+    /// Leave a stack alone: nothing of it is changed, not even drift
+    ///
+    /// What is running goes on. Commands of a person (backups, jobs, rollback --hold) still work. To
+    /// say it in Git instead: suspend in moored.yaml.
+    Suspend {
+        /// Which stack, by its name [default: the only one]
+        stack: Option<String>,
+        /// Why, in one line
+        #[arg(long)]
+        reason: String,
+        /// Until when: 2h, 2026-12-24, "2026-12-24 18:00" or 2026-12-24T18:00Z [default: resume]
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+
+    /// End what `moored suspend` began
+    Resume {
+        /// Which stack, by its name [default: the only one]
+        stack: Option<String>,
+    },
+
     /// Say that the containers which Docker Compose runs for a stack are Moored's from now on
     ///
     /// Nothing is done to them here; where they differ from Git, the next pass may replace them.

@@ -15,6 +15,7 @@ mod retry;
 mod rollback;
 mod run;
 mod snapshot;
+mod suspend;
 
 pub use exit::Exit;
 pub use run::run;

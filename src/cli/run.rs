@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
 use super::context::Cli;
-use super::{Exit, backup, by_hand, check, look, pass, render, retry, rollback, snapshot};
+use super::{
+    Exit, backup, by_hand, check, look, pass, promote, render, retry, rollback, snapshot, suspend,
+};
 use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
@@ -81,6 +83,12 @@ fn work(arguments: Arguments) -> Exit {
             Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
             Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),
             Command::Retry { stack } => retry::retry(&cli, stack.as_deref()),
+            Command::Suspend {
+                stack,
+                reason,
+                until,
+            } => suspend::suspend(&cli, stack.as_deref(), reason, until.as_deref()),
+            Command::Resume { stack } => suspend::resume(&cli, stack.as_deref()),
             Command::Adopt { stack } => by_hand::adopt(&cli, stack.as_deref()).await,
             Command::Backup(command) => backup::backup(&cli, command).await,
             Command::Maintenance(command) => by_hand::maintenance(&cli, command).await,

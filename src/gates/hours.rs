@@ -86,7 +86,8 @@ impl Time {
 
     fn read(text: &str) -> Option<Self> {
         let (hour, minute) = text.split_once(':')?;
-        if hour.len() != 2 || minute.len() != 2 {
+        let is_number = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(hour) || !is_number(minute) {
             return None;
         }
         let (hour, minute): (u8, u8) = (hour.parse().ok()?, minute.parse().ok()?);

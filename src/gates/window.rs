@@ -81,7 +81,8 @@ impl Window {
         if freeze.is_none() && self.is_hour(now, &zone) {
             return None;
         }
-        let opens = self.opens(now, &zone);
+        // Where a freeze goes on to the end of the calendar there is nothing to name.
+        let opens = self.opens(now, &zone).filter(|at| *at < Timestamp::MAX);
         let written = |at: Timestamp| {
             let at = at.to_zoned(zone.clone());
             at.strftime("%a %Y-%m-%d %H:%M %Z").to_string()

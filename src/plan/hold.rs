@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Subject;
 use super::diff::Reason;
+use super::gate::Waits;
 use super::history::Pin;
 use super::hold_words::{
     Lack, Second, Weight, commands, first_line, form_of, in_brackets, listed, made_by, newest,
@@ -37,6 +38,9 @@ pub enum Hold {
     /// The head of the branch is not signed by anybody who may.
     #[error("{0}")]
     NotTrusted(UntrustedHead),
+    /// It is to wait, or to be left alone.
+    #[error("{0}")]
+    Waits(Waits),
     /// An attempt failed and could not be taken back: nothing is done until a person looks.
     #[error(
         "attempt {attempt} failed and could not be taken back: {}; nothing more is done \
@@ -456,6 +460,7 @@ impl Hold {
             Self::FailedRevision { .. }
             | Self::HistoryRewritten { .. }
             | Self::NotTrusted { .. }
+            | Self::Waits { .. }
             | Self::Stuck { .. }
             | Self::Stays { .. }
             | Self::SchemaDiffers { .. }

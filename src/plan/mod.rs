@@ -21,6 +21,7 @@ pub mod facts;
 mod field;
 mod front;
 mod front_test;
+mod gate;
 mod ground;
 mod guard;
 mod heal;
@@ -64,6 +65,7 @@ pub use drafts::{
     BackupDraft, JobDraft, Lower, Member, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
     ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,
 };
+pub use gate::{Waits, suspended_here, suspended_in_git, waits_at};
 pub use ground::SETTLES_WITHIN;
 pub use heal::heal;
 pub use history::{

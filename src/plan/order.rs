@@ -48,6 +48,7 @@ pub fn plan(
     planner.converge(&order, &examined);
     planner.settle(&examined);
     planner.hold_not_permitted();
+    planner.hold_what_waits(&examined);
     planner.finish(&examined)
 }
 

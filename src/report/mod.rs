@@ -9,6 +9,7 @@ mod passes;
 mod rollback;
 mod snapshot;
 mod status;
+mod suspension;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use check::CheckReport;
@@ -19,6 +20,7 @@ pub use passes::{PassReport, PlanReport};
 pub use rollback::RollbackReport;
 pub use snapshot::SnapshotReport;
 pub use status::{RetryReport, StatusReport, status};
+pub use suspension::SuspensionReport;
 
 use crate::secret::Redactor;
 

@@ -215,6 +215,8 @@ impl Bench {
                 stacks: None,
                 state_dir: self.state_dir(),
                 age_identity: None,
+                windows: BTreeMap::new(),
+                approvals: BTreeMap::new(),
                 engine: "fake".to_owned(),
                 policy: self.permits.clone(),
             },

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 11] = [
+const LEAVES: [(&str, &[&str]); 12] = [
     ("clock", &[]),
-    ("config", &["diagnostic", "document", "permits"]),
+    ("config", &["diagnostic", "document", "gates", "permits"]),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
+    ("gates", &["document", "secret"]),
     ("labels", &[]),
     ("lock", &[]),
     ("permits", &[]),
