@@ -38,6 +38,7 @@ pub mod permits;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+pub mod promote;
 pub mod proxy;
 pub mod reconcile;
 pub mod record;

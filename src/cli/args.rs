@@ -165,6 +165,36 @@ pub(super) enum Command {
         no_push: bool,
     },
 
+    /// Write the image of a service into `images` of a moored.yaml, by a commit that is pushed
+    ///
+    /// That line changes and nothing else. Where it can't be pushed, what to do by hand is printed.
+    Bump {
+        /// Which service
+        service: String,
+        /// Its image
+        image: String,
+        /// Of which stack, by its name or directory [default: the only one]
+        #[arg(long)]
+        stack: Option<String>,
+        /// Make the commit, and print how to do it by hand
+        #[arg(long)]
+        no_push: bool,
+    },
+
+    /// Write the images that run well in one stack into the moored.yaml of another, by their digests
+    ///
+    /// Both are on this host. Promoted are the services that `images` of either names. Refused is a
+    /// stack that is not exactly its last release, whole and healthy.
+    Promote {
+        /// The stack that they run well in, by its name or directory
+        from: String,
+        /// The stack that gets them, by its name or directory
+        to: String,
+        /// Make the commit, and print how to do it by hand
+        #[arg(long)]
+        no_push: bool,
+    },
+
     /// Print what Compose files come to: merged, filled in and checked
     ///
     /// Prints what `docker compose config` prints: the model that a pass works from, as YAML or

@@ -10,6 +10,7 @@ mod exit;
 mod look;
 mod pass;
 mod project;
+mod promote;
 mod render;
 mod retry;
 mod rollback;

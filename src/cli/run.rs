@@ -102,6 +102,18 @@ fn work(arguments: Arguments) -> Exit {
                 let ask = rollback::ask(stack.as_deref(), to.as_deref(), hold, !no_push);
                 rollback::rollback(&cli, &ask).await
             }
+            Command::Bump {
+                service,
+                image,
+                stack,
+                no_push,
+            } => {
+                let what = (service.as_str(), image.as_str());
+                promote::bump(&cli, stack.as_deref(), what, &promote::ask(!no_push)).await
+            }
+            Command::Promote { from, to, no_push } => {
+                promote::promote(&cli, &from, &to, &promote::ask(!no_push)).await
+            }
             Command::Render(arguments) => render::render(&cli, &arguments),
             Command::Completions { shell } => Ok(completions(shell)),
         }

@@ -48,4 +48,4 @@ pub use tree::{
 };
 pub use url::local_path;
 pub use watch::{Watch, WatchError};
-pub use write::{Changes, CommitError, CommitText, commit_on};
+pub use write::{Changes, CommitError, CommitText, commit_on, write_file};

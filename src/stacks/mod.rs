@@ -3,12 +3,13 @@
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
 //! Modules: `head` decides whether a commit is followed; `gate` finds what it waits for; `pinned`,
-//! `host_files`; `shared` finds what stacks have in common.
+//! `host_files`, `publish`; `shared` finds what stacks have in common.
 
 mod gate;
 mod head;
 mod host_files;
 mod pinned;
+mod publish;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ pub use head::standing;
 use head::{Head, Released};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
+pub use publish::{Published, commit_text, publish};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -424,7 +426,11 @@ fn refuse_unknown_rules(view: &View, loaded: &mut Loaded) {
     known.sort_unstable();
     known.dedup();
     let unknown = gate::unknown_names(view, &known);
-    loaded.extend(unknown.into_iter().map(|(name, found)| (name, Err(found.into()))));
+    loaded.extend(
+        unknown
+            .into_iter()
+            .map(|(name, found)| (name, Err(found.into()))),
+    );
 }
 
 /// Two directories that claim the same stack would undo one another's work for ever.

@@ -21,7 +21,7 @@ const LEAVES: [(&str, &[&str]); 12] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 29] = [
+const ROOMS: [(&str, &[&str]); 30] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
@@ -118,6 +118,12 @@ const ROOMS: [(&str, &[&str]); 29] = [
         ],
     ),
     (
+        "promote",
+        &[
+            "source", "trust", "engine", "desired", "plan", "record", "host", "stacks", "pass",
+        ],
+    ),
+    (
         "report",
         &[
             "trust",
@@ -137,6 +143,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "rollback",
             "pass",
             "snapshot",
+            "promote",
         ],
     ),
     ("kept", &["observe", "plan", "host", "stacks", "pass"]),
@@ -207,6 +214,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "stacks",
             "rollback",
             "pass",
+            "promote",
             "reconcile",
             "controller",
         ],
