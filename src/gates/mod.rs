@@ -2,7 +2,7 @@
 //!
 //! A [`Window`] is open or [`Closed`]; an [`ApprovalRule`] names who may approve; a [`Suspension`]
 //! leaves a stack alone. Pure: whoever asks brings the time. Modules: `window` over `hours` and
-//! `moment`; `suspension`; `approval`. Why: `docs/decisions/0022-promotion.md`.
+//! `moment`; `suspension`; `approval`. Why: `docs/decisions/0023-promotion.md`.
 
 mod approval;
 mod hours;

@@ -2,15 +2,22 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::diagnostic::Diagnostic;
+use crate::document;
 
-fn window(yaml: &str) -> Window {
-    serde_yaml::from_str(yaml).unwrap()
+fn read<T: DeserializeOwned>(yaml: &str) -> Result<T, Diagnostic> {
+    document::read("w", yaml.as_bytes(), &[])
 }
 
-fn refused<T: serde::de::DeserializeOwned>(yaml: &str) -> String {
-    let Err(error) = serde_yaml::from_str::<T>(yaml) else {
+fn window(yaml: &str) -> Window {
+    read(yaml).unwrap()
+}
+
+fn refused<T: DeserializeOwned>(yaml: &str) -> String {
+    let Err(error) = read::<T>(yaml) else {
         panic!("{yaml} is taken");
     };
     error.to_string()
@@ -152,7 +159,7 @@ fn freezes_that_never_end_are_told() {
 
 #[test]
 fn a_suspension_ends_with_its_last_day() {
-    let suspend: Suspend = serde_yaml::from_str("{reason: move, until: 2026-11-20}").unwrap();
+    let suspend: Suspend = read("{reason: move, until: 2026-11-20}").unwrap();
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
     let suspension = suspend.in_zone(&berlin);
     let over = |now: &str| suspension.is_over(now.parse().unwrap());
@@ -162,7 +169,7 @@ fn a_suspension_ends_with_its_last_day() {
         suspension.to_string(),
         "suspended until 2026-11-20 23:00 UTC (move)"
     );
-    let suspend: Suspend = serde_yaml::from_str("{reason: \"a\\u001bb\"}").unwrap();
+    let suspend: Suspend = read("{reason: \"a\\u001bb\"}").unwrap();
     let suspension = suspend.in_zone(&berlin);
     assert!(!suspension.is_over(Timestamp::MAX));
     assert!(!suspension.to_string().contains('\u{1b}'));
@@ -170,7 +177,7 @@ fn a_suspension_ends_with_its_last_day() {
 
 #[test]
 fn an_approval_needs_somebody_and_a_trailer() {
-    let rule: ApprovalRule = serde_yaml::from_str("signers: [ops@example.org]").unwrap();
+    let rule: ApprovalRule = read("signers: [ops@example.org]").unwrap();
     assert_eq!(rule.trailer, "Approved-by");
     for (yaml, word) in [
         ("signers: []", "nobody could ever approve"),
@@ -183,7 +190,7 @@ fn an_approval_needs_somebody_and_a_trailer() {
             "{signers: [a], allowed_signers: keys}",
             "must be an absolute path",
         ),
-        ("{signers: [a], trailers: x}", "unknown field"),
+        ("{signers: [a], trailers: x}", "unknown key"),
     ] {
         let said = refused::<ApprovalRule>(yaml);
         assert!(said.contains(word), "{yaml}: {said}");
@@ -205,8 +212,7 @@ proptest::proptest! {
         now in 0_i64..4_000_000_000,
     ) {
         let now = Timestamp::from_second(now).unwrap();
-        let quoted = serde_yaml::to_string(&text).unwrap();
-        if let Ok(window) = serde_yaml::from_str::<Window>(&format!("deploy: {quoted}")) {
+        if let Ok(window) = read::<Window>(&format!("deploy: '{text}'")) {
             let _closed = window.closed(now);
         }
         let _moment = text.parse::<Moment>();

@@ -2,7 +2,7 @@
 //!
 //! [`bump()`] and [`promote()`] return a [`Done`]. Modules: `target` finds the manifest, `edit` writes
 //! one line of it, `evidence` says what is known of the stack that is promoted from, `error`.
-//! Why it is done like this: `docs/decisions/0022-promotion.md`.
+//! Why it is done like this: `docs/decisions/0023-promotion.md`.
 
 mod edit;
 mod error;

@@ -131,6 +131,7 @@ fn every_key_inside_a_key_of_the_manifest_is_documented() {
         ("ready", format!("ready: [{{{STRANGE}: 1}}]")),
         ("smoke", format!("smoke: [{{{STRANGE}: 1}}]")),
         ("smoke", format!("smoke: [{{latency: {{{STRANGE}: 1}}}}]")),
+        ("suspend", format!("suspend: {{{STRANGE}: 1}}")),
     ] {
         let body = between(&text, &format!("### `{section}`\n"), "\n### ");
         for key in keys(&yaml) {
@@ -163,6 +164,9 @@ fn every_key_of_the_settings_is_documented() {
     for inside in [
         format!("stacks: [{{{STRANGE}: 1}}]"),
         format!("stacks: [{{dir: a, verify: {{{STRANGE}: 1}}}}]"),
+        format!("windows: {{a: {{{STRANGE}: 1}}}}"),
+        format!("windows: {{a: {{freeze: [{{{STRANGE}: 1}}]}}}}"),
+        format!("approvals: {{a: {{{STRANGE}: 1}}}}"),
     ] {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);
