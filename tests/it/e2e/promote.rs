@@ -90,7 +90,7 @@ fn what_runs_well_in_staging_goes_to_production_by_its_digest() {
     let refused = stage.moored(&["promote", "staging", "production"]);
     refused
         .exits(75)
-        .says(&["not known to be well", "is exited"]);
+        .says(&["not known to be well", "web: state"]);
 
     let bumped = stage.moored(&["bump", "web", &v1, "--stack", "production"]);
     bumped.exits(0).says(&["has other images in Git now"]);

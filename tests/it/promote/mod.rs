@@ -91,23 +91,18 @@ fn production_takes_the_digest_that_runs_well_in_staging() {
     let commit = town.origin.repository.find_commit(oid(commit)).unwrap();
     assert_eq!(commit.parent_id(0).unwrap(), oid(&before));
     let message = commit.message().unwrap().to_owned();
+    let (first, short) = (&before, before.short());
     for text in [
-        &format!(
-            "Promote shop-staging 1-{} to shop-production\n\n",
-            before.short()
-        ),
-        &format!("web: {image}\n  was app:v1\n"),
-        "Well in shop-staging on ",
-        &format!(
-            "release 1-{} of commit {before}\n    change\n",
-            before.short()
-        ),
-        "released at 2026-01-01 00:0",
-        &format!("web: app@{DIGEST}\n    container "),
-        " running, since ",
-        "\nRun by ada on ",
+        format!("Promote shop-staging 1-{short} to shop-production\n\n"),
+        format!("web: {image}\n  was app:v1\n"),
+        "Well in shop-staging on ".to_owned(),
+        format!("release 1-{short} of commit {first}\n    change\n"),
+        "released at 2026-01-01 00:0".to_owned(),
+        format!("web: app@{DIGEST}\n    container "),
+        " running, since ".to_owned(),
+        "\nRun by ada on ".to_owned(),
     ] {
-        assert!(message.contains(text), "no {text:?} in {message}");
+        assert!(message.contains(&text), "no {text:?} in {message}");
     }
     assert_eq!(message, done.message);
     let printed = PromotionReport::new(done, &town.view().config).text();
@@ -153,10 +148,6 @@ fn what_is_not_known_to_be_well_is_not_promoted() {
     town.bench.engine.world().stop("shop-staging-web-1");
     let refused = not_well(&town);
     assert!(refused.contains("web: state"), "{refused}");
-    assert!(
-        refused.contains("shop-staging-web-1 is exited"),
-        "{refused}"
-    );
 }
 
 #[test]

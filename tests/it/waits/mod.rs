@@ -51,9 +51,12 @@ fn waits(town: &Town) -> Waits {
     assert_eq!(town.bench.engine.world().calls.len(), before);
     assert_eq!(looked.plan.weight(), Some(Weight::Blocking));
     let mut holds = looked.plan.holds.into_iter();
-    let found = holds.find_map(|hold| match hold {
-        Hold::Waits(waits) => Some(waits),
-        _ => None,
+    let found = holds.find_map(|hold| {
+        if let Hold::Waits(waits) = hold {
+            Some(waits)
+        } else {
+            None
+        }
     });
     let waits = found.expect("it waits for something");
     let status = run(report::status(&town.view(), None)).unwrap();
