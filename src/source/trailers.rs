@@ -22,7 +22,12 @@ mod tests {
         let expected = [("Approved-by", "Ada <ada@example.org>"), ("Ref", "1")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(trailers(message), expected);
-        for message in ["", "Approved-by: Ada", "Say\n\nApproved by Ada\n", "a\n\nb: c\0\n"] {
+        for message in [
+            "",
+            "Approved-by: Ada",
+            "Say\n\nApproved by Ada\n",
+            "a\n\nb: c\0\n",
+        ] {
             assert!(trailers(message).is_empty(), "{message:?}");
         }
     }

@@ -93,10 +93,10 @@ impl<'a> Scenario<'a> {
             self.bench.clock.advance(60);
         }
         let state = files_below(&self.dir.join("state"));
-        let host = &self.host;
+        let gate = self.host.gate.clone();
         let load = |bench: &Bench| {
             let desired = bench.load(&state, '2');
-            desired.map(|desired| host.gated(desired))
+            desired.map(|desired| gate.before(desired))
         };
         let between = files_below(&self.dir.join("between"));
         for line in self.host.by_hand.clone() {

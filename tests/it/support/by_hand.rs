@@ -14,17 +14,16 @@ use moored::engine::model::{
     ContainerState, Endpoint, Health, Healthcheck, Image, Network, Restart, Volume,
 };
 use moored::files::{Mode, digest};
-use moored::gates::{Suspension, Window};
 use moored::labels;
 use moored::maintenance::{self, Flag, Owner};
 use moored::permits::Permits;
 use moored::secret::Sensitive;
-use moored::trust::{Arrival, Gate, Unapproved};
 use serde::Deserialize;
 
 use super::bench::Bench;
 use super::fake_engine::{End, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work, World};
 use super::foreign::{compose_up, foreign, foreign_proxy};
+use super::gate::{GateYaml, suspend};
 
 /// `host.yaml`.
 #[derive(Deserialize)]
@@ -56,15 +55,9 @@ pub(crate) struct HostYaml {
     /// What the settings permit, beside mounts of `/bench`; left out = the default.
     #[serde(default)]
     pub(crate) policy: Option<Permits>,
-    /// When the settings let changes in; left out = always.
+    /// What a change has to wait for.
     #[serde(default)]
-    window: Option<Window>,
-    /// What Git says beside what was released: `new`, `released` or `goes back`.
-    #[serde(default)]
-    arrival: Option<String>,
-    /// That it waits for an approval.
-    #[serde(default)]
-    unapproved: bool,
+    pub(crate) gate: GateYaml,
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
@@ -91,9 +84,7 @@ impl Default for HostYaml {
             says: BTreeMap::new(),
             api: None,
             policy: None,
-            window: None,
-            arrival: None,
-            unapproved: false,
+            gate: GateYaml::default(),
             fails: None,
             before: Vec::new(),
             by_hand: Vec::new(),
@@ -217,28 +208,6 @@ impl HostYaml {
 }
 
 impl HostYaml {
-    /// Returns what Git wants with what the settings have it wait for.
-    pub(crate) fn gated(&self, mut desired: DesiredState) -> DesiredState {
-        let arrival = match self.arrival.as_deref() {
-            None | Some("new") => Arrival::New,
-            Some("released") => Arrival::Released,
-            Some("goes back") => Arrival::GoesBack,
-            Some(other) => panic!("{other:?} is no arrival"),
-        };
-        let unapproved = self.unapproved.then(|| Unapproved {
-            head: desired.commit.revision.clone(),
-            signers: vec!["ops@example.org".to_owned()],
-            trailer: "Approved-by".to_owned(),
-            why: None,
-        });
-        desired.gate = Gate {
-            arrival,
-            window: self.window.clone(),
-            unapproved,
-        };
-        desired
-    }
-
     fn stock_jobs(&self, bench: &Bench, world: &mut World) {
         let (db, flag) = (bench.place("data/app.db"), bench.place("site/ON"));
         world.ledger = self.ledger.as_ref().map(|kind| {
@@ -314,19 +283,8 @@ pub(crate) fn apply(
             bench.engine.faults(Faults::none());
         }
         ["an-hour-goes-by"] => bench.clock.advance(3600),
-        ["suspend", reason, rest @ ..] => {
-            let stack = "shop".to_owned().try_into().unwrap();
-            let now = jiff::Timestamp::from_second(bench.clock.seconds()).unwrap();
-            let minutes = rest.first().map(|minutes| minutes.parse::<i64>().unwrap());
-            let later = |minutes| now + jiff::SignedDuration::from_mins(minutes);
-            let suspension = Suspension {
-                reason: (*reason).to_owned(),
-                until: minutes.map(later),
-                since: Some(now),
-                by: Some("ada".to_owned()),
-            };
-            bench.record().suspend(&stack, &suspension).unwrap();
-        }
+        ["suspend", reason] => suspend(bench, reason, None),
+        ["suspend", reason, minutes] => suspend(bench, reason, Some(minutes)),
         ["retry"] => {
             let stack = "shop".to_owned().try_into().unwrap();
             let now = jiff::Timestamp::from_second(bench.clock.seconds()).unwrap();
