@@ -28,8 +28,10 @@ pub(super) fn suspend(
         since: Some(now),
         by: config::person(),
     };
-    let before = record.suspension(&stack).map_err(failed)?;
-    record.suspend(&stack, &suspension).map_err(failed)?;
+    let before = record.suspension(&stack).map_err(|error| failed(&error))?;
+    record
+        .suspend(&stack, &suspension)
+        .map_err(|error| failed(&error))?;
     cli.print(&SuspensionReport {
         stack,
         before: before.filter(|before| !before.is_over(now)),
@@ -42,13 +44,13 @@ pub(super) fn resume(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {
     let host = beside::open(cli)?;
     let record = &host.hands.record;
     let stack = which(record, stack)?;
-    let before = record.resume(&stack).map_err(failed)?;
+    let before = record.resume(&stack).map_err(|error| failed(&error))?;
     let now = None;
     cli.print(&SuspensionReport { stack, now, before })?;
     Ok(Exit::Done)
 }
 
-fn failed(error: RecordError) -> Failure {
+fn failed(error: &RecordError) -> Failure {
     (Exit::Failed, error.to_string())
 }
 
@@ -73,7 +75,7 @@ fn end(host: &Host, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
 
 /// A name that nobody knows would suspend nothing, and look as if it did.
 fn which(record: &Record, asked: Option<&str>) -> Result<StackName, Failure> {
-    let known = record.stacks().map_err(failed)?;
+    let known = record.stacks().map_err(|error| failed(&error))?;
     let names = || {
         let names: Vec<&str> = known.iter().map(StackName::as_str).collect();
         names.join(", ")

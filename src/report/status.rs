@@ -137,16 +137,9 @@ async fn stack_status(
             Some(_) => None,
             None => refused(view, stack)?,
         },
-        waits: waits(view, stack)?,
+        waits: stacks::waiting(view, stack)?,
         pinned: history.pin,
     })
-}
-
-fn waits(view: &View, stack: &StackName) -> Result<Vec<Waits>, PassError> {
-    match stacks::waiting(view, stack) {
-        Err(LoadError::Read(_)) => Ok(Vec::new()),
-        waits => Ok(waits?),
-    }
 }
 
 fn refused(view: &View, stack: &StackName) -> Result<Option<Refusal>, PassError> {

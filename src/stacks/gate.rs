@@ -55,32 +55,42 @@ pub(super) fn gate(
 }
 
 /// Returns what a stack, and the head of its branch as the last fetch found it, have to wait for;
-/// does not ask the remote. A head that is not followed, or not looked at because of a pin, has
-/// nothing to wait for.
+/// does not ask the remote.
 ///
 /// # Errors
-/// The record or the mirror can't be read.
+/// The record can't be read.
 pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
-    let now = view.clock.now();
-    let on_host = match &view.record {
-        Some(record) => record.suspension(stack)?,
-        None => None,
+    let Some(record) = &view.record else {
+        return Ok(Vec::new());
     };
-    let here = plan::suspended_here(stack, on_host.as_ref(), now);
+    let on_host = record.suspension(stack)?;
+    let here = plan::suspended_here(stack, on_host.as_ref(), view.clock.now());
     let mut found: Vec<Waits> = here.into_iter().collect();
-    let is_pinned = match &view.record {
-        Some(record) => record.pin(stack)?.is_some(),
-        None => false,
-    };
-    let is_refused = matches!(standing(view, stack)?, Standing::Refused(_));
+    // Git has no say in a stack that is pinned.
+    if record.pin(stack)?.is_none() {
+        match waiting_at_head(view, stack) {
+            Ok(more) => found.extend(more),
+            // A mirror that is gone or damaged is made again by the next pass.
+            Err(LoadError::Read(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
+    // What is not followed is not read.
+    if matches!(standing(view, stack)?, Standing::Refused(_)) {
+        return Ok(Vec::new());
+    }
     let release = Released::of(view, stack)?;
-    let Some(release) = release.filter(|_| !is_pinned && !is_refused) else {
-        return Ok(found);
-    };
-    let dir = release.dir;
-    let head = source::fetched(&view.mirror(), view.config.branch_of(&dir));
-    let Some(head) = head else {
-        return Ok(found);
+    let head = release.and_then(|release| {
+        let branch = view.config.branch_of(&release.dir);
+        let head = source::fetched(&view.mirror(), branch)?;
+        Some((head, release.dir))
+    });
+    let Some((head, dir)) = head else {
+        return Ok(Vec::new());
     };
     let tree = Tree::at_commit(&view.mirror(), &head)?;
     let path = RepoPath::new(&dir).and_then(|dir| dir.join(manifest::FILE_NAME));
@@ -88,11 +98,14 @@ pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> 
     let manifest = text.and_then(|text| manifest::parse(&dir, &text).ok());
     // What can't be read is told by a pass.
     let Some(manifest) = manifest.filter(|manifest| manifest.stack == *stack) else {
-        return Ok(found);
+        return Ok(Vec::new());
     };
+    let now = view.clock.now();
     let zone = manifest.time_zone.as_ref().unwrap_or(&view.time_zone);
     let in_git = manifest.suspend.map(|suspend| suspend.in_zone(zone));
-    found.extend(plan::suspended_in_git(in_git.as_ref(), now));
+    let mut found: Vec<Waits> = plan::suspended_in_git(in_git.as_ref(), now)
+        .into_iter()
+        .collect();
     let gate = gate(view, &head, &dir, stack)?;
     if gate.arrival == Arrival::New {
         found.extend(plan::waits_at(&gate, now));
