@@ -154,6 +154,18 @@ fn loaded(view: &View, target: &Target, commit: &Revision) -> Result<DesiredStat
     Ok(desired)
 }
 
+/// Returns an image by its digest, with the tag that it was asked for by: for people, and only where
+/// the digest is of the same repository.
+fn pinned(written: Reference, known: Reference) -> Reference {
+    if written.normalized().repository != known.normalized().repository {
+        return known;
+    }
+    Reference {
+        digest: known.digest,
+        ..written
+    }
+}
+
 /// One bump or promotion at work.
 struct Work<'a> {
     view: &'a View,
@@ -188,18 +200,16 @@ impl Work<'_> {
             let Some(image) = evidence.images.get(name) else {
                 continue;
             };
-            let (reference, digest) = (&image.reference, image.digest.as_deref());
-            let digest = digest.and_then(|digest| digest.split_once('@'));
-            let (Ok(written), Some((_, digest))) = (Reference::parse(reference), digest) else {
+            let reference = &image.reference;
+            let known = image.digest.as_deref().map(Reference::parse);
+            let (Ok(written), Some(Ok(known))) = (Reference::parse(reference), known) else {
                 return Err(PromoteError::NoDigest {
                     stack: evidence.stack.clone(),
                     service: name.clone(),
                     reference: reference.clone(),
                 });
             };
-            let digest = Some(digest.to_owned());
-            let pinned = Reference { digest, ..written };
-            wanted.insert(name.clone(), pinned.to_string());
+            wanted.insert(name.clone(), pinned(written, known).to_string());
         }
         if wanted.is_empty() {
             return Err(PromoteError::NothingNamed {
@@ -314,5 +324,35 @@ impl Work<'_> {
             "{text}\nRun by {by} on {}, by moored {command}.\n",
             host::name()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_named_by_its_digest_and_keeps_its_tag() {
+        const DIGEST: &str =
+            "sha256:9f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e0";
+        for (written, known, expected) in [
+            ("nginx:1.29", "nginx", "nginx:1.29"),
+            ("nginx", "docker.io/library/nginx", "nginx"),
+            (
+                "r.example:5000/a/b:v1",
+                "r.example:5000/a/b",
+                "r.example:5000/a/b:v1",
+            ),
+            // The same image was pushed elsewhere too, where its digest may be another one.
+            ("r.example/a:v1", "other.example/a", "other.example/a"),
+        ] {
+            let known = Reference::parse(&format!("{known}@{DIGEST}")).unwrap();
+            let pinned = pinned(Reference::parse(written).unwrap(), known);
+            assert_eq!(pinned.to_string(), format!("{expected}@{DIGEST}"));
+        }
+        let old = format!("nginx:1.29@{}", DIGEST.replace('9', "8"));
+        let known = Reference::parse(&format!("nginx@{DIGEST}")).unwrap();
+        let pinned = pinned(Reference::parse(&old).unwrap(), known);
+        assert_eq!(pinned.to_string(), format!("nginx:1.29@{DIGEST}"));
     }
 }
