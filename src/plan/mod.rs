@@ -110,8 +110,8 @@ pub struct Plan {
     pub around: BTreeMap<ServiceName, Around>,
     /// What is not done, and why.
     pub holds: Vec<Hold>,
-    /// Steps that would be done if containers of Docker Compose were ours, see
-    /// [`Hold::NotAdopted`].
+    /// Steps that would be done if containers of Docker Compose were ours, or if what is waited for
+    /// were there: see [`Hold::NotAdopted`] and [`Hold::Waits`].
     pub held_back: Vec<Step>,
     /// Every difference that was found, whether or not a step takes it away.
     pub differences: Vec<Difference>,
