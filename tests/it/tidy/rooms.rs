@@ -11,7 +11,7 @@ const LEAVES: [(&str, &[&str]); 12] = [
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
-    ("gates", &["diagnostic", "document", "secret"]),
+    ("gates", &["document", "secret"]),
     ("labels", &[]),
     ("lock", &[]),
     ("permits", &[]),
