@@ -17,13 +17,7 @@ use crate::permits::Permits;
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 5] = [
-    "listen",
-    "webhook",
-    "registries",
-    "offsite",
-    "notify",
-];
+const LATER: [&str; 5] = ["listen", "webhook", "registries", "offsite", "notify"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]

@@ -122,7 +122,8 @@ async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
             promote::bump(cli, stack.as_deref(), what, &promote::ask(!no_push)).await
         }
         Command::Promote { from, to, no_push } => {
-            promote::promote(cli, &from, &to, &promote::ask(!no_push)).await
+            let ask = promote::ask(!no_push);
+            Box::pin(promote::promote(cli, &from, &to, &ask)).await
         }
         Command::Render(arguments) => render::render(cli, &arguments),
         Command::Completions { shell } => Ok(completions(shell)),

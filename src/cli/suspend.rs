@@ -56,15 +56,14 @@ fn failed(error: &RecordError) -> Failure {
 
 /// Reads when a suspension ends: a time, or a duration from now.
 fn end(host: &Host, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    let end = match humantime::parse_duration(text) {
-        Ok(duration) => now.checked_add(duration).unwrap_or(Timestamp::MAX),
-        Err(_) => {
-            let moment = text.parse::<Moment>().map_err(|error| {
-                let error = format!("--until: {error}, nor a duration such as 2h");
-                (Exit::Usage, error)
-            })?;
-            moment.ends(&host.view.time_zone)
-        }
+    let end = if let Ok(duration) = humantime::parse_duration(text) {
+        now.checked_add(duration).unwrap_or(Timestamp::MAX)
+    } else {
+        let moment = text.parse::<Moment>().map_err(|error| {
+            let error = format!("--until: {error}, nor a duration such as 2h");
+            (Exit::Usage, error)
+        })?;
+        moment.ends(&host.view.time_zone)
     };
     if end <= now {
         let error = format!("--until: {} is over", text.escape_default());

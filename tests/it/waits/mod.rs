@@ -147,8 +147,8 @@ fn the_first_release_needs_an_approval_of_the_head() {
     new.shop("app:v1");
     approve(&new, &signing, "ops", "ops");
     new.commit(&[("note", "later")]);
-    let mut passes = new.pass();
-    let passed = passes.pop_first().unwrap().1.unwrap();
+    let (_, passed) = new.pass().pop_first().unwrap();
+    let passed = passed.unwrap();
     assert_eq!(passed.outcome, None);
     assert!(
         passed
