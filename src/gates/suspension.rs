@@ -19,7 +19,7 @@ pub struct Suspend {
 }
 
 /// That a stack is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
     /// Why.
     pub reason: String,

@@ -226,13 +226,14 @@ fn every_hold_is_explained() {
     let code = read("src/plan/hold.rs");
     let holds = variants(between(&code, "pub enum Hold {", "\n}"));
     assert!(holds.contains("FailedRevision"));
+    let weights = read("src/plan/weight.rs");
     let text = read("docs/operations.md");
     let mut findings = Vec::new();
     for hold in &holds {
         let weight = ["Blocking", "Passing", "Notice"]
             .into_iter()
             .find(|weight| {
-                let arms = between(&code, "pub fn weight(&self)", "\n    }\n");
+                let arms = between(&weights, "pub fn weight(&self)", "\n    }\n");
                 let arm = arms.split("=> Weight::").collect::<Vec<_>>();
                 arm.windows(2).any(|pair| {
                     let mut words = pair[0].split_whitespace();
