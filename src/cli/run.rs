@@ -100,7 +100,7 @@ async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
         } => suspend::suspend(cli, stack.as_deref(), reason, until.as_deref()),
         Command::Resume { stack } => suspend::resume(cli, stack.as_deref()),
         Command::Adopt { stack } => by_hand::adopt(cli, stack.as_deref()).await,
-        Command::Backup(command) => backup::backup(cli, command).await,
+        Command::Backup(command) => Box::pin(backup::backup(cli, command)).await,
         Command::Maintenance(command) => by_hand::maintenance(cli, command).await,
         Command::Job { name, stack } => by_hand::job(cli, stack.as_deref(), &name).await,
         Command::Rollback {
