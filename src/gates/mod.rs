@@ -19,7 +19,8 @@ pub use moment::Moment;
 pub use suspension::{Suspend, Suspension};
 pub use window::{Closed, Window};
 
-/// Returns the rule for a stack, by its name or else by the directory of its manifest.
+/// Returns the rule for a stack, by the directory of its manifest or else by its name: that a commit
+/// may change, and must not take the rule of another stack with it.
 pub fn of<'a, T>(rules: &'a BTreeMap<String, T>, stack: &str, dir: &str) -> Option<&'a T> {
-    rules.get(stack).or_else(|| rules.get(dir))
+    rules.get(dir).or_else(|| rules.get(stack))
 }

@@ -200,8 +200,10 @@ fn an_approval_needs_somebody_and_a_trailer() {
 #[test]
 fn a_rule_is_found_by_the_name_of_the_stack_and_by_its_directory() {
     let rules: BTreeMap<String, u8> = [("shop".to_owned(), 1), ("production".to_owned(), 2)].into();
-    assert_eq!(of(&rules, "shop", "production"), Some(&1));
+    assert_eq!(of(&rules, "shop", "staging"), Some(&1));
     assert_eq!(of(&rules, "shop-production", "production"), Some(&2));
+    // A commit changes names, and no directories of the settings.
+    assert_eq!(of(&rules, "shop", "production"), Some(&2));
     assert_eq!(of(&rules, "other", "staging"), None);
 }
 
