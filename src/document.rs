@@ -7,6 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -55,6 +56,20 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
         let message = format!("\"{text}\" is not a duration such as 30s or 5m: {error}");
         serde::de::Error::custom(message)
     })
+}
+
+/// Reads the name of a time zone such as `Europe/Berlin` inside a document.
+///
+/// # Errors
+/// The text is no such name.
+pub fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = |_| {
+        let name = name.escape_default();
+        let message = format!("\"{name}\" is not a time zone such as Europe/Berlin or UTC");
+        serde::de::Error::custom(message)
+    };
+    TimeZone::get(&name).map(Some).map_err(unknown)
 }
 
 /// A value that is one word, or a mapping where more is to be said.

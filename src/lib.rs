@@ -10,7 +10,7 @@
 //! controller listens to.
 //!
 //! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
 pub mod bell;
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod events;
 pub mod execute;
 pub mod files;
+pub mod gates;
 pub mod host;
 pub mod journal;
 pub mod kept;
@@ -39,6 +40,7 @@ pub mod permits;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+pub mod promote;
 pub mod proxy;
 pub mod reconcile;
 pub mod record;

@@ -98,6 +98,27 @@ pub(super) enum Command {
         stack: Option<String>,
     },
 
+    /// Leave a stack alone: nothing of it is changed, not even drift
+    ///
+    /// What is running goes on. Commands of a person (backups, jobs, rollback --hold) still work. To
+    /// say it in Git instead: suspend in moored.yaml.
+    Suspend {
+        /// Which stack, by its name [default: the only one]
+        stack: Option<String>,
+        /// Why, in one line
+        #[arg(long)]
+        reason: String,
+        /// Until when: 2h, 2026-12-24, "2026-12-24 18:00" or 2026-12-24T18:00Z [default: resume]
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+
+    /// End what `moored suspend` began
+    Resume {
+        /// Which stack, by its name [default: the only one]
+        stack: Option<String>,
+    },
+
     /// Say that the containers which Docker Compose runs for a stack are Moored's from now on
     ///
     /// Nothing is done to them here; where they differ from Git, the next pass may replace them.
@@ -140,6 +161,36 @@ pub(super) enum Command {
         #[arg(long)]
         hold: bool,
         /// Make the commit, and print how to push it by hand
+        #[arg(long)]
+        no_push: bool,
+    },
+
+    /// Write the image of a service into `images` of a moored.yaml, by a commit that is pushed
+    ///
+    /// That line changes and nothing else. Where it can't be pushed, what to do by hand is printed.
+    Bump {
+        /// Which service
+        service: String,
+        /// Its image
+        image: String,
+        /// Of which stack, by its name or directory [default: the only one]
+        #[arg(long)]
+        stack: Option<String>,
+        /// Make the commit, and print how to do it by hand
+        #[arg(long)]
+        no_push: bool,
+    },
+
+    /// Write the images that run well in one stack into the moored.yaml of another, by their digests
+    ///
+    /// Both are on this host. Promoted are the services that `images` of either names. Refused is a
+    /// stack that is not exactly its last release, whole and healthy.
+    Promote {
+        /// The stack that they run well in, by its name or directory
+        from: String,
+        /// The stack that gets them, by its name or directory
+        to: String,
+        /// Make the commit, and print how to do it by hand
         #[arg(long)]
         no_push: bool,
     },

@@ -6,6 +6,7 @@ use crate::host::HostError;
 use crate::journal::Outcome;
 use crate::pass::{ByStack, Looked, PassError, Passed};
 use crate::plan::{Plan, Weight};
+use crate::promote::PromoteError;
 use crate::rollback::{RollbackError, Way};
 use crate::source::SourceError;
 use crate::stacks::LoadError;
@@ -148,6 +149,27 @@ pub(super) fn of_rollback(error: &RollbackError) -> Exit {
         | RollbackError::Read(_) => Exit::BadState,
         RollbackError::NoGit { source, .. } => of_load(source),
         RollbackError::Push(_) => Exit::Unavailable,
+    }
+}
+
+/// Returns the exit code of a bump or a promotion that could not be made.
+pub(super) fn of_promotion(error: &PromoteError) -> Exit {
+    match error {
+        PromoteError::WhichStack { .. }
+        | PromoteError::UnknownStack { .. }
+        | PromoteError::SameStack { .. }
+        | PromoteError::UnknownService { .. }
+        | PromoteError::BadImage { .. } => Exit::Usage,
+        PromoteError::NotWell { .. } | PromoteError::Refused(_) => Exit::Held,
+        PromoteError::NoDigest { .. } | PromoteError::Commit(_) | PromoteError::Record(_) => {
+            Exit::Failed
+        }
+        PromoteError::NothingNamed { .. } | PromoteError::Edit(_) | PromoteError::Read(_) => {
+            Exit::BadState
+        }
+        PromoteError::NotLoadable { source, .. } => of_load(source),
+        PromoteError::Load(error) => of_load(error),
+        PromoteError::Push(_) => Exit::Unavailable,
     }
 }
 

@@ -10,11 +10,13 @@ mod exit;
 mod look;
 mod pass;
 mod project;
+mod promote;
 mod render;
 mod retry;
 mod rollback;
 mod run;
 mod snapshot;
+mod suspend;
 
 pub use exit::Exit;
 pub use run::run;

@@ -7,8 +7,10 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Arguments, Command};
-use super::context::Cli;
-use super::{Exit, backup, by_hand, check, look, pass, render, retry, rollback, snapshot};
+use super::context::{Cli, Failure};
+use super::{
+    Exit, backup, by_hand, check, look, pass, promote, render, retry, rollback, snapshot, suspend,
+};
 use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
@@ -69,41 +71,62 @@ fn work(arguments: Arguments) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return cli.fail(Exit::Failed, &format!("failed to start: {error}")),
     };
-    let done = runtime.block_on(async {
-        match command {
-            Command::Run => pass::run(&cli).await,
-            Command::Reconcile { stack } => pass::reconcile(&cli, stack.as_deref()).await,
-            Command::Plan(arguments) => look::plan(&cli, &arguments).await,
-            Command::Snapshot => snapshot::snapshot(&cli).await,
-            Command::Check(arguments) => check::check(&cli, &arguments),
-            Command::Schema => check::schema(),
-            Command::Drift { stack } => look::drift(&cli, stack.as_deref()).await,
-            Command::Status { stack } => look::status(&cli, stack.as_deref()).await,
-            Command::History { stack, limit } => look::history(&cli, stack.as_deref(), limit),
-            Command::Retry { stack } => retry::retry(&cli, stack.as_deref()),
-            Command::Adopt { stack } => by_hand::adopt(&cli, stack.as_deref()).await,
-            Command::Backup(command) => backup::backup(&cli, command).await,
-            Command::Maintenance(command) => by_hand::maintenance(&cli, command).await,
-            Command::Job { name, stack } => by_hand::job(&cli, stack.as_deref(), &name).await,
-            Command::Rollback {
-                stack,
-                to,
-                hold,
-                no_push,
-            } => {
-                let ask = rollback::ask(stack.as_deref(), to.as_deref(), hold, !no_push);
-                rollback::rollback(&cli, &ask).await
-            }
-            Command::Render(arguments) => render::render(&cli, &arguments),
-            Command::Completions { shell } => Ok(completions(shell)),
-        }
-    });
+    let done = runtime.block_on(dispatch(&cli, command));
     match done {
         Ok(exit) => exit,
         Err((exit, error)) => {
             cli.print_failure(&error);
             cli.fail(exit, &error)
         }
+    }
+}
+
+async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Run => pass::run(cli).await,
+        Command::Reconcile { stack } => pass::reconcile(cli, stack.as_deref()).await,
+        Command::Plan(arguments) => look::plan(cli, &arguments).await,
+        Command::Snapshot => snapshot::snapshot(cli).await,
+        Command::Check(arguments) => check::check(cli, &arguments),
+        Command::Schema => check::schema(),
+        Command::Drift { stack } => look::drift(cli, stack.as_deref()).await,
+        Command::Status { stack } => look::status(cli, stack.as_deref()).await,
+        Command::History { stack, limit } => look::history(cli, stack.as_deref(), limit),
+        Command::Retry { stack } => retry::retry(cli, stack.as_deref()),
+        Command::Suspend {
+            stack,
+            reason,
+            until,
+        } => suspend::suspend(cli, stack.as_deref(), reason, until.as_deref()),
+        Command::Resume { stack } => suspend::resume(cli, stack.as_deref()),
+        Command::Adopt { stack } => by_hand::adopt(cli, stack.as_deref()).await,
+        Command::Backup(command) => Box::pin(backup::backup(cli, command)).await,
+        Command::Maintenance(command) => by_hand::maintenance(cli, command).await,
+        Command::Job { name, stack } => by_hand::job(cli, stack.as_deref(), &name).await,
+        Command::Rollback {
+            stack,
+            to,
+            hold,
+            no_push,
+        } => {
+            let ask = rollback::ask(stack.as_deref(), to.as_deref(), hold, !no_push);
+            rollback::rollback(cli, &ask).await
+        }
+        Command::Bump {
+            service,
+            image,
+            stack,
+            no_push,
+        } => {
+            let what = (service.as_str(), image.as_str());
+            promote::bump(cli, stack.as_deref(), what, &promote::ask(!no_push)).await
+        }
+        Command::Promote { from, to, no_push } => {
+            let ask = promote::ask(!no_push);
+            Box::pin(promote::promote(cli, &from, &to, &ask)).await
+        }
+        Command::Render(arguments) => render::render(cli, &arguments),
+        Command::Completions { shell } => Ok(completions(shell)),
     }
 }
 

@@ -11,13 +11,14 @@ use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
+use crate::gates::{ApprovalRule, Window};
 use crate::permits::Permits;
 
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 5] = ["registries", "offsite", "notify", "windows", "approvals"];
+const LATER: [&str; 3] = ["registries", "offsite", "notify"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +39,12 @@ pub struct Config {
     /// What stacks may ask of the engine.
     #[serde(default)]
     pub policy: Permits,
+    /// When changes of a stack are let in, by its name or directory.
+    #[serde(default)]
+    pub windows: BTreeMap<String, Window>,
+    /// Who must approve what is new in a stack, by its name or directory.
+    #[serde(default)]
+    pub approvals: BTreeMap<String, ApprovalRule>,
     /// Where the controller listens for HTTP; left out = nowhere.
     #[serde(default, deserialize_with = "address")]
     pub listen: Option<SocketAddr>,
@@ -68,7 +75,7 @@ pub struct Repository {
     /// How to log in, if the remote wants it.
     #[serde(default)]
     pub auth: Auth,
-    /// Whether `moored rollback` pushes the revert commit that it makes.
+    /// Whether `moored rollback`, `bump` and `promote` push the commits that they make.
     #[serde(default = "yes")]
     pub push: bool,
     /// Authorities that may vouch for the remote's TLS certificate, in the place of this host's.

@@ -98,8 +98,8 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     config.yaml: age_identity must be an absolute path
       hint: for example /etc/moored/age.key
     ");
-    insta::assert_snapshot!(refused("repository: {url: /s}\npolicy: {privileged: false}"), @r#"
-    config.yaml:2:1: "policy" is not supported by this version of moored
+    insta::assert_snapshot!(refused("repository: {url: /s}\nnotify: {}"), @r#"
+    config.yaml:2:1: "notify" is not supported by this version of moored
       hint: take the key out; version 0.1.0 can't honour it
     "#);
     insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"

@@ -23,7 +23,7 @@ use super::{proxy, strategy, transaction};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::secret::{Sensitive, worth_hiding};
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
-use crate::trust::Standing;
+use crate::trust::{Gate, Standing};
 use crate::yaml::{self, Node};
 
 /// Where a stack comes from and goes to.
@@ -130,10 +130,14 @@ pub fn load(
     let (proxy, host_placed) = settle(&around, findings)?;
     let page = page(tree, place, &manifest)?;
     let checklist = checklist(tree, place, &manifest)?;
+    let time_zone = manifest.time_zone;
+    let time_zone = time_zone.unwrap_or_else(|| place.time_zone.clone());
     Ok(DesiredState {
         stack: manifest.stack,
         commit: place.commit.clone(),
         standing: Standing::default(),
+        gate: Gate::default(),
+        suspended: manifest.suspend.map(|suspend| suspend.in_zone(&time_zone)),
         services: composed.services,
         at_rest: composed.at_rest,
         networks: composed.networks,
@@ -147,9 +151,7 @@ pub fn load(
         proxy,
         soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
         soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),
-        time_zone: manifest
-            .time_zone
-            .unwrap_or_else(|| place.time_zone.clone()),
+        time_zone,
         maintenance: manifest.maintenance,
         maintenance_page: page,
         backups: manifest.backups,

@@ -19,6 +19,7 @@ use super::require::Requirement;
 use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
+use crate::gates::Suspend;
 
 /// File name of a manifest.
 pub const FILE_NAME: &str = "moored.yaml";
@@ -65,7 +66,7 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "optional_duration")]
     pub soak: Option<Duration>,
     /// Time zone of schedules and of the names of backups; left out = the host's.
-    #[serde(default, deserialize_with = "time_zone")]
+    #[serde(default, deserialize_with = "document::time_zone")]
     pub time_zone: Option<TimeZone>,
     /// The page that visitors see while the stack is worked on.
     pub maintenance: Option<Maintenance>,
@@ -99,6 +100,8 @@ pub struct Manifest {
     /// Whether containers of services that Git no longer names are removed.
     #[serde(default)]
     pub prune: bool,
+    /// That the stack is left alone, and until when.
+    pub suspend: Option<Suspend>,
 }
 
 /// Environment of a service beyond its Compose file.
@@ -342,16 +345,6 @@ fn optional_duration<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
     document::duration(deserializer).map(Some)
-}
-
-fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TimeZone>, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    let unknown = |_| {
-        let name = name.escape_default();
-        let message = format!("\"{name}\" is not a time zone such as Europe/Berlin or UTC");
-        serde::de::Error::custom(message)
-    };
-    TimeZone::get(&name).map(Some).map_err(unknown)
 }
 
 #[cfg(test)]

@@ -46,9 +46,10 @@ pub use schedule::Schedule;
 use crate::diagnostic::{Diagnostic, Location};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
+use crate::gates::Suspension;
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
-use crate::trust::Standing;
+use crate::trust::{Gate, Standing};
 
 /// What Git wants one stack to be.
 #[derive(Clone)]
@@ -59,6 +60,10 @@ pub struct DesiredState {
     pub commit: CommitInfo,
     /// What the settings say to the head of its branch, where that is another commit.
     pub standing: Standing,
+    /// What the settings have a change wait for.
+    pub gate: Gate,
+    /// That the stack is left alone.
+    pub suspended: Option<Suspension>,
     /// Its services.
     pub services: BTreeMap<ServiceName, Service>,
     /// Services that it has and that have no container: `replicas: 0`.

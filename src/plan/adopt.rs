@@ -211,10 +211,11 @@ impl<'a> Planner<'a> {
         self.holds.extend(strangers);
     }
 
-    /// Returns whether nothing but the word of a person keeps the plan from being done.
-    pub(super) fn waits_for_adoption(&self) -> bool {
+    /// Returns whether nothing but the word of a person, or the hour, keeps the plan from being done.
+    pub(super) fn only_waits(&self) -> bool {
+        let waits = |hold: &Hold| matches!(hold, Hold::NotAdopted { .. } | Hold::Waits(_));
         let mut holds = self.holds.iter();
-        holds.all(|hold| hold.weight() == Weight::Notice || matches!(hold, Hold::NotAdopted { .. }))
+        holds.all(|hold| hold.weight() == Weight::Notice || waits(hold))
     }
 }
 

@@ -2,12 +2,12 @@
 //! or goes is made again, although nothing of what Git says is put in place.
 
 use super::facts::Field;
-use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Weight, plan};
+use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, Weight, plan};
 use crate::desired::DesiredState;
 use crate::observe::ObservedState;
 
 /// Plans what takes the drift from the last release away, where a plan is held because its revision
-/// failed and was taken back; `desired` is what Git said at that release.
+/// failed and was taken back, or has to wait; `desired` is what Git said at that release.
 ///
 /// The plan that comes of it says of Git what the held one says. Nothing but drift is mended: what
 /// a release would be today under other files of the host is a deploy that nobody asked for. Pure
@@ -46,7 +46,7 @@ pub fn heal(
     }
 }
 
-fn is_drift(reason: &Reason) -> bool {
+pub(super) fn is_drift(reason: &Reason) -> bool {
     // What follows from the drift of another service, or is left of the failed attempt.
     let follows = matches!(
         reason.field,
@@ -56,15 +56,21 @@ fn is_drift(reason: &Reason) -> bool {
 }
 
 impl Plan {
-    /// Returns whether nothing but its revision, which failed or asks for too much, keeps it from
-    /// being done, and what was there before is there again.
+    /// Returns whether nothing but its revision, which failed, asks for too much or is to wait, keeps
+    /// it from being done, and what was there before is there again.
     pub fn waits_for_another_revision(&self) -> bool {
         let mut heavy = self
             .holds
             .iter()
             .filter(|one| one.weight() > Weight::Notice);
-        let another =
-            |one: &Hold| matches!(one, Hold::FailedRevision { .. } | Hold::NotPermitted(_));
+        let another = |one: &Hold| {
+            matches!(
+                one,
+                Hold::FailedRevision { .. }
+                    | Hold::NotPermitted(_)
+                    | Hold::Waits(Waits::Approval(_) | Waits::Window(_))
+            )
+        };
         heavy.clone().next().is_some() && heavy.all(another)
     }
 }

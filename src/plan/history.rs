@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use crate::desired::ServiceName;
+use crate::gates::Suspension;
 use crate::observe::Recorded;
 use crate::source::{RepoPath, Revision};
 
@@ -26,6 +27,8 @@ pub struct History {
     pub healed: Option<Failure>,
     /// How often in a row the last revision that was tried was cut short, if it was.
     pub crashed: Option<Crashed>,
+    /// The revision of the last deploy, when that was cut short or stopped.
+    pub unfinished: Option<Revision>,
     /// Finished attempts, oldest first; as many as the rules of planning look back.
     pub past: Vec<PastAttempt>,
     /// Services whose restart was planned after a file had been placed, and was not seen to end.
@@ -44,6 +47,8 @@ pub struct History {
     pub ran_jobs: BTreeSet<String>,
     /// The release that it is kept at, whatever Git says.
     pub pin: Option<Pin>,
+    /// That a person at the host has said to leave it alone.
+    pub suspended: Option<Suspension>,
     /// Ids of containers that Docker Compose made, and that are ours by now.
     pub adopted: BTreeSet<String>,
 }

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::Subject;
 use super::diff::Reason;
+use super::gate::Waits;
 use super::history::Pin;
 use super::hold_words::{
-    Lack, Second, Weight, commands, first_line, form_of, in_brackets, listed, made_by, newest,
-    seen, short_id, together, why_it_stays,
+    Lack, Second, commands, first_line, form_of, in_brackets, listed, made_by, newest, seen,
+    short_id, together, why_it_stays,
 };
 use super::permitted::NotPermitted;
 use crate::desired::proxy::ProxyKind;
@@ -37,6 +38,9 @@ pub enum Hold {
     /// The head of the branch is not signed by anybody who may.
     #[error("{0}")]
     NotTrusted(UntrustedHead),
+    /// It is to wait, or to be left alone.
+    #[error("{0}")]
+    Waits(Waits),
     /// An attempt failed and could not be taken back: nothing is done until a person looks.
     #[error(
         "attempt {attempt} failed and could not be taken back: {}; nothing more is done \
@@ -447,52 +451,4 @@ pub enum Hold {
         /// Which service.
         service: ServiceName,
     },
-}
-
-impl Hold {
-    /// Returns what it means for the pass.
-    pub fn weight(&self) -> Weight {
-        match self {
-            Self::FailedRevision { .. }
-            | Self::HistoryRewritten { .. }
-            | Self::NotTrusted { .. }
-            | Self::Stuck { .. }
-            | Self::Stays { .. }
-            | Self::SchemaDiffers { .. }
-            | Self::MigrationInDoubt { .. }
-            | Self::Crashes { .. }
-            | Self::DoesNotSettle { .. }
-            | Self::OtherInstance { .. }
-            | Self::NameTaken { .. }
-            | Self::NotAdopted { .. }
-            | Self::OrphanInTheWay { .. }
-            | Self::PrunesTooMuch { .. }
-            | Self::NoServices
-            | Self::ImageMissing { .. }
-            | Self::ImageNotPulled { .. }
-            | Self::EngineTooOld { .. }
-            | Self::NotPermitted { .. }
-            | Self::ExternalMissing { .. }
-            | Self::NetworkTaken { .. }
-            | Self::ProxyMissing { .. }
-            | Self::ProxyNotMounted { .. } => Weight::Blocking,
-            Self::ImageUnknown { .. } => Weight::Passing,
-            Self::DataIsOlder { .. }
-            | Self::MaintenanceByHand { .. }
-            | Self::MaintenanceForgotten { .. }
-            | Self::BackupLate { .. }
-            | Self::Pinned { .. }
-            | Self::RegistrySilent { .. }
-            | Self::NetworkInUse { .. }
-            | Self::Differs { .. }
-            | Self::DriftReported { .. }
-            | Self::ProxyAway { .. }
-            | Self::Orphan { .. }
-            | Self::NotOfStack { .. }
-            | Self::Duplicate { .. }
-            | Self::Unhealthy { .. }
-            | Self::Ended { .. }
-            | Self::Restarting { .. } => Weight::Notice,
-        }
-    }
 }

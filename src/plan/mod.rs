@@ -21,6 +21,7 @@ pub mod facts;
 mod field;
 mod front;
 mod front_test;
+mod gate;
 mod ground;
 mod guard;
 mod heal;
@@ -45,6 +46,7 @@ mod spec;
 mod switch;
 mod too_old;
 mod way;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,6 +66,7 @@ pub use drafts::{
     BackupDraft, JobDraft, Lower, Member, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
     ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,
 };
+pub use gate::{Waits, suspended_here, suspended_in_git, waits_at};
 pub use ground::SETTLES_WITHIN;
 pub use heal::heal;
 pub use history::{
@@ -71,12 +74,13 @@ pub use history::{
     ReleasedImage, ReleasedProxy, Schema,
 };
 pub use hold::Hold;
-pub use hold_words::{Lack, Second, Weight};
+pub use hold_words::{Lack, Second};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use permitted::{NotPermitted, Refused};
 pub use seen::observed_facts;
 pub use way::unit;
+pub use weight::Weight;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;
@@ -108,8 +112,8 @@ pub struct Plan {
     pub around: BTreeMap<ServiceName, Around>,
     /// What is not done, and why.
     pub holds: Vec<Hold>,
-    /// Steps that would be done if containers of Docker Compose were ours, see
-    /// [`Hold::NotAdopted`].
+    /// Steps that would be done if containers of Docker Compose were ours, or if what is waited for
+    /// were there: see [`Hold::NotAdopted`] and [`Hold::Waits`].
     pub held_back: Vec<Step>,
     /// Every difference that was found, whether or not a step takes it away.
     pub differences: Vec<Difference>,

@@ -48,6 +48,7 @@ pub fn plan(
     planner.converge(&order, &examined);
     planner.settle(&examined);
     planner.hold_not_permitted();
+    planner.hold_what_waits(&examined);
     planner.finish(&examined)
 }
 
@@ -427,7 +428,7 @@ impl<'a> Planner<'a> {
         let mut held_back = Vec::new();
         if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
             held_back = std::mem::take(&mut self.steps);
-            if !self.waits_for_adoption() {
+            if !self.only_waits() {
                 held_back.clear();
             }
         }

@@ -175,6 +175,7 @@ impl Record {
                 .collect(),
             owed_restarts: owed_restarts(&attempts),
             crashed: crashed(&attempts),
+            unfinished: unfinished(&attempts),
             owed_starts: owed_starts(&attempts),
             past_schemas: self.schemas(stack, LOOK_BACK)?,
             schema: since.schema,
@@ -183,6 +184,7 @@ impl Record {
             ran_jobs: since.jobs,
             release,
             pin: self.pin(stack)?,
+            suspended: self.suspension(stack)?,
             adopted: self.adopted(stack)?,
         })
     }
@@ -255,6 +257,17 @@ fn failure(attempt: &Attempt) -> Option<Failure> {
         error,
         then,
     })
+}
+
+/// Returns the revision of the last deploy, of attempts that are given newest first, when it was cut
+/// short or stopped.
+fn unfinished(attempts: &[Attempt]) -> Option<Revision> {
+    let last = attempts.iter().find(|one| one.kind == Kind::Deploy)?;
+    let is_unfinished = matches!(
+        last.status.outcome,
+        None | Some(Outcome::Interrupted | Outcome::Stopped)
+    );
+    is_unfinished.then(|| last.revision.clone())
 }
 
 /// Returns the services that were stopped since the last deploy that succeeded and not started

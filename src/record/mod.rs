@@ -12,6 +12,7 @@ mod pins;
 mod releases;
 mod schema;
 mod store;
+mod suspensions;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -13,11 +13,22 @@ pub(super) const FILE_NAME: &str = "moored.db";
 
 /// Version of the format: how many of [`MIGRATIONS`] are behind it. A newer one is refused, an
 /// older one is brought forward.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// What leads from each version to the next; an empty database has version 0. One that was
 /// published is never changed.
-pub(super) const MIGRATIONS: [&str; 3] = [TABLES, PINS_SCHEMAS_KINDS, ADOPTED];
+pub(super) const MIGRATIONS: [&str; 4] = [TABLES, PINS_SCHEMAS_KINDS, ADOPTED, SUSPENSIONS];
+
+/// Stacks that a person at the host has suspended.
+const SUSPENSIONS: &str = "
+CREATE TABLE suspensions (
+    stack TEXT NOT NULL PRIMARY KEY,
+    reason TEXT NOT NULL,
+    until INTEGER,
+    since INTEGER,
+    by TEXT
+) STRICT;
+";
 
 /// Containers of Docker Compose that are ours by now, and which attempt took them.
 const ADOPTED: &str = "

@@ -6,9 +6,11 @@ mod console;
 mod drift;
 mod history;
 mod passes;
+mod promotion;
 mod rollback;
 mod snapshot;
 mod status;
+mod suspension;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use check::CheckReport;
@@ -16,9 +18,11 @@ pub use console::Console;
 pub use drift::DriftReport;
 pub use history::{HistoryReport, history};
 pub use passes::{PassReport, PlanReport};
+pub use promotion::PromotionReport;
 pub use rollback::RollbackReport;
 pub use snapshot::SnapshotReport;
 pub use status::{RetryReport, StatusReport, status};
+pub use suspension::SuspensionReport;
 
 use crate::secret::Redactor;
 

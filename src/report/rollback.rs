@@ -83,14 +83,7 @@ impl RollbackReport {
             }
             Way::NotPushed(revert) => {
                 report.way = Word::NotPushed;
-                let why = if config.verifies(&revert.branch) {
-                    "commits must be signed here (verify in the settings), and moored has no key"
-                } else if config.repository.push {
-                    "--no-push was given"
-                } else {
-                    "repository.push is false in the settings"
-                };
-                report.why = Some(why.to_owned());
+                report.why = Some(why_not_pushed(config, &revert.branch).to_owned());
                 let sign = config.verifies(&revert.branch);
                 report.by_hand = by_hand(&revert, &report.release, sign);
                 report.take(revert);
@@ -159,7 +152,18 @@ fn changes(revert: &Revert, release: &ReleaseId, sign: bool) -> impl Iterator<It
     removed.into_iter().chain(put_back).chain([commit])
 }
 
-fn quoted(text: &str) -> String {
+/// Returns why a commit was made and not pushed.
+pub(super) fn why_not_pushed(config: &Config, branch: &str) -> &'static str {
+    if config.verifies(branch) {
+        "commits must be signed here (verify in the settings), and moored has no key"
+    } else if config.repository.push {
+        "--no-push was given"
+    } else {
+        "repository.push is false in the settings"
+    }
+}
+
+pub(super) fn quoted(text: &str) -> String {
     shell_words::quote(text).into_owned()
 }
 

@@ -13,7 +13,7 @@ use crate::host::View;
 use crate::journal::Outcome;
 use crate::observe::Ownership;
 use crate::pass::PassError;
-use crate::plan::{Crashed, Pin, ReleaseId, is_aside, is_incoming};
+use crate::plan::{Crashed, Pin, ReleaseId, Waits, is_aside, is_incoming};
 use crate::record::Record;
 use crate::stacks::LoadError;
 use crate::trust::{Refusal, Standing};
@@ -44,6 +44,8 @@ pub struct StackStatus {
     pub pinned: Option<Pin>,
     /// The head of its branch, as the last fetch found it, and why it is not followed.
     pub refused: Option<Refusal>,
+    /// What it, or what is new at that head, waits for.
+    pub waits: Vec<Waits>,
 }
 
 /// What the container of a service does now.
@@ -135,6 +137,7 @@ async fn stack_status(
             Some(_) => None,
             None => refused(view, stack)?,
         },
+        waits: stacks::waiting(view, stack)?,
         pinned: history.pin,
     })
 }
@@ -221,6 +224,9 @@ impl StackStatus {
         }
         if let Some(refusal) = &self.refused {
             text = format!("{text}  held          {refusal}\n");
+        }
+        for waits in &self.waits {
+            text = format!("{text}  held          {waits}\n");
         }
         if let Some(pin) = &self.pinned {
             text = format!("{text}  held          {}\n", pin.notice(&self.stack));

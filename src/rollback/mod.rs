@@ -19,7 +19,7 @@ use crate::lock::Lock;
 use crate::plan::{AfterFailure, Pin, ReleaseId};
 use crate::record::{Record, Released};
 use crate::source::{self, CommitInfo, Push, RepoPath, Revision, SourceError};
-use crate::stacks::{self, AtRevision, LoadError};
+use crate::stacks::{self, AtRevision, LoadError, Published};
 use choose::Choice;
 pub use error::RollbackError;
 
@@ -219,27 +219,18 @@ impl Work<'_> {
             let head = head.commit;
             return self.done(&target, Way::Already { head }, pinned);
         };
-        let repository = crate::config::Repository {
-            branch: head.branch.clone(),
-            ..self.view.config.repository.clone()
-        };
-        // What is not signed would not be followed, here and on every host with these settings.
-        let signed = self.view.config.verifies(&head.branch);
-        if !self.ask.push || !repository.push || signed {
-            return self.done(&target, Way::NotPushed(revert), pinned);
-        }
         let push = Push {
             parent: revert.parent.clone(),
             commit: revert.commit.clone(),
         };
-        let (mirror, program) = (self.view.mirror(), &self.view.program);
-        match source::push(&repository, &mirror, program, &push).await {
-            Ok(()) => self.done(&target, Way::Pushed(revert), pinned),
-            Err(error @ (SourceError::PushRefused { .. } | SourceError::CheckedOut { .. })) => {
-                self.done(&target, Way::Refused(revert, error), pinned)
-            }
-            Err(error) => Err(RollbackError::Push(error)),
-        }
+        let (view, wanted) = (self.view, self.ask.push);
+        let published = stacks::publish(view, &head.branch, &push, wanted, mirror).await;
+        let way = match published.map_err(RollbackError::Push)? {
+            Published::Pushed => Way::Pushed(revert),
+            Published::NotPushed => Way::NotPushed(revert),
+            Published::Refused(error) => Way::Refused(revert, error),
+        };
+        self.done(&target, way, pinned)
     }
 
     fn done(

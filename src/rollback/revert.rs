@@ -92,17 +92,13 @@ impl Work<'_> {
         let host = crate::host::name();
         let by = self.ask.by.as_deref().unwrap_or("somebody");
         let subject = crate::secret::escape_control(&target.subject);
-        CommitText {
-            name: "moored".to_owned(),
-            email: format!("moored@{host}"),
-            at: self.view.clock.now().as_second(),
-            message: format!(
-                "Revert {stack} to {id}\n\nThe files of stack {stack} are again as in commit \
-                 {revision}:\n\n    {subject}\n\nRun by {by} on {host}, by moored rollback.\n",
-                stack = self.stack,
-                revision = id.revision,
-            ),
-        }
+        let message = format!(
+            "Revert {stack} to {id}\n\nThe files of stack {stack} are again as in commit \
+             {revision}:\n\n    {subject}\n\nRun by {by} on {host}, by moored rollback.\n",
+            stack = self.stack,
+            revision = id.revision,
+        );
+        stacks::commit_text(self.view, message)
     }
 }
 

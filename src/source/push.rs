@@ -140,7 +140,7 @@ fn send_here(
         return Err(outrun());
     }
     copy_objects(mirror, &remote, (parent, commit)).map_err(refused)?;
-    match remote.reference_matching(&name, commit, true, parent, "moored rollback") {
+    match remote.reference_matching(&name, commit, true, parent, "moored") {
         Ok(_) => Ok(()),
         Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::Locked) => {
             Err(outrun())

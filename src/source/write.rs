@@ -51,6 +51,28 @@ pub enum CommitError {
     },
 }
 
+/// Writes the content of a file into the mirror, to be committed; it may be executed where the one
+/// that it takes the place of may.
+///
+/// # Errors
+/// The mirror can't be written.
+pub fn write_file(
+    mirror: &Path,
+    content: &[u8],
+    before: Option<Blob>,
+) -> Result<Blob, CommitError> {
+    let written = mirror::open(mirror).and_then(|repository| repository.blob(content));
+    let id = written.map_err(|error| CommitError::Write {
+        path: mirror.to_owned(),
+        message: error.message().to_owned(),
+    })?;
+    let mode = before.map_or(PLAIN, |before| before.mode);
+    Ok(Blob { id, mode })
+}
+
+/// Mode of an entry that is a file.
+const PLAIN: i32 = 0o100_644;
+
 /// What is to be at some paths of a commit: none = nothing.
 pub type Changes = BTreeMap<RepoPath, Option<Blob>>;
 

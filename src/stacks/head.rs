@@ -241,7 +241,7 @@ fn check(
     }
 }
 
-fn commit_at(view: &View, revision: &Revision) -> Result<CommitInfo, ReadError> {
+pub(super) fn commit_at(view: &View, revision: &Revision) -> Result<CommitInfo, ReadError> {
     let tree = Tree::at_commit(&view.mirror(), revision)?;
     let missing = || ReadError::NoCommit {
         revision: revision.clone(),

@@ -2,12 +2,14 @@
 //! from the commit that it is at, or from its last release where that commit is not followed.
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
-//! Modules: `head` decides whether a commit is followed; `pinned`,
-//! `host_files`; `shared` finds what stacks have in common.
+//! Modules: `head` decides whether a commit is followed; `gate` finds what it waits for; `pinned`,
+//! `host_files`, `publish`; `shared` finds what stacks have in common.
 
+mod gate;
 mod head;
 mod host_files;
 mod pinned;
+mod publish;
 mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +29,12 @@ use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
+pub use gate::waiting;
 pub use head::standing;
 use head::{Head, Released};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
+pub use publish::{Published, commit_text, publish};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +126,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
         }
     }
     pinned.replace(&mut loaded);
+    refuse_unknown_rules(view, &mut loaded);
     refuse_doubles(&mut loaded);
     shared::check(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
@@ -188,6 +193,8 @@ fn load_followed(
         }
         standing @ (Standing::Followed | Standing::Rewritten) => {
             desired.standing = standing;
+            let head = &desired.commit.revision;
+            desired.gate = gate::gate(view, head, dir, &desired.stack)?;
             Ok(desired)
         }
     }
@@ -406,6 +413,24 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         time_zone: &view.time_zone,
     };
     Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
+}
+
+/// A rule of the settings that is misspelt must not be passed over.
+fn refuse_unknown_rules(view: &View, loaded: &mut Loaded) {
+    let mut known: Vec<&str> = Vec::new();
+    for (dir, desired) in loaded.iter() {
+        // A manifest that can't be read may well be the one.
+        let Ok(desired) = desired else { return };
+        known.extend([dir.as_str(), desired.stack.as_str()]);
+    }
+    known.sort_unstable();
+    known.dedup();
+    let unknown = gate::unknown_names(view, &known);
+    loaded.extend(
+        unknown
+            .into_iter()
+            .map(|(name, found)| (name, Err(found.into()))),
+    );
 }
 
 /// Two directories that claim the same stack would undo one another's work for ever.

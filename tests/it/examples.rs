@@ -136,6 +136,7 @@ fn the_yaml_of_the_documentation_is_accepted() {
         "docs/proxy.md",
         "docs/config.md",
         "docs/policy.md",
+        "docs/promotion.md",
         "docs/secrets.md",
         "docs/webhooks.md",
     ] {

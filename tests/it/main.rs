@@ -41,6 +41,8 @@ mod owed;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod promote;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod proxy;
@@ -66,5 +68,7 @@ mod tidy;
 mod trust;
 #[cfg(test)]
 mod turns;
+#[cfg(test)]
+mod waits;
 #[cfg(test)]
 mod web;

@@ -93,7 +93,11 @@ impl<'a> Scenario<'a> {
             self.bench.clock.advance(60);
         }
         let state = files_below(&self.dir.join("state"));
-        let load = |bench: &Bench| bench.load(&state, '2');
+        let gate = self.host.gate.clone();
+        let load = |bench: &Bench| {
+            let desired = bench.load(&state, '2');
+            desired.map(|desired| gate.before(desired))
+        };
         let between = files_below(&self.dir.join("between"));
         for line in self.host.by_hand.clone() {
             by_hand::apply(&mut self.bench, &line, &|bench| {

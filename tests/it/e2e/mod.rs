@@ -31,6 +31,7 @@ mod migrate;
 mod networks;
 mod play;
 mod policy;
+mod promote;
 mod proxy_drift;
 mod proxy_host;
 mod proxy_refused;

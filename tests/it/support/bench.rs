@@ -221,6 +221,8 @@ impl Bench {
                 age_identity: None,
                 listen: None,
                 webhook: None,
+                windows: BTreeMap::new(),
+                approvals: BTreeMap::new(),
                 engine: "fake".to_owned(),
                 policy: self.permits.clone(),
             },

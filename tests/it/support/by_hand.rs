@@ -23,6 +23,7 @@ use serde::Deserialize;
 use super::bench::Bench;
 use super::fake_engine::{End, Fate, Faults, HALF, Ledger, MIGRATE, Said, Work, World};
 use super::foreign::{compose_up, foreign, foreign_proxy};
+use super::gate::{GateYaml, suspend};
 
 /// `host.yaml`.
 #[derive(Deserialize)]
@@ -54,6 +55,9 @@ pub(crate) struct HostYaml {
     /// What the settings permit, beside mounts of `/bench`; left out = the default.
     #[serde(default)]
     pub(crate) policy: Option<Permits>,
+    /// What a change has to wait for.
+    #[serde(default)]
+    pub(crate) gate: GateYaml,
     /// Calls that fail in the pass, such as `create_container shop-web-1.new`.
     #[serde(default)]
     pub(crate) fails: Option<String>,
@@ -80,6 +84,7 @@ impl Default for HostYaml {
             says: BTreeMap::new(),
             api: None,
             policy: None,
+            gate: GateYaml::default(),
             fails: None,
             before: Vec::new(),
             by_hand: Vec::new(),
@@ -278,6 +283,8 @@ pub(crate) fn apply(
             bench.engine.faults(Faults::none());
         }
         ["an-hour-goes-by"] => bench.clock.advance(3600),
+        ["suspend", reason] => suspend(bench, reason, None),
+        ["suspend", reason, minutes] => suspend(bench, reason, Some(minutes)),
         ["retry"] => {
             let stack = "shop".to_owned().try_into().unwrap();
             let now = jiff::Timestamp::from_second(bench.clock.seconds()).unwrap();

@@ -48,6 +48,7 @@ pub(crate) mod cuts;
 pub(crate) mod docker_cli;
 pub(crate) mod fake_engine;
 pub(crate) mod foreign;
+pub(crate) mod gate;
 pub(crate) mod git_http;
 pub(crate) mod hooks;
 pub(crate) mod host_proxy;

@@ -32,6 +32,9 @@ pub(crate) struct Town {
     /// The settings' `verify` and `allow_force_push`.
     pub(crate) verify: Option<Verify>,
     pub(crate) allow_force_push: bool,
+    /// The settings' `windows` and `approvals`, as YAML; empty = left out.
+    pub(crate) windows: String,
+    pub(crate) approvals: String,
 }
 
 /// How each stack or directory came out of a pass.
@@ -52,6 +55,8 @@ impl Town {
             push: true,
             verify: None,
             allow_force_push: false,
+            windows: String::new(),
+            approvals: String::new(),
         }
     }
 
@@ -63,6 +68,12 @@ impl Town {
         view.config.repository.allow_force_push = self.allow_force_push;
         if !self.stacks.is_empty() {
             view.config.stacks = Some(serde_yaml::from_str(self.stacks).unwrap());
+        }
+        if !self.windows.is_empty() {
+            view.config.windows = serde_yaml::from_str(&self.windows).unwrap();
+        }
+        if !self.approvals.is_empty() {
+            view.config.approvals = serde_yaml::from_str(&self.approvals).unwrap();
         }
         view.program = PathBuf::from(env!("CARGO_BIN_EXE_moored"));
         view

@@ -131,6 +131,7 @@ fn every_key_inside_a_key_of_the_manifest_is_documented() {
         ("ready", format!("ready: [{{{STRANGE}: 1}}]")),
         ("smoke", format!("smoke: [{{{STRANGE}: 1}}]")),
         ("smoke", format!("smoke: [{{latency: {{{STRANGE}: 1}}}}]")),
+        ("suspend", format!("suspend: {{{STRANGE}: 1}}")),
     ] {
         let body = between(&text, &format!("### `{section}`\n"), "\n### ");
         for key in keys(&yaml) {
@@ -164,6 +165,9 @@ fn every_key_of_the_settings_is_documented() {
         format!("stacks: [{{{STRANGE}: 1}}]"),
         format!("stacks: [{{dir: a, verify: {{{STRANGE}: 1}}}}]"),
         format!("webhook: {{{STRANGE}: 1}}"),
+        format!("windows: {{a: {{{STRANGE}: 1}}}}"),
+        format!("windows: {{a: {{freeze: [{{{STRANGE}: 1}}]}}}}"),
+        format!("approvals: {{a: {{{STRANGE}: 1}}}}"),
     ] {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);
@@ -223,13 +227,14 @@ fn every_hold_is_explained() {
     let code = read("src/plan/hold.rs");
     let holds = variants(between(&code, "pub enum Hold {", "\n}"));
     assert!(holds.contains("FailedRevision"));
+    let weights = read("src/plan/weight.rs");
     let text = read("docs/operations.md");
     let mut findings = Vec::new();
     for hold in &holds {
         let weight = ["Blocking", "Passing", "Notice"]
             .into_iter()
             .find(|weight| {
-                let arms = between(&code, "pub fn weight(&self)", "\n    }\n");
+                let arms = between(&weights, "pub fn weight(&self)", "\n    }\n");
                 let arm = arms.split("=> Weight::").collect::<Vec<_>>();
                 arm.windows(2).any(|pair| {
                     let mut words = pair[0].split_whitespace();

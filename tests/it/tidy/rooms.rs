@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 12] = [
+const LEAVES: [(&str, &[&str]); 13] = [
     ("bell", &[]),
     ("clock", &[]),
-    ("config", &["diagnostic", "document", "permits"]),
+    ("config", &["diagnostic", "document", "gates", "permits"]),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
+    ("gates", &["document", "secret"]),
     ("labels", &[]),
     ("lock", &[]),
     ("permits", &[]),
@@ -21,7 +22,7 @@ const LEAVES: [(&str, &[&str]); 12] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 30] = [
+const ROOMS: [(&str, &[&str]); 31] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
@@ -118,6 +119,12 @@ const ROOMS: [(&str, &[&str]); 30] = [
         ],
     ),
     (
+        "promote",
+        &[
+            "source", "trust", "engine", "desired", "plan", "record", "host", "stacks", "pass",
+        ],
+    ),
+    (
         "report",
         &[
             "trust",
@@ -137,6 +144,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "rollback",
             "pass",
             "snapshot",
+            "promote",
         ],
     ),
     ("kept", &["observe", "plan", "host", "stacks", "pass"]),
@@ -209,6 +217,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "stacks",
             "rollback",
             "pass",
+            "promote",
             "reconcile",
             "web",
             "controller",
@@ -356,6 +365,7 @@ fn libraries_stay_in_their_rooms() {
         ("hyper::", "src/web/listener.rs"),
         ("use age::", "src/sops/"),
         ("aes_gcm::", "src/sops/cipher.rs"),
+        ("yaml_edit::", "src/promote/edit.rs"),
     ] {
         let homes: &[&str] = match library {
             // The form of a result is an argument of the command line too.

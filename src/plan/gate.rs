@@ -1,0 +1,122 @@
+//! Holds what has to wait: for an approval, for its hours, for the end of a suspension.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::guard::All;
+use super::heal::is_drift;
+use super::order::Planner;
+use super::services::Input;
+use super::{Hold, Reason};
+use crate::desired::StackName;
+use crate::gates::{Closed, Suspension};
+use crate::trust::{Arrival, Gate, Unapproved};
+
+/// What a stack waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "for", rename_all = "kebab-case")]
+pub enum Waits {
+    /// Somebody must approve what is new.
+    #[error("{0}")]
+    Approval(Unapproved),
+    /// Changes are let in at other hours.
+    #[error("{}; going back to an earlier release is let in at any time", words(.0))]
+    Window(Closed),
+    /// Git says that it is left alone.
+    #[error("{0} in Git: nothing is changed, not even drift; take suspend out of its moored.yaml")]
+    SuspensionInGit(Suspension),
+    /// A person at this host has said that it is left alone.
+    #[error("{suspension}: nothing is changed, not even drift; lift with: moored resume {stack}")]
+    Suspension {
+        /// Which stack.
+        stack: StackName,
+        /// Why, and until when.
+        #[serde(flatten)]
+        suspension: Suspension,
+    },
+}
+
+/// Returns what new content waits for at a gate.
+pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
+    let approval = gate.unapproved.clone().map(Waits::Approval);
+    let window = gate.window.as_ref().and_then(|window| window.closed(now));
+    approval
+        .into_iter()
+        .chain(window.map(Waits::Window))
+        .collect()
+}
+
+/// Returns that a person at the host has suspended a stack, unless that is over.
+pub fn suspended_here(
+    stack: &StackName,
+    suspension: Option<&Suspension>,
+    now: Timestamp,
+) -> Option<Waits> {
+    let suspension = suspension.filter(|one| !one.is_over(now))?.clone();
+    let stack = stack.clone();
+    Some(Waits::Suspension { stack, suspension })
+}
+
+/// Returns that Git has suspended a stack, unless that is over.
+pub fn suspended_in_git(suspension: Option<&Suspension>, now: Timestamp) -> Option<Waits> {
+    let suspension = suspension.filter(|one| !one.is_over(now))?;
+    Some(Waits::SuspensionInGit(suspension.clone()))
+}
+
+fn words(closed: &Closed) -> String {
+    let why = match &closed.freeze {
+        Some(reason) => format!(
+            "changes are frozen ({})",
+            crate::secret::escape_control(reason)
+        ),
+        None => "changes are let in at other hours".to_owned(),
+    };
+    match &closed.opens {
+        Some(opens) => format!("{why}; the window opens at {opens}"),
+        None => format!("{why}; the window never opens"),
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// Holds the stack while it is suspended, and what arrives while it must not. Comes last: what
+    /// would be done is what is let in or not.
+    pub(super) fn hold_what_waits(&mut self, examined: &All<'a>) {
+        let Input {
+            desired,
+            history,
+            context,
+            ..
+        } = self.input;
+        let now = Timestamp::from_second(context.now).unwrap_or_default();
+        let here = suspended_here(&desired.stack, history.suspended.as_ref(), now);
+        let mut waits: Vec<Waits> = here.into_iter().collect();
+        waits.extend(suspended_in_git(desired.suspended.as_ref(), now));
+        if self.is_gated(examined) {
+            waits.extend(waits_at(&desired.gate, now));
+        }
+        self.holds.extend(waits.into_iter().map(Hold::Waits));
+    }
+
+    /// Returns whether the plan puts something in place that is not there, and is neither a way back
+    /// nor the rest of what was begun.
+    fn is_gated(&self, examined: &All<'a>) -> bool {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        if history.unfinished.as_ref() == Some(&desired.commit.revision) {
+            return false;
+        }
+        match desired.gate.arrival {
+            Arrival::GoesBack => false,
+            Arrival::New => !self.steps.is_empty(),
+            Arrival::Released => {
+                let services = examined.values().flat_map(|one| &one.reasons);
+                let networks: Vec<_> = self.network_differences().collect();
+                let others = self.other_differences();
+                let beyond = networks.iter().chain(&others);
+                let mut all = services.chain(beyond.flat_map(|one| &one.reasons));
+                all.any(|reason: &Reason| !is_drift(reason))
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Finds out what a change of a stack has to wait for: whether it is new, and who has approved it.
+
+use super::head::{Released, commit_at, standing};
+use super::{LoadError, at_revision, shown};
+use crate::desired::{StackName, manifest};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::gates::{self, ApprovalRule};
+use crate::host::View;
+use crate::plan::{self, Waits};
+use crate::source::{self, Changes, RepoPath, Revision, Tree};
+use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
+
+/// Releases among which a way back is looked for; as many as a rollback looks at.
+const LOOK_BACK: usize = 64;
+
+/// Most commits that are looked at for an approval: months of a state repository.
+const MOST_COMMITS: usize = 1000;
+
+/// Returns what a change of a stack at the head of its branch has to wait for.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub(super) fn gate(
+    view: &View,
+    head: &Revision,
+    dir: &str,
+    stack: &StackName,
+) -> Result<Gate, LoadError> {
+    let (name, shown) = (stack.as_str(), shown(dir));
+    let window = gates::of(&view.config.windows, name, &shown);
+    let rule = gates::of(&view.config.approvals, name, &shown);
+    if window.is_none() && rule.is_none() {
+        return Ok(Gate::default());
+    }
+    let here = at_revision(view, head, dir)?.files;
+    let arrival = arrival(view, &here, stack)?;
+    let unapproved = match (rule, &arrival) {
+        (Some(rule), Arrival::New) => {
+            let asked = Asked {
+                view,
+                head,
+                dir,
+                here: &here,
+                rule,
+            };
+            asked.unapproved(stack)?
+        }
+        (Some(_), Arrival::Released | Arrival::GoesBack) | (None, _) => None,
+    };
+    Ok(Gate {
+        arrival,
+        window: window.map(|window| window.clone().in_zone(&view.time_zone)),
+        unapproved,
+    })
+}
+
+/// Returns what a stack, and the head of its branch as the last fetch found it, have to wait for;
+/// does not ask the remote.
+///
+/// # Errors
+/// The record can't be read.
+pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
+    let Some(record) = &view.record else {
+        return Ok(Vec::new());
+    };
+    let on_host = record.suspension(stack)?;
+    let here = plan::suspended_here(stack, on_host.as_ref(), view.clock.now());
+    let mut found: Vec<Waits> = here.into_iter().collect();
+    // Git has no say in a stack that is pinned.
+    if record.pin(stack)?.is_none() {
+        match waiting_at_head(view, stack) {
+            Ok(more) => found.extend(more),
+            // A mirror that is gone or damaged is made again by the next pass.
+            Err(LoadError::Read(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
+    // What is not followed is not read.
+    if matches!(standing(view, stack)?, Standing::Refused(_)) {
+        return Ok(Vec::new());
+    }
+    let release = Released::of(view, stack)?;
+    let head = release.and_then(|release| {
+        let branch = view.config.branch_of(&release.dir);
+        let head = source::fetched(&view.mirror(), branch)?;
+        Some((head, release.dir))
+    });
+    let Some((head, dir)) = head else {
+        return Ok(Vec::new());
+    };
+    let tree = Tree::at_commit(&view.mirror(), &head)?;
+    let path = RepoPath::new(&dir).and_then(|dir| dir.join(manifest::FILE_NAME));
+    let text = path.ok().and_then(|path| tree.read(&path).ok());
+    let manifest = text.and_then(|text| manifest::parse(&dir, &text).ok());
+    // What can't be read is told by a pass.
+    let Some(manifest) = manifest.filter(|manifest| manifest.stack == *stack) else {
+        return Ok(Vec::new());
+    };
+    let now = view.clock.now();
+    let zone = manifest.time_zone.as_ref().unwrap_or(&view.time_zone);
+    let in_git = manifest.suspend.map(|suspend| suspend.in_zone(zone));
+    let mut found: Vec<Waits> = plan::suspended_in_git(in_git.as_ref(), now)
+        .into_iter()
+        .collect();
+    let gate = gate(view, &head, &dir, stack)?;
+    if gate.arrival == Arrival::New {
+        found.extend(plan::waits_at(&gate, now));
+    }
+    Ok(found)
+}
+
+/// Says which names in the settings' rules are those of no stack; `known` are names and directories.
+pub(super) fn unknown_names(view: &View, known: &[&str]) -> Vec<(String, Diagnostics)> {
+    let windows = view.config.windows.keys().map(|name| ("windows", name));
+    let approvals = view.config.approvals.keys().map(|name| ("approvals", name));
+    let unknown = windows
+        .chain(approvals)
+        .filter(|(_, name)| !known.contains(&name.as_str()));
+    let found = unknown.map(|(key, name)| {
+        let message = format!(
+            "{key} of the host's settings names \"{}\", and no stack has that name or directory",
+            name.escape_default()
+        );
+        let hint = format!("there is: {}", known.join(", "));
+        let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
+        (format!("{key}.{name}"), Diagnostics::from(found))
+    });
+    found.collect()
+}
+
+/// Compares what loading a stack asks for with its releases.
+fn arrival(view: &View, here: &Changes, stack: &StackName) -> Result<Arrival, LoadError> {
+    let Some(record) = &view.record else {
+        return Ok(Arrival::New);
+    };
+    let releases = record.releases(stack, LOOK_BACK)?;
+    let revision = |one: &crate::record::Released| one.release.id.revision.clone();
+    let same = |one: &crate::record::Released| is_same(view, here, &revision(one));
+    Ok(match releases.iter().position(same) {
+        Some(0) => Arrival::Released,
+        Some(_) => Arrival::GoesBack,
+        None => Arrival::New,
+    })
+}
+
+/// Returns whether a commit stores the same at every path; one that can't be read does not.
+fn is_same(view: &View, files: &Changes, revision: &Revision) -> bool {
+    let Ok(tree) = Tree::at_commit(&view.mirror(), revision) else {
+        return false;
+    };
+    let mut files = files.iter();
+    files.all(|(path, blob)| tree.stored(path).is_ok_and(|stored| stored == *blob))
+}
+
+/// Something new of which it is asked who has approved it.
+struct Asked<'a> {
+    view: &'a View,
+    head: &'a Revision,
+    dir: &'a str,
+    here: &'a Changes,
+    rule: &'a ApprovalRule,
+}
+
+impl Asked<'_> {
+    /// Returns that nobody has, if so: no commit since the last release which has the same files.
+    fn unapproved(&self, stack: &StackName) -> Result<Option<Unapproved>, LoadError> {
+        let Self { view, rule, .. } = *self;
+        let signers = rule.allowed_signers.as_deref().or_else(|| {
+            let verify = view.config.verify_of(self.dir)?;
+            Some(verify.allowed_signers.as_path())
+        });
+        let Some(path) = signers else {
+            let why = "nobody's keys are known: say allowed_signers there, or repository.verify";
+            return Ok(Some(self.without(Some(why.to_owned()))));
+        };
+        let signers = match AllowedSigners::read(path, &view.time_zone) {
+            Ok(signers) => signers,
+            Err(why) => return Ok(Some(self.without(Some(why.to_string())))),
+        };
+        let release = Released::of(view, stack)?.map(|release| release.commit);
+        let released = release.as_ref().map(|commit| &commit.revision);
+        let released_at = release
+            .as_ref()
+            .map_or(i64::MIN, |commit| commit.committed_at);
+        let now = view.clock.now().as_second();
+        let mut near = None;
+        for revision in self.commits(released)? {
+            let at = commit_at(view, &revision)?.committed_at;
+            let at = at.max(released_at).min(now);
+            let signature = source::signature_of(&view.mirror(), &revision)?;
+            match trust::approval(&signature, rule, &signers, at) {
+                Ok(by) if is_same(view, self.here, &revision) => {
+                    let revision = revision.as_str();
+                    tracing::debug!(revision, by, "approved");
+                    return Ok(None);
+                }
+                // It approves what came before something else.
+                Ok(_) | Err(NoApproval::NoTrailer) => {}
+                Err(why) => {
+                    near.get_or_insert_with(|| format!("commit {} {why}", revision.short()));
+                }
+            }
+        }
+        Ok(Some(self.without(near)))
+    }
+
+    /// Returns the commits that may approve, newest first: the head, and those since the release.
+    fn commits(&self, released: Option<&Revision>) -> Result<Vec<Revision>, LoadError> {
+        let only_head = || vec![self.head.clone()];
+        let Some(released) = released else {
+            return Ok(only_head());
+        };
+        let mirror = self.view.mirror();
+        let since = source::commits_since(&mirror, self.head, released, MOST_COMMITS)?;
+        Ok(since.unwrap_or_else(only_head))
+    }
+
+    fn without(&self, why: Option<String>) -> Unapproved {
+        Unapproved {
+            head: self.head.clone(),
+            signers: self.rule.signers.clone(),
+            trailer: self.rule.trailer.clone(),
+            why,
+        }
+    }
+}
