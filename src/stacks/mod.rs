@@ -3,7 +3,8 @@
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
 //! Modules: `head` decides whether a commit is followed; `gate` finds what it waits for; `pinned`,
-//! `host_files`, `publish`; `shared` finds what stacks have in common.
+//! `host_files`, `publish`; `shared` finds what stacks have in common, `together`
+//! what is wrong with them.
 
 mod gate;
 mod head;
@@ -11,8 +12,9 @@ mod host_files;
 mod pinned;
 mod publish;
 mod shared;
+mod together;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
@@ -23,7 +25,6 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::EngineError;
 use crate::events::Event;
 use crate::host::View;
-use crate::labels;
 use crate::lock::{Lock, LockError};
 use crate::plan::Pin;
 use crate::record::RecordError;
@@ -35,6 +36,7 @@ use head::{Head, Released};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
+use together::{refuse_doubles, refuse_unknown_rules, report_gone};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -413,86 +415,6 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         time_zone: &view.time_zone,
     };
     Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
-}
-
-/// A rule of the settings that is misspelt must not be passed over.
-fn refuse_unknown_rules(view: &View, loaded: &mut Loaded) {
-    let mut known: Vec<&str> = Vec::new();
-    for (dir, desired) in loaded.iter() {
-        // A manifest that can't be read may well be the one.
-        let Ok(desired) = desired else { return };
-        known.extend([dir.as_str(), desired.stack.as_str()]);
-    }
-    known.sort_unstable();
-    known.dedup();
-    let unknown = gate::unknown_names(view, &known);
-    loaded.extend(
-        unknown
-            .into_iter()
-            .map(|(name, found)| (name, Err(found.into()))),
-    );
-}
-
-/// Two directories that claim the same stack would undo one another's work for ever.
-fn refuse_doubles(loaded: &mut Loaded) {
-    let mut dirs_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (dir, desired) in loaded.iter() {
-        if let Ok(desired) = desired {
-            dirs_of
-                .entry(desired.stack.to_string())
-                .or_default()
-                .push(dir.clone());
-        }
-    }
-    for (stack, dirs) in dirs_of.into_iter().filter(|(_, dirs)| dirs.len() > 1) {
-        for dir in &dirs {
-            let message = format!("stack {stack} is declared in {}", dirs.join(" and in "));
-            let file = format!("{dir}/{}", manifest::FILE_NAME);
-            let found = Diagnostic::file(&file, message).hint("give each stack a name of its own");
-            loaded.insert(dir.clone(), Err(Diagnostics::from(found).into()));
-        }
-    }
-}
-
-/// Adds a finding for every stack that was released here, is no longer in the repository, and
-/// still has a container.
-async fn report_gone(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
-    let Some(record) = &view.record else {
-        return Ok(());
-    };
-    // A manifest that can't be read may well be the one.
-    if loaded.values().any(Result::is_err) {
-        return Ok(());
-    }
-    let here: BTreeSet<String> = loaded
-        .values()
-        .flatten()
-        .map(|desired| desired.stack.to_string())
-        .collect();
-    let mut gone = record.stacks()?;
-    gone.retain(|stack| !here.contains(stack.as_str()));
-    if gone.is_empty() {
-        return Ok(());
-    }
-    let containers = view.engine.containers().await?;
-    for stack in gone {
-        let adopted = record.adopted(&stack)?;
-        let is_left = containers.iter().any(|one| {
-            let label = |name: &str| one.labels.get(name).map(String::as_str);
-            let made = label(labels::INSTANCE) == Some(record.instance())
-                && label(labels::STACK) == Some(stack.as_str());
-            made || adopted.contains(&one.id)
-        });
-        if !is_left {
-            continue;
-        }
-        let message = format!("stack {stack} is no longer in the state repository");
-        let hint = "its containers are left as they are; bring its moored.yaml back, or remove \
-                    them by hand";
-        let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
-        loaded.insert(stack.to_string(), Err(Diagnostics::from(found).into()));
-    }
-    Ok(())
 }
 
 fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {

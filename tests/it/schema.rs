@@ -68,6 +68,7 @@ fn the_schema_has_the_keys_of_the_loader() {
         ),
         ("migrations: [{?}]", "/$defs/migration"),
         ("jobs: {a: {?}}", "/$defs/job"),
+        ("suspend: {reason: a, ?}", "/properties/suspend"),
         ("ready: [{?}]", "/$defs/ready"),
         ("smoke: [{?}]", "/$defs/smoke"),
         ("smoke: [{latency: {?}}]", "/$defs/smoke/properties/latency"),
