@@ -4,11 +4,12 @@
 //! [`source`] → [`desired`], [`engine`] → [`observe`] → [`plan`] → [`execute`] → [`record`] →
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
-//! tells while it works. [`trust`] says whose commits are followed, and [`sops`] decrypts what
-//! `desired` finds encrypted. [`web`] is what the controller listens to.
+//! tells while it works. [`trust`] says whose commits are followed, [`sops`] decrypts what
+//! `desired` finds encrypted, and [`registries`] says how to log in where images are. [`web`] is
+//! what the controller listens to.
 //!
 //! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`labels`], [`lock`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`labels`], [`lock`], [`program`], [`secret`], [`table`], [`yaml`].
 
 pub mod backup;
 pub mod bell;
@@ -34,9 +35,11 @@ pub mod observe;
 pub mod pass;
 pub mod plan;
 pub mod probe;
+pub mod program;
 pub mod proxy;
 pub mod reconcile;
 pub mod record;
+pub mod registries;
 pub mod report;
 pub mod rollback;
 pub mod schedule;

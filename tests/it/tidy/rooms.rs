@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 11] = [
+const LEAVES: [(&str, &[&str]); 12] = [
     ("bell", &[]),
     ("clock", &[]),
     ("config", &["diagnostic", "document"]),
@@ -14,17 +14,19 @@ const LEAVES: [(&str, &[&str]); 11] = [
     ("files", &[]),
     ("labels", &[]),
     ("lock", &[]),
+    ("program", &[]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 27] = [
+const ROOMS: [(&str, &[&str]); 28] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
-    ("engine", &[]),
+    ("registries", &[]),
+    ("engine", &["registries"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
@@ -76,7 +78,17 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "record",
         ],
     ),
-    ("host", &["source", "engine", "events", "record", "execute"]),
+    (
+        "host",
+        &[
+            "source",
+            "registries",
+            "engine",
+            "events",
+            "record",
+            "execute",
+        ],
+    ),
     (
         "stacks",
         &[
@@ -372,10 +384,10 @@ fn only_cli_and_report_print() {
 
 #[test]
 fn no_shell_and_few_child_processes() {
-    // Our own program, and what the host's settings and its proxy are: a credential helper, nginx.
+    // Our own program, and what the host's settings and its proxy are: credential helpers, nginx.
     let homes = [
         "src/source/fetch.rs",
-        "src/source/helper.rs",
+        "src/program.rs",
         "src/proxy/run.rs",
         "src/proxy/child.rs",
     ];
