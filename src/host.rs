@@ -22,6 +22,7 @@ use crate::execute::Hands;
 use crate::files;
 use crate::lock::{Lock, LockError};
 use crate::record::{Record, RecordError};
+use crate::registries::Logins;
 use crate::secret::{DigestKey, Redactor};
 use crate::source;
 
@@ -97,7 +98,7 @@ impl View {
             Some(key) => key,
             None => new_key().map_err(state_dir_error(&config.state_dir))?,
         };
-        let engine = Arc::new(Docker::connect(&config.engine)?);
+        let engine = Arc::new(docker(&config, &redactor)?);
         Self::new(config, engine, record, key, events, redactor)
     }
 
@@ -204,7 +205,7 @@ impl Host {
             Some(key) => key,
             None => store_new_key(&dir).map_err(state_dir_error(&dir))?,
         };
-        let engine = Arc::new(Docker::connect(&config.engine)?);
+        let engine = Arc::new(docker(&config, &redactor)?);
         let hands = Hands {
             engine: Arc::clone(&engine) as Arc<dyn WriteEngine>,
             record: record.clone(),
@@ -225,6 +226,13 @@ impl Host {
             _locks: Vec::new(),
         })
     }
+}
+
+/// Returns the engine of the settings, which gets the logins of this host for its registries.
+fn docker(config: &Config, redactor: &Redactor) -> Result<Docker, EngineError> {
+    let file = config.registries.as_ref().map(|one| one.config.clone());
+    let logins = Logins::new(file, redactor.clone());
+    Ok(Docker::connect(&config.engine)?.with_logins(logins))
 }
 
 fn this_program(state_dir: &Path) -> Result<PathBuf, HostError> {

@@ -396,8 +396,8 @@ fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let secret = secret.map(|webhook| ("webhook.secret_file", &webhook.secret_file));
     let files = signers.chain(authorities).chain(keys);
     let mut files = files.chain(logins).chain(secret);
-    let (key, path) = files.find(|(_, path)| !path.is_absolute())?;
-    Some((key, path))
+    let relative = files.find(|(_, path)| !path.is_absolute());
+    relative.map(|(key, path)| (key, path.as_path()))
 }
 
 /// Below a second a poll is a load test of the Git server.

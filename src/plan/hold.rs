@@ -7,8 +7,8 @@ use super::Subject;
 use super::diff::Reason;
 use super::history::Pin;
 use super::hold_words::{
-    Lack, Second, Weight, commands, first_line, form_of, in_brackets, listed, made_by, newest,
-    seen, short_id, together, why_it_stays,
+    Lack, Second, commands, first_line, form_of, in_brackets, listed, made_by, newest, seen,
+    short_id, together, why_it_stays,
 };
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
@@ -204,6 +204,17 @@ pub enum Hold {
         /// Which one.
         image: String,
         /// What the registry says.
+        cause: String,
+    },
+    /// The registry does not let us have the image.
+    #[error(
+        "the registry does not let this host have image {image}: {cause}; log in there as \
+         somebody who may pull it: docker login"
+    )]
+    ImageDenied {
+        /// Which one.
+        image: String,
+        /// What the registry says, and how it was asked.
         cause: String,
     },
     /// The image is not on the host and the registry can't be asked for now.
@@ -443,51 +454,4 @@ pub enum Hold {
         /// Which service.
         service: ServiceName,
     },
-}
-
-impl Hold {
-    /// Returns what it means for the pass.
-    pub fn weight(&self) -> Weight {
-        match self {
-            Self::FailedRevision { .. }
-            | Self::HistoryRewritten { .. }
-            | Self::NotTrusted { .. }
-            | Self::Stuck { .. }
-            | Self::Stays { .. }
-            | Self::SchemaDiffers { .. }
-            | Self::MigrationInDoubt { .. }
-            | Self::Crashes { .. }
-            | Self::DoesNotSettle { .. }
-            | Self::OtherInstance { .. }
-            | Self::NameTaken { .. }
-            | Self::NotAdopted { .. }
-            | Self::OrphanInTheWay { .. }
-            | Self::PrunesTooMuch { .. }
-            | Self::NoServices
-            | Self::ImageMissing { .. }
-            | Self::ImageNotPulled { .. }
-            | Self::EngineTooOld { .. }
-            | Self::ExternalMissing { .. }
-            | Self::NetworkTaken { .. }
-            | Self::ProxyMissing { .. }
-            | Self::ProxyNotMounted { .. } => Weight::Blocking,
-            Self::ImageUnknown { .. } => Weight::Passing,
-            Self::DataIsOlder { .. }
-            | Self::MaintenanceByHand { .. }
-            | Self::MaintenanceForgotten { .. }
-            | Self::BackupLate { .. }
-            | Self::Pinned { .. }
-            | Self::RegistrySilent { .. }
-            | Self::NetworkInUse { .. }
-            | Self::Differs { .. }
-            | Self::DriftReported { .. }
-            | Self::ProxyAway { .. }
-            | Self::Orphan { .. }
-            | Self::NotOfStack { .. }
-            | Self::Duplicate { .. }
-            | Self::Unhealthy { .. }
-            | Self::Ended { .. }
-            | Self::Restarting { .. } => Weight::Notice,
-        }
-    }
 }

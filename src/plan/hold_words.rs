@@ -6,17 +6,6 @@ use super::{Reason, Subject};
 use crate::desired::{ServiceName, StackName};
 use crate::engine::api::TooOld;
 
-/// What a hold means for the pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// Worth saying; everything else goes on.
-    Notice,
-    /// Nothing is done now; a later pass may find it gone.
-    Passing,
-    /// Nothing is done until a person or a commit changes something.
-    Blocking,
-}
-
 /// Something that Git asks for and the engine's API is too old for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lack {

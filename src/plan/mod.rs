@@ -42,6 +42,7 @@ mod spec;
 mod switch;
 mod too_old;
 mod way;
+mod weight;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,10 +68,11 @@ pub use history::{
     ReleasedImage, ReleasedProxy, Schema,
 };
 pub use hold::Hold;
-pub use hold_words::{Lack, Second, Weight};
+pub use hold_words::{Lack, Second};
 pub use objects::{ObjectDifference, network_differences, volume_differences};
 pub use order::plan;
 pub use seen::observed_facts;
+pub use weight::Weight;
 
 use crate::desired::migrations::OnFailure;
 use crate::desired::proxy::ProxyKind;

@@ -51,6 +51,7 @@ impl<'a> Input<'a> {
                 | ImageState::Moved { .. }
                 | ImageState::NotPulled
                 | ImageState::Missing { .. }
+                | ImageState::Denied { .. }
                 | ImageState::Unknown { .. },
             )
             | None => None,

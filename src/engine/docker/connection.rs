@@ -13,8 +13,10 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::error;
 use super::from_engine::{EngineDefaults, SwapLimit};
+use super::registry::{Quotas, url_safe};
 use crate::engine::EngineError;
 use crate::engine::api::ApiVersion;
+use crate::registries::Logins;
 
 /// Time for one question or one small change. The slowest of them, a create, takes 7 ms on an
 /// idle engine; an engine that is busy starting fifty containers has answered after seconds.
@@ -36,6 +38,10 @@ pub struct Docker {
     session: Arc<Mutex<Option<Session>>>,
     /// Held while a network is made: the engine does not keep names apart.
     pub(super) making_network: Mutex<()>,
+    /// What the engine is given for the registries that it asks.
+    pub(super) logins: Logins,
+    /// Which registries are left in peace.
+    pub(super) quotas: Quotas,
 }
 
 /// What was learnt of the engine that listens: it holds until a connection breaks, because the one
@@ -59,6 +65,8 @@ impl Docker {
             endpoint,
             session: Arc::default(),
             making_network: Mutex::new(()),
+            logins: Logins::default(),
+            quotas: Quotas::default(),
         })
     }
 
@@ -167,7 +175,7 @@ impl Docker {
         };
         let client =
             client.map_err(|failure| error::translate(&self.address(), doing, &failure))?;
-        Ok(client.with_request_modifier(move |request| with_version(request, version)))
+        Ok(client.with_request_modifier(move |request| with_version(url_safe(request), version)))
     }
 }
 

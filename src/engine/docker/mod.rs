@@ -18,6 +18,7 @@ mod neighbours;
 mod networks;
 mod pull;
 mod read;
+mod registry;
 #[cfg(test)]
 mod scripted;
 mod state;
