@@ -20,6 +20,8 @@ use super::inspect;
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     pub(crate) down: bool,
+    /// It wants another login.
+    pub(crate) denies: bool,
     /// What a tag stands for now.
     pub(crate) tags: BTreeMap<String, String>,
     /// Images by digest, with what becomes of their containers.
@@ -180,6 +182,10 @@ impl World {
         if self.registry.down {
             let cause = "connection refused".to_owned();
             return Err(EngineError::Registry { doing, cause });
+        }
+        if self.registry.denies {
+            let cause = "unauthorized: authentication required".to_owned();
+            return Err(EngineError::Denied { doing, cause });
         }
         let known = self.registry.tags.get(reference).cloned();
         known.ok_or(EngineError::NotFound {
