@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod exec;
 mod from_engine;
+mod greeting;
 mod list;
 mod mounts;
 mod neighbours;
