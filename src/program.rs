@@ -49,3 +49,36 @@ pub async fn ask(program: &Path, arguments: &[String], question: &str) -> io::Re
     let status = child.wait().await?;
     Ok(Answer { text, status })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask_it(program: &str, arguments: &[&str], question: &str) -> io::Result<Answer> {
+        let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+        ask(Path::new(program), &arguments, question).await
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_reaches_it_and_what_it_says_comes_back() {
+        let answer = ask_it("cat", &["-"], "who?\n").await.unwrap();
+        assert!(answer.status.success());
+        assert_eq!(answer.text.as_str(), "who?\n");
+        let answer = ask_it("false", &[], "").await.unwrap();
+        assert!(!answer.status.success());
+        assert!(ask_it("mooredtest-that-nobody-has", &[], "").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_stop_talking_is_cut_short() {
+        let answer = ask_it("yes", &[], "").await.unwrap();
+        assert_eq!(answer.text.len(), usize::try_from(LONGEST).unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_costs_the_time_of_the_caller_alone() {
+        let asked = ask_it("sleep", &["600"], "who?");
+        let within = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(within, asked).await.is_err());
+    }
+}

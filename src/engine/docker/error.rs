@@ -172,7 +172,7 @@ pub(super) fn says_not_connected(error: &EngineError) -> bool {
 const REGISTRY_BUSY: [&str; 3] = ["toomanyrequests", "too many requests", "http 429"];
 
 /// What an engine says when the registry wants another login, or one at all.
-const DENIED: [&str; 8] = [
+const DENIED: [&str; 9] = [
     "unauthorized",
     "authentication required",
     "no basic auth credentials",
@@ -181,6 +181,7 @@ const DENIED: [&str; 8] = [
     "403 forbidden",
     "http 401",
     "http 403",
+    ": denied",
 ];
 
 /// What an engine says when the registry answered that it has no such image. The last two also
@@ -367,6 +368,16 @@ mod tests {
             (401, "unauthorized: authentication required", "denied"),
             (500, "unauthorized: authentication required", "denied"),
             (403, "denied: denied", "denied"),
+            (
+                500,
+                "Head \"https://r/v2/x/manifests/v1\": denied",
+                "denied",
+            ),
+            (
+                500,
+                "open /var/lib/docker/tmp/x: permission denied",
+                "registry",
+            ),
             (
                 500,
                 "Get \"http://127.0.0.1:5/v2/x/manifests/v1\": no basic auth credentials",
