@@ -16,13 +16,7 @@ use crate::document::{self, WordOr};
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 5] = [
-    "offsite",
-    "notify",
-    "policy",
-    "windows",
-    "approvals",
-];
+const LATER: [&str; 5] = ["offsite", "notify", "policy", "windows", "approvals"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]

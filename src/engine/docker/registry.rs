@@ -57,8 +57,9 @@ impl Visit {
 impl Docker {
     /// Returns the same engine, which is given these logins for the registries that it asks.
     #[must_use]
-    pub fn with_logins(self, logins: Logins) -> Self {
-        Self { logins, ..self }
+    pub fn with_logins(mut self, logins: Logins) -> Self {
+        self.logins = logins;
+        self
     }
 
     /// Prepares to ask the registry of a reference.
@@ -98,7 +99,13 @@ impl Docker {
                 self.was_answered(visit);
                 Ok(value)
             }
-            Ok(Err(failure)) => Err(self.refused(doing, visit, &failure)),
+            Ok(Err(failure)) => {
+                let failure = self.refused(doing, visit, &failure);
+                if matches!(failure, EngineError::Unavailable { .. }) {
+                    self.end_of_session().await;
+                }
+                Err(failure)
+            }
             Err(_) => Err(EngineError::TimedOut {
                 doing: doing.to_owned(),
                 limit: CALL_LIMIT,

@@ -216,6 +216,7 @@ impl Bench {
                 age_identity: None,
                 listen: None,
                 webhook: None,
+                registries: None,
                 engine: "fake".to_owned(),
             },
             engine: Arc::new(self.engine.clone()),
