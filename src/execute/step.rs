@@ -28,9 +28,7 @@ pub(super) async fn run(
     let whose = Whose::of(&step.action, scene);
     scene.pulled.check(engine, &step.action).await?;
     match &step.action {
-        Action::Pull { image, digest, .. } => {
-            pull(image, digest, number, scene).await?;
-        }
+        Action::Pull { image, digest, .. } => pull(image, digest, number, scene).await?,
         Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
         Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
         Action::MaintainOff(lower) => maintain::lower(lower, scene, &told).await?,

@@ -319,9 +319,24 @@ mod tests {
         }
     }
 
+    /// Translates what an engine says of a registry, as an answer and in the stream of a pull.
+    fn of_a_registry(cases: &[(u16, &str, &str)]) {
+        for &(status, message, expected) in cases {
+            let error = translate_registry("unix:///x", "pull x", &server(status, message));
+            assert_eq!(kind(&error), expected, "{message}");
+            let stream = Error::DockerStreamError {
+                error: message.to_owned(),
+            };
+            let error = translate_registry("unix:///x", "pull x", &stream);
+            if status == 500 {
+                assert_eq!(kind(&error), expected, "in the stream: {message}");
+            }
+        }
+    }
+
     #[test]
     fn registry_answers() {
-        for (status, message, expected) in [
+        of_a_registry(&[
             (
                 404,
                 "manifest for r/x:y not found: manifest unknown: manifest unknown",
@@ -365,6 +380,28 @@ mod tests {
                 "Get https://r/v2/: dial tcp: lookup r: no such host",
                 "registry",
             ),
+            (
+                500,
+                "filesystem layer verification failed for digest sha256:0",
+                "registry",
+            ),
+            (
+                500,
+                "write /var/lib/docker/tmp/x: no space left on device",
+                "refused",
+            ),
+            (
+                500,
+                "no matching manifest for linux/amd64 in the manifest list",
+                "refused",
+            ),
+            (400, "invalid reference format", "refused"),
+        ]);
+    }
+
+    #[test]
+    fn registry_wants_another_login() {
+        of_a_registry(&[
             (401, "unauthorized: authentication required", "denied"),
             (500, "unauthorized: authentication required", "denied"),
             (403, "denied: denied", "denied"),
@@ -398,33 +435,7 @@ mod tests {
                 "error parsing HTTP 403 response body: invalid character '<' looking for: \"<html>\"",
                 "denied",
             ),
-            (
-                500,
-                "filesystem layer verification failed for digest sha256:0",
-                "registry",
-            ),
-            (
-                500,
-                "write /var/lib/docker/tmp/x: no space left on device",
-                "refused",
-            ),
-            (
-                500,
-                "no matching manifest for linux/amd64 in the manifest list",
-                "refused",
-            ),
-            (400, "invalid reference format", "refused"),
-        ] {
-            let error = translate_registry("unix:///x", "pull x", &server(status, message));
-            assert_eq!(kind(&error), expected, "{message}");
-            let stream = Error::DockerStreamError {
-                error: message.to_owned(),
-            };
-            let error = translate_registry("unix:///x", "pull x", &stream);
-            if status == 500 {
-                assert_eq!(kind(&error), expected, "in the stream: {message}");
-            }
-        }
+        ]);
     }
 
     #[test]
