@@ -191,6 +191,22 @@ async fn an_identity_token_is_a_login_too() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_not_those_of_the_digest_make_no_image() {
+    let sandbox = Sandbox::new("eng");
+    let engine = engine();
+    let (registry, reference, digest) = stocked(&sandbox);
+    let gate = Gate::before(&registry);
+    let reference = reference.replace(&registry.host(), &gate.host());
+    gate.spoil(true);
+    let said = expect_error!(engine.pull(&reference, &digest, &|_| {}).await, Registry);
+    assert!(said.contains("verification failed"), "{said}");
+    assert!(engine.image(&reference).await.unwrap().is_none());
+    gate.spoil(false);
+    engine.pull(&reference, &digest, &|_| {}).await.unwrap();
+    assert!(engine.image(&reference).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_registry_that_limits_is_left_in_peace_for_as_long_as_it_says() {
     let sandbox = Sandbox::new("eng");
     let engine = engine();

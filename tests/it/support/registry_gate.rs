@@ -58,6 +58,8 @@ struct State {
     wants: Wants,
     /// What those hear who ask for images at all, with status 429.
     limit: Option<String>,
+    /// Whether other bytes come than those that are asked for.
+    spoils: bool,
     seen: Vec<Seen>,
 }
 
@@ -72,6 +74,7 @@ impl Gate {
             state: Mutex::new(State {
                 wants: Wants::Nothing,
                 limit: None,
+                spoils: false,
                 seen: Vec::new(),
             }),
         });
@@ -107,6 +110,11 @@ impl Gate {
     /// Answers with status 429 and this text from now on, or no longer.
     pub(crate) fn limit(&self, text: Option<&str>) {
         self.inside.state().limit = text.map(str::to_owned);
+    }
+
+    /// Gives other bytes than those that are asked for from now on, or no longer.
+    pub(crate) fn spoil(&self, spoils: bool) {
+        self.inside.state().spoils = spoils;
     }
 
     /// Returns all requests so far.
@@ -207,6 +215,9 @@ impl Inside {
         if let Some(text) = state.limit.as_deref().filter(|_| path != "/v2/") {
             let (status, header) = ("429 Too Many Requests", "Retry-After: 1\r\n");
             return Some(Answer::error(status, header, "TOOMANYREQUESTS", text));
+        }
+        if state.spoils && path.contains("/blobs/") {
+            return Some(Answer::new("200 OK", "", &serde_json::json!("spoiled")));
         }
         let (wanted, challenge) = match &state.wants {
             Wants::Nothing => return None,
