@@ -287,16 +287,21 @@ impl Bench {
     pub(crate) fn pass_or_die(&self, desired: &DesiredState) -> Option<Result<Passed, PassError>> {
         let (_keep, stop) = watch::channel(false);
         let (view, hands) = (self.view(), self.hands(stop));
-        let pass = AssertUnwindSafe(reconcile::pass(&view, &hands, desired.clone()));
-        let passed = run(async {
-            self.open();
-            pass.catch_unwind().await
-        });
-        match passed {
-            Ok(passed) => Some(passed),
-            Err(panic) if panic.is::<Killed>() => None,
-            Err(panic) => resume_unwind(panic),
+        // As above: a pass that gets no lock has done nothing.
+        for _ in 0..100 {
+            let pass = AssertUnwindSafe(reconcile::pass(&view, &hands, desired.clone()));
+            let passed = run(async {
+                self.open();
+                pass.catch_unwind().await
+            });
+            match passed {
+                Ok(Err(PassError::Busy(_))) => std::thread::sleep(Duration::from_millis(10)),
+                Ok(passed) => return Some(passed),
+                Err(panic) if panic.is::<Killed>() => return None,
+                Err(panic) => resume_unwind(panic),
+            }
         }
+        panic!("the lock of the stack stays taken");
     }
 
     /// Answers as proxies do while the runtime goes on: 503 while the flag is there, and which
