@@ -163,13 +163,16 @@ async fn reload(
     let refused = match load() {
         Ok(Settings { config, web }) => {
             let old = &host.view.config;
-            if config.state_dir == old.state_dir && config.engine == old.engine {
+            let stays = config.state_dir == old.state_dir
+                && config.engine == old.engine
+                && config.registries == old.registries;
+            if stays {
                 host.take_settings(config);
                 outside.listen(host, &web).await;
                 host.view.events.tell(Event::Reloaded);
                 return;
             }
-            "state_dir and engine can only be changed by a restart".to_owned()
+            "state_dir, engine and registries can only be changed by a restart".to_owned()
         }
         Err(error) => error,
     };

@@ -23,6 +23,7 @@ use crate::files;
 use crate::lock::{Lock, LockError};
 use crate::policy::{Gated, Policy};
 use crate::record::{Record, RecordError};
+use crate::registries::Logins;
 use crate::secret::{DigestKey, Redactor};
 use crate::source;
 
@@ -98,7 +99,7 @@ impl View {
             Some(key) => key,
             None => new_key().map_err(state_dir_error(&config.state_dir))?,
         };
-        let engine = Arc::new(Docker::connect(&config.engine)?);
+        let engine = Arc::new(docker(&config, &redactor)?);
         Self::new(config, engine, record, key, events, redactor)
     }
 
@@ -210,7 +211,7 @@ impl Host {
             Some(key) => key,
             None => store_new_key(&dir).map_err(state_dir_error(&dir))?,
         };
-        let engine = Arc::new(Docker::connect(&config.engine)?);
+        let engine = Arc::new(docker(&config, &redactor)?);
         let behind = Arc::clone(&engine) as Arc<dyn WriteEngine>;
         let hands = Hands {
             gate: Arc::new(Gated::new(behind, policy_of(&config))),
@@ -242,6 +243,13 @@ impl Host {
 
 fn policy_of(config: &Config) -> Policy {
     Policy::new(&config.policy, &config.state_dir, &config.engine)
+}
+
+/// Returns the engine of the settings, which gets the logins of this host for its registries.
+fn docker(config: &Config, redactor: &Redactor) -> Result<Docker, EngineError> {
+    let file = config.registries.as_ref().map(|one| one.config.clone());
+    let logins = Logins::new(file, redactor.clone());
+    Ok(Docker::connect(&config.engine)?.with_logins(logins))
 }
 
 fn this_program(state_dir: &Path) -> Result<PathBuf, HostError> {

@@ -5,12 +5,13 @@
 //! [`report`]. [`reconcile`] shows one pass through all of them; read it first. [`controller`]
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, [`policy`] what they may ask of
-//! the engine, and [`sops`] decrypts what `desired` finds encrypted. [`check`] reads a state
-//! repository away from its hosts, and [`snapshot`] plans against one there. [`web`] is what the
-//! controller listens to.
+//! the engine, [`sops`] decrypts what `desired` finds encrypted, and [`registries`] says how to log
+//! in where images are. [`check`] reads a state repository away from its hosts, and [`snapshot`]
+//! plans against one there. [`web`] is what the controller listens to.
 //!
 //! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`secret`], [`table`], [`yaml`].
+//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`program`], [`secret`], [`table`],
+//! [`yaml`].
 
 pub mod backup;
 pub mod bell;
@@ -40,10 +41,12 @@ pub mod permits;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+pub mod program;
 pub mod promote;
 pub mod proxy;
 pub mod reconcile;
 pub mod record;
+pub mod registries;
 pub mod report;
 pub mod rollback;
 pub mod schedule;

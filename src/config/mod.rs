@@ -18,7 +18,7 @@ use crate::permits::Permits;
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 3] = ["registries", "offsite", "notify"];
+const LATER: [&str; 2] = ["offsite", "notify"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Who may ask for a look over HTTP; left out = nobody.
     pub webhook: Option<Webhook>,
+    /// How to log in to the registries that images come from; `None` = nowhere.
+    pub registries: Option<Registries>,
 }
 
 /// Who may ask for a look over HTTP.
@@ -58,6 +60,14 @@ pub struct Config {
 pub struct Webhook {
     /// File with the secret in its first line.
     pub secret_file: PathBuf,
+}
+
+/// How to log in to registries.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Registries {
+    /// Docker's `config.json`: logins, and the names of credential helpers.
+    pub config: PathBuf,
 }
 
 /// Where the desired state comes from.
@@ -328,16 +338,6 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
             "for example /var/lib/moored",
         );
     }
-    if config
-        .age_identity
-        .as_ref()
-        .is_some_and(|path| !path.is_absolute())
-    {
-        return refuse(
-            "age_identity must be an absolute path",
-            "for example /etc/moored/age.key",
-        );
-    }
     if config.repository.poll < MIN_POLL || config.repository.poll > MAX_POLL {
         return refuse(
             "repository.poll must be between 1s and 1day",
@@ -346,8 +346,9 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
     }
     if let Some((key, path)) = relative_path(&config) {
         let message = format!("{key} must be an absolute path, not {}", path.display());
-        let name = key.rsplit('.').next().unwrap_or(key);
-        return refuse(&message, &format!("for example /etc/moored/{name}"));
+        let name = path.file_name().unwrap_or_default();
+        let example = Path::new("/etc/moored").join(name);
+        return refuse(&message, &format!("for example {}", example.display()));
     }
     if config.webhook.is_some() && config.listen.is_none() {
         return refuse(
@@ -386,20 +387,24 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
 
 /// Returns the first path of trust that depends on the directory that the program runs in.
 fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
-    let Repository {
-        ca_file, verify, ..
-    } = &config.repository;
     let sources = config.stacks.iter().flatten();
     let rules = sources.filter_map(|source| source.verify.as_ref());
-    let signers = rules.chain(verify).map(|rule| &rule.allowed_signers);
-    let signers = signers.map(|path| ("allowed_signers", path.as_path()));
-    let authorities = ca_file.iter().map(|path| ("ca_file", path.as_path()));
-    let roots = config.policy.bind_roots.iter();
-    let roots = roots.map(|path| ("policy.bind_roots", path.as_path()));
+    let signers = rules.chain(&config.repository.verify);
+    let signers = signers.map(|rule| ("allowed_signers", &rule.allowed_signers));
+    let authorities = config.repository.ca_file.iter();
+    let authorities = authorities.map(|path| ("ca_file", path));
+    let keys = config.age_identity.iter();
+    let keys = keys.map(|path| ("age_identity", path));
+    let logins = config.registries.iter();
+    let logins = logins.map(|one| ("registries.config", &one.config));
     let secret = config.webhook.iter();
-    let secret = secret.map(|webhook| ("webhook.secret_file", webhook.secret_file.as_path()));
-    let mut files = signers.chain(authorities).chain(roots).chain(secret);
-    files.find(|(_, path)| !path.is_absolute())
+    let secret = secret.map(|webhook| ("webhook.secret_file", &webhook.secret_file));
+    let roots = config.policy.bind_roots.iter();
+    let roots = roots.map(|path| ("policy.bind_roots", path));
+    let files = signers.chain(authorities).chain(keys);
+    let mut files = files.chain(logins).chain(secret).chain(roots);
+    let relative = files.find(|(_, path)| !path.is_absolute());
+    relative.map(|(key, path)| (key, path.as_path()))
 }
 
 /// Below a second a poll is a load test of the Git server.

@@ -95,8 +95,12 @@ fn what_cannot_be_is_refused_with_the_way_out() {
       hint: for example /var/lib/moored
     ");
     insta::assert_snapshot!(refused("repository: {url: /s}\nage_identity: age.key"), @"
-    config.yaml: age_identity must be an absolute path
+    config.yaml: age_identity must be an absolute path, not age.key
       hint: for example /etc/moored/age.key
+    ");
+    insta::assert_snapshot!(refused("repository: {url: /s}\nregistries: {config: config.json}"), @"
+    config.yaml: registries.config must be an absolute path, not config.json
+      hint: for example /etc/moored/config.json
     ");
     insta::assert_snapshot!(refused("repository: {url: /s}\nnotify: {}"), @r#"
     config.yaml:2:1: "notify" is not supported by this version of moored
@@ -104,7 +108,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     "#);
     insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"
     config.yaml: allowed_signers must be an absolute path, not keys
-      hint: for example /etc/moored/allowed_signers
+      hint: for example /etc/moored/keys
     ");
     // A word of trust that is misspelt must not be passed over.
     insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verfy: {allowed_signers: /k}}]"), @r#"
@@ -122,7 +126,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     ");
     insta::assert_snapshot!(refused("repository: {url: /s}\nlisten: 127.0.0.1:9\nwebhook: {secret_file: k}"), @"
     config.yaml: webhook.secret_file must be an absolute path, not k
-      hint: for example /etc/moored/secret_file
+      hint: for example /etc/moored/k
     ");
     insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} or {credential_helper: [PROGRAM, ARGUMENT…]}");
 }

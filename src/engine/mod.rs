@@ -63,6 +63,24 @@ pub enum EngineError {
         /// The engine's message.
         cause: String,
     },
+    /// A registry does not let us have it: the login is missing, wrong, or not enough.
+    #[error("failed to {doing}: {cause}")]
+    Denied {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message, and with which login the registry was asked.
+        cause: String,
+    },
+    /// A registry was asked too often, and is left in peace for some time.
+    #[error("failed to {doing}: {cause}")]
+    TooMany {
+        /// What was being attempted.
+        doing: String,
+        /// The engine's message, and for how long the registry is not asked.
+        cause: String,
+        /// How long it is not asked again.
+        again: Duration,
+    },
     /// The engine answered with another error.
     #[error("failed to {doing}: {cause}")]
     Refused {
@@ -102,7 +120,9 @@ pub trait ReadEngine: Send + Sync {
     /// Asks the registry which digest (`sha256:…`) a reference stands for now.
     ///
     /// [`EngineError::NotFound`] means that the registry answered and has no such image;
-    /// [`EngineError::Registry`] that it could not be asked.
+    /// [`EngineError::Denied`] that it does not say without another login,
+    /// [`EngineError::TooMany`] that it is left in peace for now, [`EngineError::Registry`] that
+    /// it could not be asked, or that how to log in there is not known.
     async fn registry_digest(&self, reference: &str) -> Result<String, EngineError>;
 
     /// Returns the end of what a container wrote to both its streams, in the order in which the

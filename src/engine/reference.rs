@@ -77,15 +77,20 @@ impl Reference {
         })
     }
 
+    /// Returns the registry as host or host:port; `docker.io` for one that names none.
+    pub fn registry(&self) -> &str {
+        match split_registry(&self.repository) {
+            (None | Some("index.docker.io"), _) => DEFAULT_REGISTRY,
+            (Some(other), _) => other,
+        }
+    }
+
     /// Returns the same reference in full: with its registry, `library/` for the official images,
     /// and the tag `latest` where it has neither tag nor digest.
     #[must_use]
     pub fn normalized(&self) -> Self {
-        let (registry, path) = split_registry(&self.repository);
-        let registry = match registry {
-            None | Some("index.docker.io") => DEFAULT_REGISTRY,
-            Some(other) => other,
-        };
+        let (_, path) = split_registry(&self.repository);
+        let registry = self.registry();
         let library = registry == DEFAULT_REGISTRY && !path.contains('/');
         let tag = match (&self.tag, &self.digest) {
             (None, None) => Some("latest".to_owned()),

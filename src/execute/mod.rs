@@ -25,6 +25,7 @@ mod network;
 mod one_off;
 mod output;
 mod pace;
+mod pulled;
 mod release;
 mod release_files;
 mod scene;

@@ -142,6 +142,8 @@ async fn start(
         EngineError::NotFound { .. }
         | EngineError::Conflict { .. }
         | EngineError::Registry { .. }
+        | EngineError::Denied { .. }
+        | EngineError::TooMany { .. }
         | EngineError::Refused { .. } => {
             let seen = engine.container(&id).await;
             match seen.map_err(OneOffError::Engine)? {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Hands;
+use super::pulled::Pulled;
 use crate::events::Event;
 use crate::journal::{Entry, Note, Status};
 use crate::plan::Plan;
@@ -17,6 +18,8 @@ pub(super) struct Scene<'a> {
     pub(super) plan: &'a Plan,
     pub(super) hands: &'a Hands,
     pub(super) book: Book<'a>,
+    /// The images that were pulled.
+    pub(super) pulled: Pulled,
     /// How fast checks were answered before anything changed, by their number in Git.
     measured: Mutex<BTreeMap<usize, Duration>>,
     /// Whether the site did not answer before the maintenance page was switched on.
@@ -32,6 +35,7 @@ impl<'a> Scene<'a> {
             plan,
             hands,
             book: Book { journal, hands },
+            pulled: Pulled::default(),
             measured: Mutex::default(),
             was_down: AtomicBool::new(false),
             put_down: Mutex::default(),

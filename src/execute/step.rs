@@ -26,10 +26,9 @@ pub(super) async fn run(
     let number = step.number;
     let told = scene.told(number);
     let whose = Whose::of(&step.action, scene);
+    scene.pulled.check(engine, &step.action).await?;
     match &step.action {
-        Action::Pull { image, digest, .. } => {
-            pull(image, digest, number, scene).await?;
-        }
+        Action::Pull { image, digest, .. } => pull(image, digest, number, scene).await?,
         Action::Measure(draft) => latency::measure_before(draft, scene, &told).await,
         Action::MaintainOn(raise) => maintain::raise(raise, scene, &told).await?,
         Action::MaintainOff(lower) => maintain::lower(lower, scene, &told).await?,
@@ -132,7 +131,8 @@ async fn pull(image: &str, digest: &str, step: u32, scene: &Scene<'_>) -> Result
             progress,
         });
     };
-    hands.engine().pull(image, digest, &told).await
+    hands.engine().pull(image, digest, &told).await?;
+    scene.pulled.note(hands.engine(), image).await
 }
 
 /// Clears a one-off container away once what it did is in the journal.

@@ -276,7 +276,13 @@ fn passing(error: &StepError, phase: Phase) -> Passing {
         StepError::Proxy(error) if phase == Phase::Prepare && error.is_passing() => {
             Passing::RegistryAway
         }
-        StepError::Engine(EngineError::Registry { .. } | EngineError::TimedOut { .. }) => {
+        // That a registry denies a pull is the fault of a login, and not of the revision.
+        StepError::Engine(
+            EngineError::Registry { .. }
+            | EngineError::Denied { .. }
+            | EngineError::TooMany { .. }
+            | EngineError::TimedOut { .. },
+        ) => {
             if phase == Phase::Prepare {
                 Passing::RegistryAway
             } else {

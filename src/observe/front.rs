@@ -184,6 +184,8 @@ async fn read_inside(
             EngineError::NotFound { .. }
             | EngineError::Conflict { .. }
             | EngineError::Registry { .. }
+            | EngineError::Denied { .. }
+            | EngineError::TooMany { .. }
             | EngineError::Refused { .. }
             | EngineError::TimedOut { .. },
         ) => Ok(None),

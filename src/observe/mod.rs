@@ -116,6 +116,11 @@ pub enum ImageState {
         /// What it says.
         cause: String,
     },
+    /// The registry does not let us have it.
+    Denied {
+        /// What it says.
+        cause: String,
+    },
     /// Nobody can say for now.
     Unknown {
         /// What stands in the way.
@@ -234,9 +239,12 @@ async fn at_registry(engine: &dyn ReadEngine, reference: &str) -> Result<ImageSt
         Err(EngineError::NotFound { cause, .. } | EngineError::Refused { cause, .. }) => {
             Ok(ImageState::Missing { cause })
         }
-        Err(EngineError::Registry { cause, .. } | EngineError::Conflict { cause, .. }) => {
-            Ok(ImageState::Unknown { cause })
-        }
+        Err(EngineError::Denied { cause, .. }) => Ok(ImageState::Denied { cause }),
+        Err(
+            EngineError::Registry { cause, .. }
+            | EngineError::TooMany { cause, .. }
+            | EngineError::Conflict { cause, .. },
+        ) => Ok(ImageState::Unknown { cause }),
         Err(error @ EngineError::TimedOut { .. }) => Ok(ImageState::Unknown {
             cause: error.to_string(),
         }),

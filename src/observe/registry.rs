@@ -159,6 +159,8 @@ async fn ask(engine: &dyn ReadEngine, image: &str) -> Result<Answer, EngineError
             EngineError::NotFound { cause, .. }
             | EngineError::Refused { cause, .. }
             | EngineError::Registry { cause, .. }
+            | EngineError::Denied { cause, .. }
+            | EngineError::TooMany { cause, .. }
             | EngineError::Conflict { cause, .. },
         )) => Ok(Answer::None(cause)),
         Ok(Err(error @ EngineError::TimedOut { .. })) => Ok(Answer::None(error.to_string())),

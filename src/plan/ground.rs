@@ -211,6 +211,12 @@ impl<'a> Planner<'a> {
                         cause: cause.clone(),
                     });
                 }
+                Some(ImageState::Denied { cause }) => {
+                    self.holds.push(Hold::ImageDenied {
+                        image,
+                        cause: cause.clone(),
+                    });
+                }
                 Some(ImageState::Unknown { cause }) => {
                     self.holds.push(Hold::ImageUnknown {
                         image,

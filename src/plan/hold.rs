@@ -211,6 +211,17 @@ pub enum Hold {
         /// What the registry says.
         cause: String,
     },
+    /// The registry does not let us have the image.
+    #[error(
+        "the registry does not let this host have image {image}: {cause}; log in there as \
+         somebody who may pull it: docker login"
+    )]
+    ImageDenied {
+        /// Which one.
+        image: String,
+        /// What the registry says, and how it was asked.
+        cause: String,
+    },
     /// The image is not on the host and the registry can't be asked for now.
     #[error("image {image} is not on this host and can't be looked up for now: {cause}")]
     ImageUnknown {

@@ -431,6 +431,7 @@ pub(super) fn image_of<'a>(observed: &'a ObservedState, service: &Service) -> Op
             | ImageState::Moved { .. }
             | ImageState::NotPulled
             | ImageState::Missing { .. }
+            | ImageState::Denied { .. }
             | ImageState::Unknown { .. },
         )
         | None => None,

@@ -37,6 +37,7 @@ impl Hold {
             | Self::ImageNotPulled { .. }
             | Self::EngineTooOld { .. }
             | Self::NotPermitted { .. }
+            | Self::ImageDenied { .. }
             | Self::ExternalMissing { .. }
             | Self::NetworkTaken { .. }
             | Self::ProxyMissing { .. }

@@ -155,6 +155,7 @@ fn image_of<'a>(container: &Container, observed: &'a ObservedState) -> Option<&'
         | ImageState::Moved { .. }
         | ImageState::NotPulled
         | ImageState::Missing { .. }
+        | ImageState::Denied { .. }
         | ImageState::Unknown { .. } => None,
     })
 }

@@ -5,20 +5,15 @@
 
 use std::io::{BufRead, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use super::error::SourceError;
 use super::url::Remote;
 use crate::config::Auth;
+use crate::program::{LONGEST, ask as ask_program};
 use crate::secret::Sensitive;
-
-/// Longest answer of a helper, in bytes; the longest tokens (JWT) have a few kilobytes.
-const LONGEST: u64 = 64 * 1024;
 
 /// What a helper said.
 #[derive(Clone)]
@@ -95,32 +90,17 @@ pub(super) async fn ask(
     }
 }
 
-/// Runs the program; its complaints are not kept, they may have anything in them.
+/// Runs the program, which must end with success.
 async fn talk(
     program: &Path,
     arguments: &[String],
     question: &str,
 ) -> std::io::Result<Zeroizing<String>> {
-    let mut child = Command::new(program)
-        .args(arguments)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(std::io::Error::other("its pipes are missing"));
-    };
-    // One that knows the answer need not listen.
-    drop(stdin.write_all(question.as_bytes()).await);
-    drop(stdin);
-    let mut answer = Zeroizing::new(String::new());
-    stdout.take(LONGEST).read_to_string(&mut answer).await?;
-    let status = child.wait().await?;
-    if !status.success() {
-        let message = format!("it ended with {status}; run it by hand to see why");
+    let arguments = [arguments, &["get".to_owned()]].concat();
+    let answer = ask_program(program, &arguments, question).await?;
+    if !answer.status.success() {
+        let message = format!("it ended with {}; run it by hand to see why", answer.status);
         return Err(std::io::Error::other(message));
     }
-    Ok(answer)
+    Ok(answer.text)
 }

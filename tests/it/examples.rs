@@ -139,6 +139,7 @@ fn the_yaml_of_the_documentation_is_accepted() {
         "docs/promotion.md",
         "docs/secrets.md",
         "docs/webhooks.md",
+        "docs/registries.md",
     ] {
         for (line, block) in yaml_blocks(document) {
             let place = format!("{document}:{line}");

@@ -221,3 +221,23 @@ fn a_bad_image_under_the_same_tag_is_taken_back_and_held() {
     drop(world);
     assert_eq!(bench.pass(&desired).unwrap().outcome, None, "tried again");
 }
+
+#[test]
+fn a_pull_that_is_denied_is_not_the_fault_of_the_revision() {
+    let bench = bench();
+    let desired = load(&bench, Pull::Always, Pull::Always);
+    calls(&bench, &desired);
+    push(&bench, "sha256:two");
+    bench.engine.world().registry.denies_pulls = true;
+    for _ in 0..2 {
+        bench.engine.world().calls.clear();
+        let outcome = bench.pass(&desired).unwrap().outcome.unwrap();
+        assert!(matches!(outcome, Outcome::Postponed { .. }), "{outcome:?}");
+        let calls = bench.engine.world().calls.clone();
+        let touched = calls.iter().find(|call| call.line != "pull app:v1");
+        assert!(touched.is_none(), "{:?}", touched.map(|call| &call.line));
+    }
+    // No retry is needed once somebody has logged in.
+    bench.engine.world().registry.denies_pulls = false;
+    assert!(replaces(&calls(&bench, &desired)));
+}

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::error;
 use super::from_engine::{EngineDefaults, SwapLimit};
+use super::greeting::exchange;
+use super::registry::{Quotas, url_safe};
 use crate::engine::EngineError;
 use crate::engine::api::ApiVersion;
+use crate::registries::Logins;
 
 /// Time for one question or one small change. The slowest of them, a create, takes 7 ms on an
 /// idle engine; an engine that is busy starting fifty containers has answered after seconds.
@@ -27,15 +29,16 @@ const GREETING_LIMIT: Duration = Duration::from_secs(10);
 /// only has to be longer than the longest of them.
 pub(super) const LIBRARY_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Header bytes of an answer that we are willing to read.
-const MAX_HEADER: usize = 8 * 1024;
-
 /// A Docker engine. Cheap to make: nothing is opened before the first call.
 pub struct Docker {
     endpoint: Endpoint,
     session: Arc<Mutex<Option<Session>>>,
     /// Held while a network is made: the engine does not keep names apart.
     pub(super) making_network: Mutex<()>,
+    /// What the engine is given for the registries that it asks.
+    pub(super) logins: Logins,
+    /// Which registries are left in peace.
+    pub(super) quotas: Quotas,
 }
 
 /// What was learnt of the engine that listens: it holds until a connection breaks, because the one
@@ -59,6 +62,8 @@ impl Docker {
             endpoint,
             session: Arc::default(),
             making_network: Mutex::new(()),
+            logins: Logins::default(),
+            quotas: Quotas::default(),
         })
     }
 
@@ -167,7 +172,7 @@ impl Docker {
         };
         let client =
             client.map_err(|failure| error::translate(&self.address(), doing, &failure))?;
-        Ok(client.with_request_modifier(move |request| with_version(request, version)))
+        Ok(client.with_request_modifier(move |request| with_version(url_safe(request), version)))
     }
 }
 
@@ -304,40 +309,6 @@ fn is_authority(text: &str) -> bool {
     }
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<(usize, usize)> {
-    stream
-        .write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n")
-        .await?;
-    let mut answer = Vec::new();
-    while answer.len() < MAX_HEADER && !ends_header(&answer) {
-        let mut chunk = [0_u8; 1024];
-        let read = stream.read(&mut chunk).await?;
-        if read == 0 {
-            break;
-        }
-        answer.extend(chunk.iter().take(read));
-    }
-    read_version(&String::from_utf8_lossy(&answer)).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            "what listens there does not answer like a container engine",
-        )
-    })
-}
-
-fn ends_header(bytes: &[u8]) -> bool {
-    bytes.windows(4).any(|window| window == b"\r\n\r\n")
-}
-
-fn read_version(header: &str) -> Option<(usize, usize)> {
-    header.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let (major, minor) = value.trim().split_once('.')?;
-        name.eq_ignore_ascii_case("api-version")
-            .then(|| Some((major.parse().ok()?, minor.parse().ok()?)))?
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::scripted;
@@ -393,21 +364,6 @@ mod tests {
             let refused = in_path("look", bad);
             assert!(matches!(refused, Err(EngineError::Refused { .. })), "{bad}");
         }
-    }
-
-    #[test]
-    fn version_comes_from_the_header() {
-        let header = "HTTP/1.1 200 OK\r\napi-Version: 1.41\r\nDocker-Experimental: false\r\n\r\n";
-        assert_eq!(read_version(header), Some((1, 41)));
-        assert_eq!(
-            read_version("HTTP/1.1 200 OK\r\nServer: nginx/1.22\r\n\r\n"),
-            None
-        );
-        assert_eq!(
-            read_version("HTTP/1.1 200 OK\r\nApi-Version: x.y\r\n\r\n"),
-            None
-        );
-        assert_eq!(read_version(""), None);
     }
 
     #[tokio::test]

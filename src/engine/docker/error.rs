@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
 use bollard::errors::Error;
 
@@ -67,15 +68,45 @@ pub(super) fn translate_registry(endpoint: &str, doing: &str, error: &Error) -> 
     let doing = doing.to_owned();
     let cause = tidy(message);
     let said = cause.to_lowercase();
-    if says(&said, &REGISTRY_BUSY) {
-        EngineError::Registry { doing, cause }
+    if status == 429 || says(&said, &REGISTRY_BUSY) {
+        let again = stated(&said).unwrap_or_default();
+        EngineError::TooMany {
+            doing,
+            cause,
+            again,
+        }
     } else if status == 404 || says(&said, &NOT_IN_REGISTRY) {
         EngineError::NotFound { doing, cause }
     } else if status == 400 || says(&said, &LASTING) {
         EngineError::Refused { doing, cause }
+    } else if matches!(status, 401 | 403) || says(&said, &DENIED) {
+        EngineError::Denied { doing, cause }
     } else {
         EngineError::Registry { doing, cause }
     }
+}
+
+/// Returns how long a registry wants to be left in peace, where the text of its answer says it:
+/// the header `Retry-After` does not come through. GitHub's registry says
+/// `toomanyrequests: retry-after: 1.16676ms, allowed: 44000/minute`, with a duration of Go.
+fn stated(said: &str) -> Option<Duration> {
+    const UNITS: [(&str, f64); 8] = [
+        ("", 1.0),
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
+    let (_, rest) = said.split_once("retry-after:")?;
+    let word = rest.split_whitespace().next()?.trim_end_matches([',', ';']);
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let unit = word.trim_start_matches(is_number);
+    let number: f64 = word.strip_suffix(unit)?.parse().ok()?;
+    let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    Duration::try_from_secs_f64(number * seconds).ok()
 }
 
 /// Says in plain words why a connection failed, with what to look at.
@@ -106,6 +137,12 @@ pub(super) fn renamed(error: EngineError, doing: String) -> EngineError {
         EngineError::NotFound { cause, .. } => EngineError::NotFound { doing, cause },
         EngineError::Conflict { cause, .. } => EngineError::Conflict { doing, cause },
         EngineError::Registry { cause, .. } => EngineError::Registry { doing, cause },
+        EngineError::Denied { cause, .. } => EngineError::Denied { doing, cause },
+        EngineError::TooMany { cause, again, .. } => EngineError::TooMany {
+            doing,
+            cause,
+            again,
+        },
         EngineError::Refused { cause, .. } => EngineError::Refused { doing, cause },
         EngineError::TimedOut { limit, .. } => EngineError::TimedOut { doing, limit },
     }
@@ -132,7 +169,20 @@ pub(super) fn says_not_connected(error: &EngineError) -> bool {
 }
 
 /// What an engine says when the registry would answer another time.
-const REGISTRY_BUSY: [&str; 2] = ["toomanyrequests", "too many requests"];
+const REGISTRY_BUSY: [&str; 3] = ["toomanyrequests", "too many requests", "http 429"];
+
+/// What an engine says when the registry wants another login, or one at all.
+const DENIED: [&str; 9] = [
+    "unauthorized",
+    "authentication required",
+    "no basic auth credentials",
+    "authorization failed",
+    "incorrect username or password",
+    "403 forbidden",
+    "http 401",
+    "http 403",
+    ": denied",
+];
 
 /// What an engine says when the registry answered that it has no such image. The last two also
 /// stand for an image that may not be seen without logging in: registries don't tell these apart.
@@ -184,7 +234,9 @@ fn cause(error: &EngineError) -> Option<&str> {
         EngineError::Refused { cause, .. }
         | EngineError::Conflict { cause, .. }
         | EngineError::NotFound { cause, .. }
-        | EngineError::Registry { cause, .. } => Some(cause),
+        | EngineError::Registry { cause, .. }
+        | EngineError::Denied { cause, .. }
+        | EngineError::TooMany { cause, .. } => Some(cause),
         EngineError::Unavailable { .. } | EngineError::TimedOut { .. } => None,
     }
 }
@@ -221,6 +273,8 @@ mod tests {
             EngineError::NotFound { .. } => "not found",
             EngineError::Conflict { .. } => "conflict",
             EngineError::Registry { .. } => "registry",
+            EngineError::Denied { .. } => "denied",
+            EngineError::TooMany { .. } => "too many",
             EngineError::Refused { .. } => "refused",
             EngineError::TimedOut { .. } => "timed out",
         }
@@ -265,9 +319,24 @@ mod tests {
         }
     }
 
+    /// Translates what an engine says of a registry, as an answer and in the stream of a pull.
+    fn of_a_registry(cases: &[(u16, &str, &str)]) {
+        for &(status, message, expected) in cases {
+            let error = translate_registry("unix:///x", "pull x", &server(status, message));
+            assert_eq!(kind(&error), expected, "{message}");
+            let stream = Error::DockerStreamError {
+                error: message.to_owned(),
+            };
+            let error = translate_registry("unix:///x", "pull x", &stream);
+            if status == 500 {
+                assert_eq!(kind(&error), expected, "in the stream: {message}");
+            }
+        }
+    }
+
     #[test]
     fn registry_answers() {
-        for (status, message, expected) in [
+        of_a_registry(&[
             (
                 404,
                 "manifest for r/x:y not found: manifest unknown: manifest unknown",
@@ -291,16 +360,26 @@ mod tests {
             (
                 500,
                 "toomanyrequests: You have reached your pull rate limit.",
-                "registry",
+                "too many",
             ),
-            (404, "toomanyrequests: page not found", "registry"),
+            (404, "toomanyrequests: page not found", "too many"),
+            (429, "slow down", "too many"),
+            (
+                500,
+                "error parsing HTTP 429 response body: unexpected end of JSON input: \"\"",
+                "too many",
+            ),
+            (
+                500,
+                "unexpected status from HEAD request to http://r/v2/x: 429 Too Many Requests",
+                "too many",
+            ),
             (500, "net/http: TLS handshake timeout", "registry"),
             (
                 500,
                 "Get https://r/v2/: dial tcp: lookup r: no such host",
                 "registry",
             ),
-            (401, "unauthorized: authentication required", "registry"),
             (
                 500,
                 "filesystem layer verification failed for digest sha256:0",
@@ -317,16 +396,70 @@ mod tests {
                 "refused",
             ),
             (400, "invalid reference format", "refused"),
+        ]);
+    }
+
+    #[test]
+    fn registry_wants_another_login() {
+        of_a_registry(&[
+            (401, "unauthorized: authentication required", "denied"),
+            (500, "unauthorized: authentication required", "denied"),
+            (403, "denied: denied", "denied"),
+            (
+                500,
+                "Head \"https://r/v2/x/manifests/v1\": denied",
+                "denied",
+            ),
+            (
+                500,
+                "open /var/lib/docker/tmp/x: permission denied",
+                "registry",
+            ),
+            (
+                500,
+                "Get \"http://127.0.0.1:5/v2/x/manifests/v1\": no basic auth credentials",
+                "denied",
+            ),
+            (
+                500,
+                "Get https://r/v2/x: unauthorized: incorrect username or password",
+                "denied",
+            ),
+            (
+                500,
+                "failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized",
+                "denied",
+            ),
+            (
+                500,
+                "error parsing HTTP 403 response body: invalid character '<' looking for: \"<html>\"",
+                "denied",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn how_long_to_wait_is_read_where_it_is_said() {
+        for (text, nanoseconds) in [
+            (
+                "x: retry-after: 1.5ms, allowed: 44000/minute",
+                Some(1_500_000),
+            ),
+            ("x: retry-after: 556.25µs, allowed: 9/minute", Some(556_250)),
+            ("retry-after: 30", Some(30_000_000_000)),
+            ("retry-after: 2m", Some(120_000_000_000)),
+            ("retry-after:7s;", Some(7_000_000_000)),
+            ("retry-after: 1m30s", None),
+            ("retry-after: soon", None),
+            ("retry-after: -1s", None),
+            ("retry-after: 1e9s", None),
+            ("retry-after: 99999999999999999999h", None),
+            ("retry-after: .", None),
+            ("retry-after:", None),
+            ("toomanyrequests: slow down", None),
         ] {
-            let error = translate_registry("unix:///x", "pull x", &server(status, message));
-            assert_eq!(kind(&error), expected, "{message}");
-            let stream = Error::DockerStreamError {
-                error: message.to_owned(),
-            };
-            let error = translate_registry("unix:///x", "pull x", &stream);
-            if status == 500 {
-                assert_eq!(kind(&error), expected, "in the stream: {message}");
-            }
+            let said = stated(text).map(|wait| wait.as_nanos());
+            assert_eq!(said, nanoseconds, "{text}");
         }
     }
 

@@ -12,12 +12,14 @@ mod error;
 mod events;
 mod exec;
 mod from_engine;
+mod greeting;
 mod list;
 mod mounts;
 mod neighbours;
 mod networks;
 mod pull;
 mod read;
+mod registry;
 #[cfg(test)]
 mod scripted;
 mod state;

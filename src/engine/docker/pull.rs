@@ -1,18 +1,15 @@
 //! Pulls an image by digest, watching that the bytes keep coming.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::{Stream, StreamExt as _};
 
 use super::connection::{CALL_LIMIT, Docker};
-use super::error;
 use super::read::parse;
 use crate::engine::model::PullProgress;
 use crate::engine::reference::is_digest;
@@ -49,10 +46,10 @@ impl Docker {
             .from_image(&wanted.repository)
             .tag(digest)
             .build();
-        let login = credentials(&wanted.repository);
-        let stream = client.create_image(Some(options), None, login);
+        let visit = self.visit(&doing, &wanted).await?;
+        let stream = client.create_image(Some(options), None, visit.credentials());
         match watch(stream, STALL_LIMIT, progress).await {
-            Ok(()) => {}
+            Ok(()) => self.was_answered(&visit),
             Err(Interrupted::Stalled) => {
                 return Err(EngineError::TimedOut {
                     doing,
@@ -60,7 +57,7 @@ impl Docker {
                 });
             }
             Err(Interrupted::Failed(failure)) => {
-                return Err(self.translate_registry(&doing, &failure));
+                return Err(self.refused(&doing, &visit, &failure));
             }
         }
         // A stream that broke off cleanly looks like one that is done.
@@ -82,32 +79,6 @@ impl Docker {
         }
         Ok(())
     }
-
-    /// Runs a request in which the engine asks a registry.
-    pub(super) async fn registry_call<T>(
-        &self,
-        doing: &str,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, EngineError> {
-        match tokio::time::timeout(CALL_LIMIT, request).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(failure)) => Err(self.translate_registry(doing, &failure)),
-            Err(_) => Err(EngineError::TimedOut {
-                doing: doing.to_owned(),
-                limit: CALL_LIMIT,
-            }),
-        }
-    }
-
-    fn translate_registry(&self, doing: &str, failure: &Error) -> EngineError {
-        error::translate_registry(&self.address(), doing, failure)
-    }
-}
-
-/// Returns how to log in to the registry of a repository. This version logs in nowhere; this is
-/// the one place through which both a pull and a question get their credentials.
-pub(super) fn credentials(_repository: &str) -> Option<DockerCredentials> {
-    None
 }
 
 /// Why watching a pull ended early.

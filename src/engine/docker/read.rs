@@ -11,7 +11,6 @@ use futures_util::TryStreamExt;
 use super::connection::{self, CALL_LIMIT, Docker};
 use super::from_engine::{self, EngineDefaults};
 use super::list;
-use super::pull::credentials;
 use super::tail::Tail;
 use crate::engine::api::ApiVersion;
 use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
@@ -87,9 +86,10 @@ impl ReadEngine for Docker {
         let doing = format!("ask the registry for {reference}");
         let full = parse(&doing, reference)?.normalized();
         let client = self.client(&doing).await?;
+        let visit = self.visit(&doing, &full).await?;
         let name = full.to_string();
-        let request = client.inspect_registry_image(&name, credentials(&full.repository));
-        let answer = self.registry_call(&doing, request).await?;
+        let request = client.inspect_registry_image(&name, visit.credentials());
+        let answer = self.registry_call(&doing, &visit, request).await?;
         answer.descriptor.digest.ok_or(EngineError::Registry {
             doing,
             cause: "its answer names no digest".to_owned(),

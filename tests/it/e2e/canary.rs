@@ -51,6 +51,13 @@ impl Canary {
         format!("env: {{{service}: {{files: ['{file}'], require: [CANARY_TOKEN]}}}}\n")
     }
 
+    /// Returns the value.
+    pub(super) fn value(&self) -> String {
+        let text = fs::read_to_string(&self.file).unwrap();
+        let value = text.trim().strip_prefix("CANARY_TOKEN=");
+        value.unwrap().to_owned()
+    }
+
     fn watching(&self) -> JoinHandle<()> {
         let (forms, seen, end) = (self.forms.clone(), self.seen.clone(), self.end.clone());
         std::thread::spawn(move || {

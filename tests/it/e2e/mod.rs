@@ -43,6 +43,7 @@ mod proxy_vehicles;
 mod quiet;
 mod readiness;
 mod registry;
+mod registry_login;
 mod restore;
 mod rollback;
 mod safety;

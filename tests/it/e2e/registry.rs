@@ -1,7 +1,9 @@
 //! Images that come from a registry, and one that is away.
 
+use std::time::Duration;
+
 use super::stage::Stage;
-use crate::support::docker_cli::docker;
+use crate::support::docker_cli::{docker, eventually, try_docker};
 use crate::support::registry::Registry;
 
 /// Pushes a version and takes it off the host; returns its name at the registry and its digest.
@@ -111,4 +113,33 @@ fn a_tag_that_moves_at_the_registry_is_not_deployed_by_itself() {
     stage.reconcile();
     stage.serves("v2");
     stage.moored(&["plan"]).exits(0);
+}
+
+#[test]
+fn a_tag_that_is_given_to_another_image_after_the_pull_is_not_run() {
+    let stage = Stage::new("retagged");
+    let registry = Registry::start();
+    let (v1, _) = push(&stage, &registry, "v1", "v1");
+    let other = stage.app("other");
+    let database = stage.sandbox.image("db", &[]);
+    let manifest = stage.manifest(&[("web", &v1), ("db", &database)], "");
+    // It is up as soon as the test says so; images are pulled before anything else.
+    let compose = stage.web(
+        "    depends_on: {db: {condition: service_healthy}}\n  db:\n    image: db\n    \
+         command: [sleep, '600']\n    init: true\n    healthcheck: {test: [CMD, cat, /go], \
+         interval: 300ms, timeout: 2s, retries: 100}\n",
+    );
+    let files = [
+        ("moored.yaml", manifest.as_str()),
+        ("compose.yaml", compose.as_str()),
+    ];
+    stage.commit("v1", &files);
+    let mut running = stage.start(&["reconcile"]);
+    let db = stage.container("db");
+    eventually("db runs", || try_docker(&["exec", &db, "true"]).is_ok());
+    docker(&["tag", &other, &v1]);
+    docker(&["exec", &db, "touch", "/go"]);
+    assert_eq!(running.ends(Duration::from_secs(60)), Some(1));
+    running.says("given its tag on this host to another image");
+    assert!(try_docker(&["inspect", &stage.container("web")]).is_err());
 }

@@ -263,6 +263,7 @@ impl Stage {
             let output = Command::new("timeout")
                 .args(["--kill-after=5", "100", MOORED, "--config", config])
                 .args(arguments)
+                .envs(self.programs())
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
@@ -280,6 +281,14 @@ impl Stage {
             }
             std::thread::sleep(Duration::from_millis(500));
         }
+    }
+
+    /// Returns where programs are found when the test has put some into the directory `bin`.
+    fn programs(&self) -> Option<(&'static str, String)> {
+        const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let own = self.path("bin");
+        let path = || ("PATH", format!("{}:{USUAL}", own.display()));
+        own.is_dir().then(path)
     }
 
     /// Returns everything that the program said when it was run to its end.

@@ -2,10 +2,17 @@
 
 use std::sync::Mutex;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use moored::registries::Logins;
+use moored::secret::Redactor;
+
 use super::*;
 
 use crate::support::docker_cli::{docker, try_docker};
-use crate::support::registry::{Registry, free_port};
+use crate::support::put;
+use crate::support::registry::{PASSWORD, Registry, USER, free_port};
+use crate::support::registry_gate::{Gate, Wants};
 
 /// A registry with one image, and its reference and digest.
 fn stocked(sandbox: &Sandbox) -> (Registry, String, String) {
@@ -127,4 +134,101 @@ async fn bad_references_are_not_sent() {
         engine.pull("app:v1", "sha256:short", &|_| {}).await,
         Refused
     );
+}
+
+/// The engine, with the logins of a file in Docker's form.
+fn engine_with(logins: &serde_json::Value) -> (Docker, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.json");
+    put(&file, logins.to_string());
+    let logins = Logins::new(Some(file), Redactor::default());
+    (engine().with_logins(logins), dir)
+}
+
+#[tokio::test]
+async fn a_login_opens_its_registry() {
+    let sandbox = Sandbox::new("eng");
+    let (open, reference, digest) = stocked(&sandbox);
+    let closed = open.with_password();
+    let reference = reference.replace(&open.host(), &closed.host());
+    let said = expect_error!(engine().registry_digest(&reference).await, Denied);
+    assert!(said.contains("asked without a login"), "{said}");
+    expect_error!(engine().pull(&reference, &digest, &|_| {}).await, Denied);
+
+    let login = |password: &str| {
+        let auth = STANDARD.encode(format!("{USER}:{password}"));
+        serde_json::json!({"auths": {closed.host(): {"auth": auth}}})
+    };
+    let (wrong, _dir) = engine_with(&login("wrong-horse-battery"));
+    let said = expect_error!(wrong.registry_digest(&reference).await, Denied);
+    assert!(said.contains("asked with the login of"), "{said}");
+    assert!(!said.contains("wrong-horse-battery"), "{said}");
+    expect_error!(wrong.pull(&reference, &digest, &|_| {}).await, Denied);
+    assert!(wrong.image(&reference).await.unwrap().is_none());
+
+    let (right, _dir) = engine_with(&login(PASSWORD));
+    assert_eq!(right.registry_digest(&reference).await.unwrap(), digest);
+    right.pull(&reference, &digest, &|_| {}).await.unwrap();
+    assert!(right.image(&reference).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_identity_token_is_a_login_too() {
+    let sandbox = Sandbox::new("eng");
+    let (registry, reference, digest) = stocked(&sandbox);
+    let gate = Gate::before(&registry);
+    let reference = reference.replace(&registry.host(), &gate.host());
+    gate.wants(Wants::IdentityToken("an-identity".to_owned()));
+    let entry = |token: &str| {
+        let entry = serde_json::json!({"auth": "MDA6", "identitytoken": token});
+        serde_json::json!({"auths": {gate.host(): entry}})
+    };
+    let (wrong, _dir) = engine_with(&entry("another"));
+    expect_error!(wrong.registry_digest(&reference).await, Denied);
+    let (right, _dir) = engine_with(&entry("an-identity"));
+    assert_eq!(right.registry_digest(&reference).await.unwrap(), digest);
+    right.pull(&reference, &digest, &|_| {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_those_of_the_digest_make_no_image() {
+    let sandbox = Sandbox::new("eng");
+    let engine = engine();
+    let (registry, reference, digest) = stocked(&sandbox);
+    let gate = Gate::before(&registry);
+    let reference = reference.replace(&registry.host(), &gate.host());
+    gate.spoil(true);
+    let said = expect_error!(engine.pull(&reference, &digest, &|_| {}).await, Registry);
+    assert!(said.contains("verification failed"), "{said}");
+    assert!(engine.image(&reference).await.unwrap().is_none());
+    gate.spoil(false);
+    engine.pull(&reference, &digest, &|_| {}).await.unwrap();
+    assert!(engine.image(&reference).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_registry_that_limits_is_left_in_peace_for_as_long_as_it_says() {
+    let sandbox = Sandbox::new("eng");
+    let engine = engine();
+    let (registry, reference, digest) = stocked(&sandbox);
+    let (gate, other) = (Gate::before(&registry), Gate::before(&registry));
+    let elsewhere = reference.replace(&registry.host(), &other.host());
+    let reference = reference.replace(&registry.host(), &gate.host());
+    gate.limit(Some("retry-after: 1.5s, allowed: 9/minute"));
+    let said = expect_error!(engine.registry_digest(&reference).await, TooMany);
+    assert!(said.contains("is not asked again for 2 s"), "{said}");
+    gate.limit(None);
+    let asked = gate.seen().len();
+    expect_error!(engine.registry_digest(&reference).await, TooMany);
+    expect_error!(engine.pull(&reference, &digest, &|_| {}).await, TooMany);
+    assert_eq!(gate.seen().len(), asked, "{:?}", gate.seen());
+    assert_eq!(engine.registry_digest(&elsewhere).await.unwrap(), digest);
+    let mut answer = engine.registry_digest(&reference).await;
+    while let Err(EngineError::TooMany { again, .. }) = answer {
+        assert!(again.as_millis() <= 1500, "{again:?}");
+        tokio::time::sleep(again).await;
+        answer = engine.registry_digest(&reference).await;
+    }
+    assert_eq!(answer.unwrap(), digest);
+    assert!(gate.asked() > 0);
 }

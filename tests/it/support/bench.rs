@@ -223,6 +223,7 @@ impl Bench {
                 webhook: None,
                 windows: BTreeMap::new(),
                 approvals: BTreeMap::new(),
+                registries: None,
                 engine: "fake".to_owned(),
                 policy: self.permits.clone(),
             },

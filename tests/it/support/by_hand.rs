@@ -338,6 +338,7 @@ pub(crate) fn apply(
             let untagged = world.images.remove(*image).unwrap();
             world.images.insert(untagged.0.id.clone(), untagged);
         }
+        ["registry", "denies"] => bench.engine.world().registry.denies = true,
         ["registry", "down"] => bench.engine.world().registry.down = true,
         // Networks and volumes.
         ["make-network", name] => {

@@ -11,6 +11,7 @@
 //! | [`docker_cli::Sandbox`] | names that nobody else uses, images, and the clean-up |
 //! | [`docker_cli::eventually`] | waits for something to become true, instead of sleeping |
 //! | [`registry::Registry`] | a registry of its own on a free port; push to it, stop it |
+//! | [`registry_gate::Gate`] | a gate in front of it that wants a login, or limits, and remembers who asked how |
 //! | [`private_engine::PrivateEngine`] | an engine of its own, to be restarted |
 //! | [`second_engine::SecondEngine`] | one on the machine's own network, to be killed |
 //! | [`vehicles::Vehicle`] | an example system on a host of its own: nginx, `SQLite`, `PostgreSQL` |
@@ -58,6 +59,7 @@ pub(crate) mod loopback;
 pub(crate) mod origin;
 pub(crate) mod private_engine;
 pub(crate) mod registry;
+pub(crate) mod registry_gate;
 pub(crate) mod second_engine;
 pub(crate) mod signing;
 pub(crate) mod sshd;

@@ -1,35 +1,56 @@
 //! A registry of its own for a test: Debian's `docker-registry` on a free port.
 
-use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::docker_cli::{docker, eventually};
+use super::put;
 
 /// A running registry on 127.0.0.1, which engines talk to without TLS. Ends when dropped.
 pub(crate) struct Registry {
     process: Child,
     port: u16,
-    _storage: TempDir,
+    storage: Arc<TempDir>,
 }
+
+/// Who may read a registry [with a password](Registry::with_password).
+pub(crate) const USER: &str = "ada";
+
+/// The password of [`USER`].
+pub(crate) const PASSWORD: &str = "correct-horse-battery";
+
+/// [`PASSWORD`] as `htpasswd -B` writes it; this registry takes no other form.
+const USERS: &str = "ada:$2y$05$abcdefghijklmnopqrstuuSnF5tLPqPFqc0z9CY0HcSLFbSRlL67u\n";
 
 impl Registry {
     /// Starts a registry and waits until it answers.
     pub(crate) fn start() -> Self {
-        let storage = tempfile::tempdir().unwrap();
+        Self::serve(Arc::new(tempfile::tempdir().unwrap()), "")
+    }
+
+    /// Starts another one with the same images, which asks for [`USER`] and [`PASSWORD`].
+    pub(crate) fn with_password(&self) -> Self {
+        let users = self.storage.path().join("users");
+        put(&users, USERS);
+        let auth = format!(
+            "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+            users.display()
+        );
+        Self::serve(Arc::clone(&self.storage), &auth)
+    }
+
+    fn serve(storage: Arc<TempDir>, auth: &str) -> Self {
         let port = free_port();
-        let config = storage.path().join("config.yml");
+        let config = storage.path().join(format!("{port}.yml"));
         let text = format!(
             "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n\
-             http: {{addr: '127.0.0.1:{port}'}}\n",
+             http: {{addr: '127.0.0.1:{port}'}}\n{auth}",
             storage.path().join("data").display()
         );
-        std::fs::File::create(&config)
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
+        put(&config, text);
         let process = Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
@@ -44,13 +65,18 @@ impl Registry {
         Self {
             process,
             port,
-            _storage: storage,
+            storage,
         }
+    }
+
+    /// Returns the registry's name: `127.0.0.1:port`.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Returns the reference of something in this registry: `127.0.0.1:port/name`.
     pub(crate) fn reference(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.host())
     }
 
     /// Pushes an image of the engine under a name of this registry, `app:v1`, and takes the name

@@ -168,6 +168,7 @@ fn every_key_of_the_settings_is_documented() {
         format!("windows: {{a: {{{STRANGE}: 1}}}}"),
         format!("windows: {{a: {{freeze: [{{{STRANGE}: 1}}]}}}}"),
         format!("approvals: {{a: {{{STRANGE}: 1}}}}"),
+        format!("registries: {{{STRANGE}: 1}}"),
     ] {
         let keys = config_keys(&format!("repository: {{{url}}}\n{inside}\n"));
         documented("docs/config.md", &keys);

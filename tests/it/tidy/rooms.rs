@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none, read};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 13] = [
+const LEAVES: [(&str, &[&str]); 14] = [
     ("bell", &[]),
     ("clock", &[]),
     ("config", &["diagnostic", "document", "gates", "permits"]),
@@ -16,17 +16,19 @@ const LEAVES: [(&str, &[&str]); 13] = [
     ("labels", &[]),
     ("lock", &[]),
     ("permits", &[]),
+    ("program", &[]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 31] = [
+const ROOMS: [(&str, &[&str]); 32] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
-    ("engine", &[]),
+    ("registries", &[]),
+    ("engine", &["registries"]),
     ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     // Without a host: no room that knows one.
@@ -86,7 +88,15 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ),
     (
         "host",
-        &["source", "engine", "policy", "events", "record", "execute"],
+        &[
+            "source",
+            "registries",
+            "engine",
+            "policy",
+            "events",
+            "record",
+            "execute",
+        ],
     ),
     (
         "stacks",
@@ -403,10 +413,10 @@ fn only_cli_and_report_print() {
 
 #[test]
 fn no_shell_and_few_child_processes() {
-    // Our own program, and what the host's settings and its proxy are: a credential helper, nginx.
+    // Our own program, and what the host's settings and its proxy are: credential helpers, nginx.
     let homes = [
         "src/source/fetch.rs",
-        "src/source/helper.rs",
+        "src/program.rs",
         "src/proxy/run.rs",
         "src/proxy/child.rs",
     ];

@@ -20,6 +20,10 @@ use super::inspect;
 #[derive(Clone, Default)]
 pub(crate) struct Registry {
     pub(crate) down: bool,
+    /// It wants another login.
+    pub(crate) denies: bool,
+    /// It says what a tag stands for, and wants another login for the rest.
+    pub(crate) denies_pulls: bool,
     /// What a tag stands for now.
     pub(crate) tags: BTreeMap<String, String>,
     /// Images by digest, with what becomes of their containers.
@@ -181,6 +185,10 @@ impl World {
             let cause = "connection refused".to_owned();
             return Err(EngineError::Registry { doing, cause });
         }
+        if self.registry.denies {
+            let cause = "unauthorized: authentication required".to_owned();
+            return Err(EngineError::Denied { doing, cause });
+        }
         let known = self.registry.tags.get(reference).cloned();
         known.ok_or(EngineError::NotFound {
             doing,
@@ -193,6 +201,10 @@ impl World {
         if self.registry.down {
             let cause = "connection refused".to_owned();
             return Err(EngineError::Registry { doing, cause });
+        }
+        if self.registry.denies_pulls {
+            let cause = "unauthorized: authentication required".to_owned();
+            return Err(EngineError::Denied { doing, cause });
         }
         let Some(image) = self.registry.images.get(digest) else {
             let cause = "manifest unknown".to_owned();
