@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::support::bench::{Bench, Files, key, run};
 use crate::support::by_hand::HostYaml;
-use crate::support::fake_engine::{Faults, Said};
+use crate::support::fake_engine::Faults;
 use crate::support::hooks::hook;
 
 const MANIFEST: &str = "stack: shop\njobs:\n  tidy: {service: db, run: [tidy], when: by_hand}\n\
@@ -133,35 +133,6 @@ fn an_attempt_that_fails_before_it_gets_there_owes_it_still() {
     assert!(failed, "{:?}", passed.outcome);
     let plan = bench.look(&desired).plan;
     assert_eq!(restarts(&plan), ["api", "web"], "{plan}");
-    bench.pass(&desired).unwrap();
-    let plan = bench.look(&desired).plan;
-    assert!(plan.is_empty(), "{plan}");
-}
-
-#[test]
-fn a_restart_that_is_taken_back_before_it_was_done_is_owed_still() {
-    let (bench, desired) = killed();
-    let mut other = stack(&bench, "app:v2", "", '3');
-    let web = "web".to_owned().try_into().unwrap();
-    let web = other.services.get_mut(&web).unwrap();
-    web.pre_stop = vec![hook(&["leave"])];
-    let said = Said {
-        code: 3,
-        ..Said::default()
-    };
-    bench.engine.world().says("app:v1", "leave", said);
-    let passed = bench.pass(&other).unwrap();
-    let outcome = &passed.outcome;
-    let failed = matches!(
-        outcome,
-        Some(Outcome::Failed { .. } | Outcome::RolledBack { .. })
-    );
-    assert!(failed, "{outcome:?}");
-    let line = "restart_container shop-web-1";
-    let calls = bench.engine.world().calls.clone();
-    assert!(calls.iter().all(|call| call.line != line), "{calls:?}");
-    let plan = bench.look(&desired).plan;
-    assert!(restarts(&plan).contains(&"web".to_owned()), "{plan}");
     bench.pass(&desired).unwrap();
     let plan = bench.look(&desired).plan;
     assert!(plan.is_empty(), "{plan}");
