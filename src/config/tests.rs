@@ -110,6 +110,10 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     config.yaml: allowed_signers must be an absolute path, not keys
       hint: for example /etc/moored/keys
     ");
+    for twice in ["[b, a, a]", "[a, {dir: a, branch: next}]", "[a, ./a/]"] {
+        let said = refused(&format!("repository: {{url: /s}}\nstacks: {twice}"));
+        assert!(said.contains(": stacks names a twice\n"), "{twice}: {said}");
+    }
     // A word of trust that is misspelt must not be passed over.
     insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verfy: {allowed_signers: /k}}]"), @r#"
     config.yaml:2:19: stacks[0]: unknown key "verfy"

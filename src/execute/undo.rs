@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::undo_order::{JOINS, writers_that_come_back_late};
+use super::undo_order::{JOINS, writers_that_go_first};
 use super::walk::Walk;
 use super::{
     StepError, beside, containers, data, files, front, inside, maintain, network, way_back,
@@ -188,10 +188,11 @@ impl<'a> Walk<'a> {
 
     fn in_order_of_undoing(&self) -> Vec<(&'a Step, Undo<'a>)> {
         let begun = self.begun.iter().rev();
-        let mut steps: Vec<(&'a Step, Undo<'a>)> = begun
+        let back: Vec<(&'a Step, Undo<'a>)> = begun
             .filter_map(|step| Some((*step, self.undo_of(step)?)))
             .collect();
-        steps.extend(writers_that_come_back_late(&steps));
+        let mut steps = writers_that_go_first(&self.begun, &back);
+        steps.extend(back);
         steps.extend(
             self.begun
                 .iter()
@@ -221,7 +222,10 @@ impl<'a> Walk<'a> {
             // had removed by hand was to be there anyway.
             Action::Create { name, spec, .. } => {
                 let new = step.reasons.iter().all(|reason| reason.release.is_none());
-                (new && self.plan.from.is_some()).then_some(Undo::Unmake(name, spec))
+                // Its code does not fit the data of before.
+                let moved = way_back::moved(self.plan, &self.scene.book.status());
+                let goes = new || moved.iter().any(|moved| moved.step < step.number);
+                (goes && self.plan.from.is_some()).then_some(Undo::Unmake(name, spec))
             }
             Action::Replace {
                 old,

@@ -2,8 +2,8 @@
 
 use super::undo::Undo;
 use crate::engine::model::joined;
-use crate::plan::Step;
 use crate::plan::facts::{Fact, Field};
+use crate::plan::{Action, ContainerRef, Step};
 
 /// Returns whether the container before a step joins another one, and the one after it does not.
 fn has_joined(step: &Step) -> bool {
@@ -51,9 +51,11 @@ impl Undo<'_> {
     }
 }
 
-/// Returns how the new containers go, before the data is put back, whose old ones come back
-/// only after that: nobody may write to it in between.
-pub(super) fn writers_that_come_back_late<'a>(
+/// Returns how those go, before the data is put back, that would run meanwhile: new containers
+/// whose old ones come back only after that, and containers that were stopped for the data and
+/// run again. Nobody may write to it in between.
+pub(super) fn writers_that_go_first<'a>(
+    begun: &[&'a Step],
     steps: &[(&'a Step, Undo<'a>)],
 ) -> Vec<(&'a Step, Undo<'a>)> {
     if !steps.iter().any(|(_, undo)| undo.is_of_data()) {
@@ -68,5 +70,22 @@ pub(super) fn writers_that_come_back_late<'a>(
         }
         None
     });
-    new.collect()
+    let was_stopped = |wanted: &ContainerRef| {
+        let mut begun = begun.iter();
+        begun.any(|step| {
+            matches!(&step.action, Action::Stop { container, .. } if container.id == wanted.id)
+        })
+    };
+    let known = |number: u32| {
+        let mut steps = steps.iter();
+        steps.any(|(step, undo)| step.number == number && matches!(undo, Undo::Stop(_)))
+    };
+    let again = begun.iter().rev().filter_map(|step| {
+        if let Action::Start { container, .. } | Action::Restart { container, .. } = &step.action {
+            let runs = was_stopped(container) && !known(step.number);
+            return runs.then_some((*step, Undo::Stop(container)));
+        }
+        None
+    });
+    again.chain(new).collect()
 }

@@ -8,7 +8,7 @@ use super::action::{Action, Phase};
 use super::drafts::{Raise, RestoreDraft};
 use super::examined::Examined;
 use super::guard::All;
-use super::order::{Planner, examine_all};
+use super::order::{Planner, dependency_order, examine_all};
 use super::services::{Input, reference};
 use super::{Context, History, Hold, Kind, Plan, Schema};
 use crate::desired::backups::{Backup, BackupName};
@@ -152,7 +152,8 @@ impl<'a> Planner<'a> {
             self.holds.push(Hold::DataIsOlder { data, released });
             return;
         }
-        for one in all.values() {
+        let order = dependency_order(self.input.desired);
+        for one in order.into_iter().filter_map(|name| all.get(name)) {
             self.start_again(one, &writers);
         }
         for one in all.values() {
@@ -245,7 +246,10 @@ impl<'a> Planner<'a> {
     /// Starts a writer again; one that no release vouches for gives its place back to the one
     /// before, which fits the data.
     fn start_again(&mut self, one: &Examined<'a>, writers: &BTreeSet<&'a ServiceName>) {
-        let after = self.ground.clone();
+        let mut after = self.ground.clone();
+        // Whoever joins another one can be started only when that one runs.
+        let before = one.service.depends_on.keys();
+        after.extend(before.filter_map(|name| self.step_of.get(name)));
         let unverified = one.is_unverified(self.input.history);
         let before = match (&one.set_aside, one.holder) {
             (Some(old), _) if unverified => Some(old.clone()),

@@ -12,7 +12,7 @@ use super::drafts::{BackupDraft, MigrationDraft};
 use super::examined::{Examined, Turn};
 use super::facts::{Fact, Field};
 use super::networks::runs;
-use super::order::Planner;
+use super::order::{Planner, dependency_order};
 use super::services::{Input, reference};
 use super::way::unit;
 use super::{Hold, Schema, Unreleased, restore_commands, tools_of};
@@ -283,7 +283,8 @@ impl<'a> Planner<'a> {
         steps
     }
 
-    /// Stops those of the services that run, or that a failure would start.
+    /// Stops those of the services that run, or that a failure would start: who depends on another
+    /// one, or joins it, before that one, so that it is started after it when that is taken back.
     pub(super) fn stop_all(
         &mut self,
         named: &BTreeSet<&'a ServiceName>,
@@ -291,16 +292,15 @@ impl<'a> Planner<'a> {
         before: &[u32],
     ) -> Vec<u32> {
         let mut steps = Vec::new();
-        for name in named {
-            let Some((name, one)) = all.get_key_value(name) else {
-                continue;
-            };
+        let order = dependency_order(self.input.desired);
+        for name in order.into_iter().rev().filter(|name| named.contains(name)) {
+            let Some(one) = all.get(name) else { continue };
             let Some(holder) = one.holder else { continue };
             if !self.may_write(one, holder) {
                 continue;
             }
             let action = Action::Stop {
-                service: (*name).clone(),
+                service: name.clone(),
                 container: reference(holder),
             };
             steps.push(self.push(Phase::Guard, action, &[], before.to_vec()));

@@ -467,7 +467,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Returns the services so that each comes after those that it depends on.
-fn dependency_order(desired: &DesiredState) -> Vec<&ServiceName> {
+pub(super) fn dependency_order(desired: &DesiredState) -> Vec<&ServiceName> {
     fn visit<'a>(
         name: &'a ServiceName,
         desired: &'a DesiredState,

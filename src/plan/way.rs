@@ -41,14 +41,15 @@ impl<'a> Planner<'a> {
             if self.input.needs(one, container).is_none() {
                 continue;
             }
-            if let Some((_, known)) = self.made_way.get(container.id.as_str()) {
-                stopped.push(*known);
-                continue;
-            }
-            let Some(mut last) = self.stop_leaver(Phase::Converge, container, &after) else {
+            let known = self.made_way.get(container.id.as_str()).cloned();
+            let is_known = known.is_some();
+            let planned = known.or_else(|| {
+                let step = self.stop_leaver(Phase::Converge, container, &after)?;
+                Some((reference(container), step))
+            });
+            let Some((mut there, mut last)) = planned else {
                 continue;
             };
-            let mut there = reference(container);
             if there.name == one.container_name {
                 let name = aside(&there.name);
                 let action = Action::Rename {
@@ -59,7 +60,11 @@ impl<'a> Planner<'a> {
                 last = self.push(Phase::Converge, action, &[], vec![last]);
                 self.made_way.insert(&container.id, (there, last));
             }
-            stops.push(last);
+            if is_known {
+                stopped.push(last);
+            } else {
+                stops.push(last);
+            }
         }
         let mut after = if stops.is_empty() { after } else { stops };
         after.extend(stopped);

@@ -8,7 +8,10 @@ use rusqlite::Connection;
 use super::{Journal, Record, schema};
 use crate::desired::migrations::OnFailure;
 use crate::journal::{Entry, Outcome};
-use crate::plan::{Kind, Pin, Plan, Release, ReleaseId, Schema};
+use crate::plan::facts::Field;
+use crate::plan::{
+    Action, ContainerRef, Kind, Origin, Phase, Pin, Plan, Reason, Release, ReleaseId, Schema, Step,
+};
 use crate::source::CommitInfo;
 
 fn plan(stack: &str, attempt: u64) -> Plan {
@@ -129,6 +132,85 @@ fn crashes_in_a_row_at_one_revision_are_counted_until_they_are_forgiven() {
     end(&mut begin("2", Kind::Deploy), Outcome::Succeeded);
     assert_eq!(record.history(&stack).unwrap().crashed, None);
     assert_eq!(crash("2", Kind::Deploy), 1);
+    // Mending the last release crashes for itself, and tells of it.
+    assert_eq!(crash("1", Kind::Heal), 1);
+    assert_eq!(crash("1", Kind::Heal), 2);
+    end(&mut begin("1", Kind::Heal), Outcome::Succeeded);
+    assert_eq!(record.history(&stack).unwrap().crashed, None);
+}
+
+/// Returns a plan of one restart that is owed to `web`.
+fn restart(attempt: u64) -> Plan {
+    let container = ContainerRef {
+        id: "1".to_owned(),
+        name: "a-web-1".to_owned(),
+    };
+    let service = "web".to_owned().try_into().unwrap();
+    let owed = Reason {
+        field: Field::Owed,
+        git: None,
+        release: None,
+        live: None,
+        origin: Origin::Pending,
+    };
+    let step = Step {
+        number: 1,
+        phase: Phase::Converge,
+        action: Action::Restart { service, container },
+        reasons: vec![owed],
+        after: Vec::new(),
+    };
+    Plan {
+        steps: vec![step],
+        ..plan("a", attempt)
+    }
+}
+
+#[test]
+fn a_restart_that_is_taken_back_before_it_was_done_stays_owed() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = Record::open(dir.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let attempt = |number, kind, entries: &[Entry], outcome: Option<Outcome>| {
+        let plan = Plan {
+            kind,
+            ..restart(number)
+        };
+        let mut journal = record.begin(&plan, now).unwrap();
+        for entry in entries {
+            journal.append(entry, now).unwrap();
+        }
+        match outcome {
+            Some(outcome) => end(&mut journal, outcome),
+            None => drop(record.end_interrupted(&plan.stack, now).unwrap()),
+        }
+        let owed = record.history(&plan.stack).unwrap().owed_restarts;
+        owed.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let (step, error) = (1, "x".to_owned());
+    let begun = Entry::Intent { step };
+    let failed = Entry::Failed {
+        step,
+        error: error.clone(),
+    };
+    let (back, undone) = (Entry::UndoIntent { step }, Entry::Undone { step });
+    let outcome = Outcome::RolledBack { error };
+    assert_eq!(
+        attempt(1, Kind::Deploy, std::slice::from_ref(&begun), None),
+        ["web"],
+        "killed"
+    );
+    let entries = [begun.clone(), failed, back, undone];
+    assert_eq!(
+        attempt(2, Kind::Deploy, &entries, Some(outcome)),
+        ["web"],
+        "it may not have been put down at all"
+    );
+    let entries = [begun, Entry::Done { step }];
+    assert_eq!(
+        attempt(3, Kind::Heal, &entries, Some(Outcome::Succeeded)),
+        [""; 0]
+    );
 }
 
 #[test]

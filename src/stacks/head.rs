@@ -25,6 +25,8 @@ pub(super) struct Head<'a> {
     signers: BTreeMap<PathBuf, Result<AllowedSigners, Distrust>>,
     /// What was released on this host, once somebody asked.
     released: Option<Vec<Released>>,
+    /// Releases of stacks in directories that the settings do not name any more, by when.
+    elsewhere: BTreeMap<Timestamp, CommitInfo>,
     /// Whether the head descends from a commit.
     descends: BTreeMap<Revision, bool>,
 }
@@ -69,6 +71,7 @@ impl<'a> Head<'a> {
             commit: commit.clone(),
             signers: BTreeMap::new(),
             released: None,
+            elsewhere: BTreeMap::new(),
             descends: BTreeMap::new(),
         }
     }
@@ -82,11 +85,10 @@ impl<'a> Head<'a> {
             return Ok(None);
         };
         let release = match self.release_in(dir)? {
-            Some(release) => Some(release),
+            Some(release) => Some(release.commit),
             // What is new there came after what was released of the others on the branch.
             None => self.last_on_branch()?,
         };
-        let release = release.map(|release| release.commit);
         let refused = self.verify(rule, release.as_ref()).err();
         Ok(refused.map(|(commit, why)| {
             Refusal::NotTrusted(UntrustedHead {
@@ -139,15 +141,18 @@ impl<'a> Head<'a> {
         Ok(here.max_by_key(|release| release.at).cloned())
     }
 
-    /// Returns the newest release of a stack that follows the branch.
+    /// Returns the newest release of a stack that follows the branch, or else of one that the
+    /// settings may have named by another directory.
     ///
     /// # Errors
     /// The record can't be read.
-    fn last_on_branch(&mut self) -> Result<Option<Released>, LoadError> {
+    fn last_on_branch(&mut self) -> Result<Option<CommitInfo>, LoadError> {
         let (config, branch) = (&self.view.config, self.branch);
         let released = self.released()?.iter();
         let here = released.filter(|release| config.branch_of(&release.dir) == branch);
-        Ok(here.max_by_key(|release| release.at).cloned())
+        let newest = here.max_by_key(|release| release.at);
+        let newest = newest.map(|release| release.commit.clone());
+        Ok(newest.or_else(|| self.elsewhere.values().next_back().cloned()))
     }
 
     /// Returns the directories of all releases.
@@ -164,7 +169,15 @@ impl<'a> Head<'a> {
             let mut all = Vec::new();
             if let Some(record) = &self.view.record {
                 for stack in record.stacks()? {
-                    all.extend(Released::of(self.view, &stack)?);
+                    if let Some(release) = Released::of(self.view, &stack)? {
+                        all.push(release);
+                        continue;
+                    }
+                    let last = record.releases(&stack, 1)?.pop();
+                    self.elsewhere.extend(last.and_then(|last| {
+                        let commit = commit_at(self.view, &last.release.id.revision).ok()?;
+                        Some((last.at, commit))
+                    }));
                 }
             }
             self.released = Some(all);

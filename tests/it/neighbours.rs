@@ -162,6 +162,38 @@ fn who_joins_another_goes_back_with_it() {
 }
 
 #[test]
+fn who_was_to_follow_and_was_not_put_down_follows_when_that_is_taken_back() {
+    let bench = Bench::new();
+    HostYaml::default().stock(&bench);
+    let with_hook = |digit: char| {
+        let mut desired = stack(&bench, "image: app:v1", digit);
+        let web = desired.services.get_mut(&name("web")).unwrap();
+        web.pre_stop = vec![hook(&["leave"])];
+        desired
+    };
+    bench.pass(&with_hook('1')).unwrap();
+    let failed = Said {
+        code: 3,
+        ..Said::default()
+    };
+    bench.engine.world().says("app:v1", "leave", failed);
+    bench.engine.world().stop("shop-vpn-1");
+    bench.engine.world().calls.clear();
+    let passed = bench.pass(&with_hook('2')).unwrap();
+    let plan = &passed.looked.plan;
+    let expected = ["start vpn", "restart spy", "restart web"];
+    assert_eq!(verbs(plan), expected, "{plan}");
+    let outcome = passed.outcome;
+    let back = matches!(outcome, Some(Outcome::RolledBack { .. }));
+    assert!(back, "{outcome:?}");
+    let world = bench.engine.world();
+    assert_eq!(world.left_alone(), Vec::<String>::new());
+    let line = "restart_container shop-web-1";
+    let restarts = world.calls.iter().filter(|call| call.line == line);
+    assert_eq!(restarts.count(), 1, "only to take it back");
+}
+
+#[test]
 fn who_goes_back_with_another_has_its_own_commands() {
     let bench = Bench::new();
     HostYaml::default().stock(&bench);

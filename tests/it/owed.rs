@@ -79,6 +79,27 @@ fn by_hand(
     run(execute::execute(&plan, &bench.hands(stop))).unwrap()
 }
 
+/// Plans that the backup of a stack is put back.
+fn restore(bench: &Bench, desired: &DesiredState) -> Plan {
+    let looked = bench.look(desired);
+    let (name, backup) = desired.backups.iter().next().unwrap();
+    let record = bench.record();
+    let context = Context {
+        instance: record.instance(),
+        key: &key(),
+        now: bench.clock.seconds(),
+        policy: &bench.policy(),
+    };
+    let wish = Restoring {
+        name,
+        backup,
+        file: "rows.db",
+        schema: Schema::default(),
+        safety: false,
+    };
+    plan::restore(desired, &looked.observed, &looked.history, &context, &wish)
+}
+
 #[test]
 fn a_command_by_hand_does_not_take_away_what_is_owed() {
     let (bench, desired) = killed();
@@ -118,6 +139,44 @@ fn an_attempt_that_fails_before_it_gets_there_owes_it_still() {
 }
 
 #[test]
+fn a_restore_starts_who_joins_another_after_that_one() {
+    let bench = Bench::new();
+    HostYaml::default().stock(&bench);
+    let data = "volumes: ['/bench/data:/data']";
+    let compose = format!(
+        "services:\n  app: {{image: app:v1, network_mode: 'service:vpn', {data}}}\n  \
+         db: {{image: app:v1}}\n  vpn: {{image: app:v1, {data}}}\n"
+    );
+    let files = Files::from([
+        ("moored.yaml".to_owned(), MANIFEST.into()),
+        ("compose.yaml".to_owned(), compose.into()),
+    ]);
+    let desired = bench.load(&files, '1').unwrap();
+    let passed = bench.pass(&desired).unwrap();
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    let plan = restore(&bench, &desired);
+    let turns = plan.steps.iter().filter(|step| {
+        let verb = step.action.verb();
+        verb == "stop" || verb == "start"
+    });
+    let turns = turns.map(|step| {
+        let (verb, subject) = (step.action.verb(), step.action.subject());
+        format!("{} {verb} {subject} {:?}", step.number, step.after)
+    });
+    // Taken back, the one that was stopped last is started first.
+    assert_eq!(
+        turns.collect::<Vec<_>>(),
+        [
+            "1 stop app []",
+            "2 stop vpn []",
+            "4 start vpn [3]",
+            "5 start app [4]"
+        ],
+        "{plan}"
+    );
+}
+
+#[test]
 fn a_restore_goes_with_the_release_that_runs() {
     let bench = Bench::new();
     HostYaml::default().stock(&bench);
@@ -139,23 +198,7 @@ fn a_restore_goes_with_the_release_that_runs() {
     let passed = bench.pass(&first).unwrap();
     assert_eq!(passed.outcome, Some(Outcome::Succeeded));
     let around = |desired: &DesiredState| {
-        let looked = bench.look(desired);
-        let (name, backup) = desired.backups.iter().next().unwrap();
-        let record = bench.record();
-        let context = Context {
-            instance: record.instance(),
-            key: &key(),
-            now: bench.clock.seconds(),
-            policy: &bench.policy(),
-        };
-        let wish = Restoring {
-            name,
-            backup,
-            file: "rows.db",
-            schema: Schema::default(),
-            safety: false,
-        };
-        let plan = plan::restore(desired, &looked.observed, &looked.history, &context, &wish);
+        let plan = restore(&bench, desired);
         let around = plan.around.values().map(|one| {
             let commands = one.post_start.iter().flat_map(|hook| hook.command.clone());
             (one.files.len(), commands.collect::<Vec<_>>().join(" "))

@@ -142,6 +142,12 @@ impl<'a> Scenario<'a> {
             let ours = ours || call.line.starts_with("exec nginx in ");
             assert!(ours, "touches a container that is not ours: {}", call.line);
         }
+        let alone = self.bench.engine.world().left_alone();
+        assert_eq!(
+            alone,
+            Vec::<String>::new(),
+            "who joins another is where it is"
+        );
         self.nothing_left_to_do(desired, &passed);
         self.no_canary(&[&looked, &self.bench.look(desired)]);
         self.plan_elsewhere(&again, &looked.plan.to_string());

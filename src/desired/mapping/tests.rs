@@ -4,12 +4,20 @@ use std::path::{Path, PathBuf};
 use crate::desired::{self, DesiredState, HostFiles, Place, ServiceName};
 use crate::diagnostic::Diagnostics;
 use crate::engine::model::{Endpoint, MountSource};
+use crate::secret::Redactor;
 use crate::source::{CommitInfo, RepoPath, Tree};
 
 #[derive(Default)]
 struct Host(BTreeMap<PathBuf, &'static str>);
 
 impl HostFiles for Host {
+    fn age_identity(&self) -> Option<&Path> {
+        self.0
+            .keys()
+            .find(|path| path.ends_with("age.key"))
+            .map(PathBuf::as_path)
+    }
+
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         Ok(self.0.get(path).map(|text| text.as_bytes().to_vec()))
     }
@@ -68,6 +76,45 @@ fn refused(files: &[(&str, &str)], host: &[(&str, &'static str)]) -> String {
 
 fn name(text: &str) -> ServiceName {
     ServiceName::try_from(text.to_owned()).unwrap()
+}
+
+#[test]
+fn an_encrypted_file_is_hidden_line_by_line() {
+    let files = [
+        ("shop/moored.yaml", "stack: shop"),
+        (
+            "shop/compose.yaml",
+            "services: {web: {image: a, secrets: [env, key]}}\n\
+             secrets: {env: {file: web.sops.env}, key: {file: tls.key.sops}}",
+        ),
+        (
+            "shop/web.sops.env",
+            include_str!("../../../tests/sops/web.sops.env"),
+        ),
+        (
+            "shop/tls.key.sops",
+            include_str!("../../../tests/sops/tls.key.sops"),
+        ),
+    ];
+    let key = include_str!("../../../tests/sops/age.key");
+    let desired = load(&files, &[("/etc/age.key", key)]).unwrap_or_else(|why| panic!("{why}"));
+    let redactor = Redactor::default();
+    redactor.learn(desired.secrets.iter().cloned());
+    for (said, shown) in [
+        // The value of a variable, with its quotes or without.
+        ("wrong password p4ss word!", "wrong password [hidden]!"),
+        (
+            "can't reach postgres://app:s3cr3t@db/app?x=1&y=2",
+            "can't reach [hidden]",
+        ),
+        // A line as it stands.
+        ("line 1: DB_PASSWORD=p4ss word", "line 1: [hidden]"),
+        ("not -----BEGIN KEY----- of a key", "not [hidden] of a key"),
+        // What turns up by chance.
+        ("QUOTED is a b in eu-1", "QUOTED is a b in eu-1"),
+    ] {
+        assert_eq!(redactor.clean(said), shown);
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What becomes of the last release while a newer revision is held.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use moored::journal::Outcome;
-use moored::plan::{Hold, Weight};
+use moored::plan::{Hold, Kind, Weight};
 
 use super::{Town, run, shop};
 use crate::support::fake_engine::Faults;
@@ -102,4 +104,45 @@ fn what_was_changed_by_hand_is_only_told_where_the_release_says_so() {
     let view = town.view();
     let drift = run(moored::reconcile::look(&view, None)).unwrap();
     assert!(!drift["."].as_ref().unwrap().plan.differences.is_empty());
+}
+
+#[test]
+fn what_keeps_the_last_release_from_being_mended_is_told() {
+    let town = held();
+    let mut world = town.bench.engine.world();
+    world.remove("shop-web-1");
+    let image = world.images.remove("app:v1").unwrap();
+    drop(world);
+    let passed = town.pass().remove(".").unwrap().unwrap();
+    let plan = &passed.looked.plan;
+    assert_eq!((&passed.outcome, plan.kind), (&None, Kind::Heal), "{plan}");
+    let failed = |hold: &Hold| matches!(hold, Hold::FailedRevision { .. });
+    let (failed, others): (Vec<_>, Vec<_>) = plan.holds.iter().partition(|hold| failed(hold));
+    assert_eq!(failed.len(), 1, "{plan}");
+    assert_eq!(others.len(), 1, "{plan}");
+    assert!(others[0].to_string().contains("app:v1"), "{plan}");
+    assert_eq!(states(&town), [""; 0]);
+    let mut world = town.bench.engine.world();
+    world.images.insert("app:v1".to_owned(), image);
+    drop(world);
+    assert_eq!(pass(&town), Some(Outcome::Succeeded));
+    assert_eq!(states(&town), ["shop-web-1 app:v1 running"]);
+}
+
+#[test]
+fn a_release_whose_mending_crashes_is_left_alone_and_that_is_told() {
+    let town = held();
+    town.bench.engine.world().remove("shop-web-1");
+    for crash in 1..=3 {
+        town.bench.engine.faults(Faults::kill_before(1));
+        let passed = catch_unwind(AssertUnwindSafe(|| town.pass()));
+        assert!(passed.is_err(), "crash {crash}");
+    }
+    town.bench.engine.faults(Faults::none());
+    let passed = town.pass().remove(".").unwrap().unwrap();
+    let plan = &passed.looked.plan;
+    assert_eq!((&passed.outcome, plan.kind), (&None, Kind::Heal), "{plan}");
+    let crashes = |hold: &Hold| matches!(hold, Hold::Crashes { .. });
+    assert!(plan.holds.iter().any(crashes), "{plan}");
+    assert_eq!(states(&town), [""; 0]);
 }

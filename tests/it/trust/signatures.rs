@@ -4,6 +4,8 @@ use moored::config::Commits;
 use moored::plan::Hold;
 use moored::report::{self, PlanReport, Report as _};
 use moored::rollback::Way;
+use moored::source::Revision;
+use moored::stacks::LoadError;
 use moored::trust::{Distrust, Refusal};
 use moored::{reconcile, stacks};
 
@@ -11,7 +13,7 @@ use super::{distrust, guarded, held, refused, release, rule};
 use crate::support::origin::oid;
 use crate::support::put;
 use crate::support::signing::{object_of, sign_with, write_raw};
-use crate::support::town::{named, run};
+use crate::support::town::{Town, named, run};
 
 #[test]
 fn a_signed_head_is_deployed_and_an_unsigned_one_is_held() {
@@ -275,6 +277,72 @@ fn every_commit_since_the_release_where_the_settings_say_so() {
     signing.sign(&town.origin, "main", "ada");
     town.succeeds();
     assert_eq!(town.image("shop"), "app:v2");
+}
+
+/// Puts a stack into a directory of its name.
+fn commit_stack(town: &Town, dir: &str, stack: &str, image: &str) -> Revision {
+    let manifest = format!("stack: {stack}\nsoak: 0s\n");
+    let compose = format!("services: {{web: {{image: '{image}'}}}}\n");
+    town.commit(&[
+        (&format!("{dir}/moored.yaml"), &manifest),
+        (&format!("{dir}/compose.yaml"), &compose),
+    ])
+}
+
+#[test]
+fn every_commit_counts_for_a_stack_that_is_new_on_the_branch() {
+    let (mut town, signing) = guarded();
+    town.verify = None;
+    let file = signing.file().display().to_string();
+    let rule = format!("verify: {{allowed_signers: {file}, commits: all}}");
+    town.stacks = format!("[staging, {{dir: production, {rule}}}]").leak();
+    commit_stack(&town, "staging", "staging", "app:v1");
+    let base = signing.sign(&town.origin, "main", "ada");
+    town.pass();
+    assert_eq!(town.image("staging"), "app:v1");
+    let hidden = commit_stack(&town, "production", "production", "app:v2");
+    town.commit(&[("note", "seen")]);
+    let head = signing.sign(&town.origin, "main", "ada");
+    let mut passes = town.pass();
+    let Some(Err(LoadError::Refused(refusal))) = passes.remove("production") else {
+        panic!("it is not refused");
+    };
+    let Refusal::NotTrusted(refused) = *refusal else {
+        panic!("{refusal}");
+    };
+    assert_eq!((refused.commit, refused.head), (hidden, head));
+    // And with all of them signed it is deployed.
+    town.origin.point("main", oid(&base));
+    commit_stack(&town, "production", "production", "app:v2");
+    signing.sign(&town.origin, "main", "ada");
+    town.commit(&[("note", "seen")]);
+    signing.sign(&town.origin, "main", "ada");
+    town.succeeds();
+    assert_eq!(town.image("production"), "app:v2");
+}
+
+#[test]
+fn every_commit_counts_for_a_stack_whose_directory_was_renamed() {
+    // As Git names them, and as the settings do.
+    for stacks in [["", ""], ["[one]", "[two]"]] {
+        let (mut town, signing) = guarded();
+        town.verify = Some(rule(&signing, Commits::All));
+        town.stacks = stacks[0];
+        commit_stack(&town, "one", "shop", "app:v1");
+        signing.sign(&town.origin, "main", "ada");
+        town.succeeds();
+        town.stacks = stacks[1];
+        commit_stack(&town, "two", "shop", "app:v2");
+        town.commit(&[("one/moored.yaml", ""), ("one/compose.yaml", "")]);
+        town.commit(&[("note", "seen")]);
+        signing.sign(&town.origin, "main", "ada");
+        for (dir, passed) in town.pass() {
+            let outcome = passed.map(|passed| passed.outcome);
+            let changed = matches!(outcome, Ok(Some(_)));
+            assert!(!changed, "{stacks:?}: {dir}");
+        }
+        assert_eq!(town.image("shop"), "app:v1", "{stacks:?}");
+    }
 }
 
 #[test]
