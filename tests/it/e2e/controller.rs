@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use moored::plan::{is_aside, is_incoming};
 
-use super::stage::{Running, Stage};
+use super::running::Running;
+use super::stage::Stage;
 use crate::support::docker_cli::{docker, eventually};
 use crate::support::git_http::{Answer, GitHttp};
 use crate::support::put;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Running, Stage};
+use super::running::Running;
+use super::stage::Stage;
 use crate::support::docker_cli::{docker, eventually};
 use crate::support::git_http::GitHttp;
 

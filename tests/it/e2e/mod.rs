@@ -5,6 +5,7 @@
 //! a [`stage::Stage`], and a stage holds a lock that other test processes honour too.
 
 mod canary;
+mod running;
 mod stage;
 mod standin;
 

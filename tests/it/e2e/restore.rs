@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::play::{Edit, Play};
-use super::stage::Running;
+use super::running::Running;
 use crate::support::http::{Writer, lost_or_doubled};
 use crate::support::put;
 use crate::support::vehicles::{CANARY, System};

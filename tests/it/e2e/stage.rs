@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::canary::Canary;
+use super::running::Running;
 use super::standin::standin;
 use crate::support::docker_cli::{ENDPOINT, Sandbox, docker, eventually};
 use crate::support::put;
@@ -436,70 +437,5 @@ fn flatten(path: &str, value: &Value, into: &mut Snapshot) {
     };
     for (name, value) in fields {
         flatten(&format!("{path}.{name}"), value, into);
-    }
-}
-
-/// A subcommand that runs; killed when dropped.
-pub(super) struct Running {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Running {
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Returns what it said so far, on stdout and stderr.
-    pub(super) fn said(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Returns whether it has ended by itself.
-    pub(super) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// Waits until it has said this.
-    pub(super) fn says(&self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.said().contains(text) {
-            assert!(Instant::now() < deadline, "no {text:?} in\n{}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Sends a signal by name.
-    pub(super) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", signal, &self.pid().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-    }
-
-    /// Waits for its end; returns the exit code and panics if it takes longer than `within`.
-    pub(super) fn ends(&mut self, within: Duration) -> Option<i32> {
-        let deadline = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "still runs: {}", self.said());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// Kills it as a power cut would.
-    pub(super) fn kill(&mut self) {
-        // Fails only for one that has ended.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

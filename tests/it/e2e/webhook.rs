@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use super::stage::{Running, Stage};
+use super::running::Running;
+use super::stage::Stage;
 use crate::support::docker_cli::eventually;
 use crate::support::git_http::GitHttp;
 use crate::support::registry::free_port;
