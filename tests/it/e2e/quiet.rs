@@ -36,6 +36,10 @@ fn stacks() -> BTreeMap<String, String> {
     for entry in std::fs::read_dir(root("tests/differential")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        // What it names as external is not on that engine.
+        if name == "elsewhere" {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         stacks.insert(name.clone(), text.replace("STACK", &name));
     }
