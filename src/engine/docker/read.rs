@@ -37,12 +37,10 @@ const SHORT_ID: usize = 12;
 #[async_trait]
 impl ReadEngine for Docker {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
-        let doing = "ask the engine who it is";
-        let client = self.client(doing).await?;
-        let info = self.call(doing, CALL_LIMIT, client.info()).await?;
+        let info = self.about("ask the engine who it is").await?;
         Ok(EngineInfo {
-            id: info.id.unwrap_or_default(),
-            version: info.server_version.unwrap_or_default(),
+            id: info.id.clone().unwrap_or_default(),
+            version: info.server_version.clone().unwrap_or_default(),
         })
     }
 
