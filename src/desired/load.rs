@@ -198,7 +198,8 @@ fn secrets_of(files: &BTreeMap<String, Vec<(String, String)>>) -> Vec<Sensitive>
         .collect()
 }
 
-/// Returns migrations that stop all containers of the services that they stop.
+/// Returns migrations that stop all containers of the services that they stop, also those that go
+/// because a service is to have none.
 fn stopping_all(
     mut migrations: Vec<Migration>,
     replicas: &BTreeMap<ServiceName, u32>,
@@ -206,7 +207,9 @@ fn stopping_all(
     for migration in &mut migrations {
         let stopped = migration.stop.iter();
         migration.stop = stopped
-            .flat_map(|name| containers(name, replicas))
+            .flat_map(|name| {
+                std::iter::once(name.clone()).chain(containers(name, replicas).skip(1))
+            })
             .collect();
     }
     migrations

@@ -136,14 +136,14 @@ impl Field {
     pub(super) fn shown_as(&self) -> ShownAs {
         match self {
             // What the kernel or the system has nothing for is discarded with a warning
-            // (`verifyPlatformContainerResources` of the engine); nobody can take it away later.
+            // (`verifyPlatformContainerResources` of the engine); `docker update` can't take these
+            // away.
             // The driver and runtime that an engine is configured to use are not shown.
             Self::BlkioWeight
             | Self::BlkioWeightDevice(_)
             | Self::BlkioRate(_)
             | Self::Memory
             | Self::MemoryReservation
-            | Self::MemorySwap
             | Self::MemorySwappiness
             | Self::OomKillDisable
             | Self::CpuShares
@@ -151,7 +151,6 @@ impl Field {
             | Self::CpuPeriod
             | Self::CpuPercent
             | Self::Cpuset
-            | Self::PidsLimit
             | Self::LogDriver
             | Self::Runtime => ShownAs::AskedIfPossible,
             // An engine since 28.0 makes up addresses. The options that an engine is configured to
@@ -181,6 +180,8 @@ impl Field {
             | Self::Network(_)
             | Self::NetworkMode
             | Self::Restart
+            | Self::MemorySwap
+            | Self::PidsLimit
             | Self::Cpus
             | Self::Privileged
             | Self::ReadOnly

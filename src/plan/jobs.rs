@@ -42,7 +42,15 @@ impl Input<'_> {
             check.is_some_and(|check| check.test.first().is_some_and(|one| one != "NONE"));
         let mut ready = self.desired.ready.iter();
         let proxy = self.desired.proxy.as_ref();
+        let mut others = self.desired.services.values();
+        let is_needed = others.any(|other| {
+            let depends = other.depends_on.get(examined.name);
+            depends.is_some_and(|how| how.condition != Condition::Completed)
+                || self.joins(other, examined.name)
+                || self.has_volumes_of(other, examined.name)
+        });
         !examined.service.spec.ports.is_empty()
+            || is_needed
             || is_checked
             || ready.any(|check| check.service == *examined.name)
             || proxy.is_some_and(|proxy| proxy.names(examined.name))

@@ -83,9 +83,9 @@ impl Input<'_> {
                 Some(Remedy::Restart | Remedy::Start) => Some(AGAIN),
                 Some(Remedy::Reload | Remedy::Rename | Remedy::Reconnect) | None => None,
             };
-            let joins = self.joins(service, name);
-            let mounts = self.has_volumes_of(service, name) && changes_mounts(other);
-            if let Some(moved) = moved.filter(|moved| joins || mounts && *moved == ANEW) {
+            let Some(moved) = moved else { continue };
+            let mounts = || self.has_volumes_of(service, name) && changes_mounts(other);
+            if self.joins(service, name) || moved == ANEW && mounts() {
                 reasons.insert(name, reason(name, Some(moved)));
             }
         }
@@ -99,7 +99,7 @@ impl Input<'_> {
         joined.any(|joined| name.as_deref() == Some(joined))
     }
 
-    fn has_volumes_of(&self, service: &Service, other: &ServiceName) -> bool {
+    pub(super) fn has_volumes_of(&self, service: &Service, other: &ServiceName) -> bool {
         let name = self.name_of(other);
         let mut from = service.spec.has_volumes_of();
         from.any(|from| name.as_deref() == Some(from))

@@ -22,8 +22,9 @@ impl<'a> Planner<'a> {
         if self.input.desired.prune {
             return;
         }
+        let orphans: Vec<&Container> = self.input.orphaned().collect();
         for one in all.values() {
-            let found = self.input.orphaned().filter_map(|orphan| {
+            let found = orphans.iter().filter_map(|orphan| {
                 Some(Hold::OrphanInTheWay {
                     service: one.name.clone(),
                     container: orphan.name.clone(),
@@ -128,8 +129,11 @@ impl<'a> Input<'a> {
     /// Returns our containers that go when everything else is in place, and why.
     pub(super) fn leavers(&self) -> Vec<(&'a Container, RemoveReason)> {
         let surplus = self.surplus().map(|one| (one, RemoveReason::Surplus));
-        let orphans = self.orphaned().filter(|_| self.desired.prune);
-        let orphans = orphans.map(|one| (one, RemoveReason::Orphan));
+        let orphans = self.desired.prune.then(|| self.orphaned());
+        let orphans = orphans
+            .into_iter()
+            .flatten()
+            .map(|one| (one, RemoveReason::Orphan));
         surplus.chain(orphans).collect()
     }
 

@@ -74,7 +74,7 @@ impl Docker {
             let mut actions = told.iter().filter_map(|event| event.action.as_deref());
             actions.any(|action| action == what)
         };
-        said("die") && !said("kill")
+        said("die") && !said("kill") && !said("stop")
     }
 }
 
