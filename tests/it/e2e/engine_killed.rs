@@ -78,7 +78,17 @@ fn an_engine_that_is_killed_in_the_middle_of_a_deploy() {
             Some(0) => runs = wanted,
             Some(75) => {
                 assert_eq!(plan.json()[0]["holds"][0]["hold"], "failed-revision");
-                wanted = runs;
+                if plan.out.contains("port is already allocated") {
+                    // An engine that was killed while it started a container may keep the port for
+                    // a container that is gone, until it is started anew: nobody else can have it.
+                    engine.kill();
+                    engine.start_again();
+                    stage.moored(&["retry"]).exits(0);
+                    stage.reconcile();
+                    runs = wanted;
+                } else {
+                    wanted = runs;
+                }
             }
             _ => panic!("{settled:?}\n{plan:?}\n{}", pass.said()),
         }
