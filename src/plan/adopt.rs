@@ -13,7 +13,7 @@ use super::facts::Field;
 use super::guard::All;
 use super::order::{Planner, examine_all};
 use super::services::{Input, number, reference};
-use super::{Context, History, Hold, Plan, Reason, Second, Weight};
+use super::{Context, History, Hold, Plan, Reason, Second};
 use crate::desired::{DesiredState, ServiceName};
 use crate::engine::model::{Container, ContainerSpec};
 use crate::labels;
@@ -189,7 +189,7 @@ impl<'a> Planner<'a> {
     pub(super) fn hold_what_is_not_ours(&mut self, all: &All<'a>) {
         // Nothing is adopted by the way.
         let _adoption = self.adoption(all);
-        if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
+        if self.holds.iter().any(Hold::is_heavy) {
             self.steps.clear();
         }
     }
@@ -215,7 +215,7 @@ impl<'a> Planner<'a> {
     pub(super) fn only_waits(&self) -> bool {
         let waits = |hold: &Hold| matches!(hold, Hold::NotAdopted { .. } | Hold::Waits(_));
         let mut holds = self.holds.iter();
-        holds.all(|hold| hold.weight() == Weight::Notice || waits(hold))
+        holds.all(|hold| !hold.is_heavy() || waits(hold))
     }
 }
 

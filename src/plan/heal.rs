@@ -2,7 +2,7 @@
 //! or goes is made again, although nothing of what Git says is put in place.
 
 use super::facts::Field;
-use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, Weight, plan};
+use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, plan};
 use crate::desired::DesiredState;
 use crate::observe::ObservedState;
 
@@ -30,10 +30,7 @@ pub fn heal(
     }
     // What keeps it from being mended is why it is down.
     let (mut holds, in_the_way) = (held.holds, &healing.holds);
-    for hold in in_the_way
-        .iter()
-        .filter(|one| one.weight() > Weight::Notice)
-    {
+    for hold in in_the_way.iter().filter(|one| one.is_heavy()) {
         if !holds.contains(hold) {
             holds.push(hold.clone());
         }
@@ -59,10 +56,7 @@ impl Plan {
     /// Returns whether nothing but its revision, which failed, asks for too much or is to wait, keeps
     /// it from being done, and what was there before is there again.
     pub fn waits_for_another_revision(&self) -> bool {
-        let mut heavy = self
-            .holds
-            .iter()
-            .filter(|one| one.weight() > Weight::Notice);
+        let mut heavy = self.holds.iter().filter(|one| one.is_heavy());
         let another = |one: &Hold| {
             matches!(
                 one,

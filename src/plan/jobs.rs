@@ -38,8 +38,7 @@ impl Input<'_> {
     /// Returns whether something says of a service that it is there to be asked.
     fn serves(&self, examined: &Examined<'_>, holder: &Container) -> bool {
         let check = holder.spec.healthcheck.as_ref();
-        let is_checked =
-            check.is_some_and(|check| check.test.first().is_some_and(|one| one != "NONE"));
+        let is_checked = check.is_some_and(|check| !check.test.is_empty() && !check.is_none());
         let mut ready = self.desired.ready.iter();
         let proxy = self.desired.proxy.as_ref();
         let mut others = self.desired.services.values();

@@ -12,7 +12,7 @@ use super::facts::{Fact, Field};
 use super::front::Front;
 use super::guard::{All, Due};
 use super::services::{Input, reference};
-use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Subject, Weight};
+use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Subject};
 use crate::desired::{Condition, DesiredState, ServiceName};
 use crate::engine::model::{ContainerState, Health};
 use crate::maintenance::Owner;
@@ -426,7 +426,7 @@ impl<'a> Planner<'a> {
 
     fn finish(mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> Plan {
         let mut held_back = Vec::new();
-        if self.holds.iter().any(|hold| hold.weight() > Weight::Notice) {
+        if self.holds.iter().any(Hold::is_heavy) {
             held_back = std::mem::take(&mut self.steps);
             if !self.only_waits() {
                 held_back.clear();

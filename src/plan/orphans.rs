@@ -1,7 +1,7 @@
 //! Finds our containers that Git no longer wants: of services that it does not name, and beyond the
 //! number that it wants of one; and says whether they go. `way.rs` is about those in the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{Origin, Reason};
 use super::facts::{Fact, Field};
@@ -44,28 +44,36 @@ impl<'a> Input<'a> {
     /// Returns our containers beyond the number that Git wants of their services: they go without
     /// `prune`, because the service is named and says how many it has.
     pub(super) fn surplus(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
-        let desired = self.desired;
-        let surplus = |one: &&Container| {
-            let Some(service) = one.spec.labels.get(labels::SERVICE) else {
-                return false;
-            };
-            let is_named = |name: &&ServiceName| service == name.service();
-            let names = desired.services.keys().filter(is_named);
-            let numbers: BTreeSet<u32> = names.map(ServiceName::number).collect();
-            let is_one_too_many = !numbers.is_empty() && !numbers.contains(&number(one));
-            is_one_too_many || desired.at_rest.iter().any(|name| is_named(&name))
-        };
-        self.ours().filter(surplus)
+        let wanted = self.wanted_numbers();
+        self.ours().filter(move |one| {
+            let service = one.spec.labels.get(labels::SERVICE);
+            let numbers = service.and_then(|service| wanted.get(service.as_str()));
+            numbers.is_some_and(|numbers| !numbers.contains(&number(one)))
+        })
     }
 
     /// Returns our containers of services that Git no longer names.
     pub(super) fn orphaned(&self) -> impl Iterator<Item = &'a Container> + use<'a> {
-        let desired = self.desired;
-        self.ours().filter(|one| {
+        let wanted = self.wanted_numbers();
+        self.ours().filter(move |one| {
             let service = one.spec.labels.get(labels::SERVICE);
-            let mut wanted = desired.services.keys().chain(&desired.at_rest);
-            !wanted.any(|wanted| service.is_some_and(|service| service == wanted.service()))
+            service.is_none_or(|service| !wanted.contains_key(service.as_str()))
         })
+    }
+
+    /// Returns the numbers of the containers that Git wants, by service; none of one at rest.
+    fn wanted_numbers(&self) -> BTreeMap<&'a str, BTreeSet<u32>> {
+        let at_rest = self.desired.at_rest.iter();
+        let mut wanted: BTreeMap<&str, BTreeSet<u32>> = at_rest
+            .map(|name| (name.service(), BTreeSet::new()))
+            .collect();
+        for name in self.desired.services.keys() {
+            wanted
+                .entry(name.service())
+                .or_default()
+                .insert(name.number());
+        }
+        wanted
     }
 
     /// Returns the containers that go as differences of their services.

@@ -70,10 +70,7 @@ impl<'a> Planner<'a> {
             (None, None) => None,
         };
         // One without a command is that of the image, which may have none.
-        check.filter(|check| match check.test.first() {
-            Some(kind) => kind != "NONE",
-            None => image.is_none(),
-        })
+        check.filter(|check| !check.is_none() && (!check.test.is_empty() || image.is_none()))
     }
 
     /// Returns how long a service gets: what its health check may take by its own settings, and

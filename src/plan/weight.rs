@@ -14,6 +14,11 @@ pub enum Weight {
 }
 
 impl Hold {
+    /// Returns whether nothing is done because of it.
+    pub fn is_heavy(&self) -> bool {
+        self.weight() > Weight::Notice
+    }
+
     /// Returns what it means for the pass.
     pub fn weight(&self) -> Weight {
         match self {

@@ -110,9 +110,6 @@ impl FileChange {
     }
 }
 
-/// How far back releases are looked at: months of deploys.
-const LOOK_BACK: usize = 64;
-
 /// Takes a stack back to an earlier release.
 ///
 /// # Errors
@@ -120,7 +117,7 @@ const LOOK_BACK: usize = 64;
 pub async fn rollback(view: &View, ask: &Ask<'_>) -> Result<Done, RollbackError> {
     let record = view.record.as_ref().ok_or(RollbackError::NothingReleased)?;
     let stack = which_stack(record, ask.stack)?;
-    let past = record.releases(&stack, LOOK_BACK)?;
+    let past = record.releases(&stack, stacks::LOOK_BACK)?;
     if past.is_empty() {
         return Err(RollbackError::NothingReleased);
     }

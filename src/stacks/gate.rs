@@ -10,8 +10,8 @@ use crate::plan::{self, Waits};
 use crate::source::{self, Changes, RepoPath, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
 
-/// Releases among which a way back is looked for; as many as a rollback looks at.
-const LOOK_BACK: usize = 64;
+/// How far back releases are looked at for a way back: months of deploys.
+pub const LOOK_BACK: usize = 64;
 
 /// Most commits that are looked at for an approval: months of a state repository.
 const MOST_COMMITS: usize = 1000;

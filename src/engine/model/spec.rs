@@ -186,6 +186,11 @@ impl Healthcheck {
         }
     }
 
+    /// Returns whether it switches an image's own off.
+    pub fn is_none(&self) -> bool {
+        self.test.first().is_some_and(|kind| kind == "NONE")
+    }
+
     /// Returns this check with what it leaves open taken from `base`.
     #[must_use]
     pub fn over(&self, base: &Self) -> Self {

@@ -52,7 +52,7 @@ pub(super) fn network_mode(mode: &str) -> String {
 }
 
 pub(super) fn health(check: &Healthcheck) -> String {
-    if check.test.first().is_some_and(|kind| kind == "NONE") {
+    if check.is_none() {
         return "none".to_owned();
     }
     let time = |nanoseconds: i64| {

@@ -249,14 +249,25 @@ async fn what_somebody_changed_by_hand_shows() {
     );
 }
 
+/// Starts a container that runs a script, and returns its id.
+fn run_script(
+    sandbox: &Sandbox,
+    image: &str,
+    name: &str,
+    options: &[&str],
+    script: &str,
+) -> String {
+    let name = sandbox.name(name);
+    let start = ["run", "-d", "--network", "none", "--name", &name];
+    docker(&[&start, options, &[image, "sh", "-c", script]].concat())
+}
+
 #[tokio::test]
 async fn ends_of_a_process() {
     let sandbox = Sandbox::new("eng");
     let (engine, image) = (engine(), sandbox.image("app", &[]));
     let run = |name: &str, options: &[&str], script: &str| {
-        let name = sandbox.name(name);
-        let start = ["run", "-d", "--network", "none", "--name", &name];
-        docker(&[&start, options, &[&image, "sh", "-c", script]].concat())
+        run_script(&sandbox, &image, name, options, script)
     };
     let failed = run("failed", &[], "exit 7");
     let looping = run("looping", &["--restart", "always"], "exit 1");
@@ -286,9 +297,7 @@ async fn a_job_that_ends_is_told_from_a_server_that_is_stopped() {
     let sandbox = Sandbox::new("eng");
     let (engine, image) = (engine(), sandbox.image("app", &[]));
     let run = |name: &str, options: &[&str], script: &str| {
-        let name = sandbox.name(name);
-        let start = ["run", "-d", "--network", "none", "--name", &name];
-        docker(&[&start, options, &[&image, "sh", "-c", script]].concat())
+        run_script(&sandbox, &image, name, options, script)
     };
     let job = run("job", &[], "sleep 0.2");
     let again = run("again", &["--restart", "on-failure"], "sleep 0.2");
