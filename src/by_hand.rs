@@ -337,12 +337,7 @@ impl<'a> Stack<'a> {
         execute::settle_leftovers(hands, &self.desired)?;
         let mut looked = Box::pin(reconcile::look_at(view, self.desired)).await?;
         let policy = view.policy();
-        let context = Context {
-            instance: view.instance(),
-            key: &view.key,
-            now: view.clock.now().as_second(),
-            policy: &policy,
-        };
+        let context = view.context(&policy, view.clock.now().as_second());
         let made = planned(&looked.desired, &looked.observed, &looked.history, &context);
         looked.plan = made.map_err(ByHandError::Refused)?;
         debug_assert!(looked.plan.kind == Kind::ByHand, "a deploy is a pass");

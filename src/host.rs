@@ -20,7 +20,8 @@ use crate::engine::{EngineError, ReadEngine, WriteEngine};
 use crate::events::Events;
 use crate::execute::Hands;
 use crate::files;
-use crate::lock::{Lock, LockError};
+use crate::lock::{EngineLock, Lock, LockError};
+use crate::plan::Context;
 use crate::policy::{Gated, Policy};
 use crate::record::{Record, RecordError};
 use crate::registries::Logins;
@@ -57,7 +58,7 @@ pub struct Host {
     pub view: View,
     /// Everything that doing takes.
     pub hands: Hands,
-    _locks: Vec<Lock>,
+    _lock: Option<Lock>,
 }
 
 /// Why a host can't be worked on.
@@ -81,10 +82,6 @@ pub enum HostError {
     #[error("{0}")]
     Engine(#[from] EngineError),
 }
-
-/// Where the lock of an engine is: open to all users, cleared by a reboot, and the same for every
-/// controller on the machine whatever its state directory.
-const LOCK_DIR: &str = "/run/lock";
 
 impl View {
     /// Opens a host for looking.
@@ -154,6 +151,16 @@ impl View {
         policy_of(&self.config)
     }
 
+    /// Returns what planning knows of this installation, at a time in seconds since 1970.
+    pub fn context<'a>(&'a self, policy: &'a Policy, now: i64) -> Context<'a> {
+        Context {
+            instance: self.instance(),
+            key: &self.key,
+            now,
+            policy,
+        }
+    }
+
     /// Returns where the copy of a branch of the state repository is.
     pub fn mirror(&self) -> PathBuf {
         self.config.state_dir.join("mirror.git")
@@ -170,11 +177,12 @@ impl View {
 }
 
 impl Host {
-    /// Opens a host for doing: makes the state directory when there is none, and takes the locks.
+    /// Opens a host for doing: makes the state directory when there is none, and takes its lock.
+    /// That of the engine is taken by the first pass that has something to do there.
     ///
     /// # Errors
     /// Another controller is at work, or something can't be used.
-    pub async fn open(
+    pub fn open(
         config: Config,
         events: Events,
         redactor: Redactor,
@@ -183,14 +191,22 @@ impl Host {
         let dir = config.state_dir.clone();
         make_private(&dir).map_err(state_dir_error(&dir))?;
         let holder = holder(&dir);
-        let on_dir = Lock::take(&dir.join("lock"), "this state directory", &holder)?;
-        let host = Self::open_beside(config, events, redactor, stop)?;
-        let id = host.view.engine.info().await?.id;
-        let on_engine = Lock::take(&engine_lock(&id), "this engine", &holder)?;
+        let lock = Lock::take(&dir.join("lock"), "this state directory", &holder)?;
+        let mut host = Self::open_beside(config, events, redactor, stop)?;
+        host.hands.engine_lock = EngineLock::of(holder);
         Ok(Self {
-            _locks: vec![on_dir, on_engine],
+            _lock: Some(lock),
             ..host
         })
+    }
+
+    /// Takes the lock of the engine, unless it is held already.
+    ///
+    /// # Errors
+    /// Another controller is at work, or the engine can't be asked who it is.
+    pub async fn take_engine(&self) -> Result<(), HostError> {
+        let id = self.view.engine.info().await?.id;
+        Ok(self.hands.engine_lock.take(&id)?)
     }
 
     /// Opens a host for a person's command, beside a controller that may run: what they must not
@@ -225,12 +241,13 @@ impl Host {
             stop,
             open: Arc::default(),
             host_proxy: tokio::sync::Mutex::default(),
+            engine_lock: EngineLock::beside(),
         };
         let view = View::new(config, engine, Some(record), key, events, redactor)?;
         Ok(Self {
             view,
             hands,
-            _locks: Vec::new(),
+            _lock: None,
         })
     }
 
@@ -281,14 +298,6 @@ fn make_private(dir: &Path) -> io::Result<()> {
     }
     // It holds the key and old files.
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
-}
-
-fn engine_lock(engine: &str) -> PathBuf {
-    let name: String = engine
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    Path::new(LOCK_DIR).join(format!("moored-{name}.lock"))
 }
 
 /// Returns the name of this machine.

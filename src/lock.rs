@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -84,6 +85,66 @@ impl Lock {
         file.write_all(holder.as_bytes()).map_err(io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Where the lock of an engine is: open to all users, cleared by a reboot, and the same for every
+/// controller on the machine whatever its state directory.
+const LOCK_DIR: &str = "/run/lock";
+
+/// The lock of an engine, which a controller takes before it first changes something there.
+///
+/// Looking needs none, and who the engine is takes it 10 ms to say: a pass without a change does
+/// without both.
+#[derive(Debug)]
+pub struct EngineLock {
+    /// What it says of itself; `None` = a person's command, kept apart by the lock of the stack.
+    holder: Option<String>,
+    held: Mutex<Option<Lock>>,
+}
+
+impl EngineLock {
+    /// Returns the lock for one that says this of itself.
+    pub fn of(holder: String) -> Self {
+        let holder = Some(holder);
+        let held = Mutex::default();
+        Self { holder, held }
+    }
+
+    /// Returns the lock for a command beside a controller that may run: there is none.
+    pub fn beside() -> Self {
+        let (holder, held) = (None, Mutex::default());
+        Self { holder, held }
+    }
+
+    /// Returns whether it has to be taken before something is changed.
+    pub fn is_due(&self) -> bool {
+        self.holder.is_some() && self.held().is_none()
+    }
+
+    /// Takes the lock of the engine that says this id of itself, if it is due.
+    ///
+    /// # Errors
+    /// Another controller holds it, or the file can't be used.
+    pub fn take(&self, engine: &str) -> Result<(), LockError> {
+        let mut held = self.held();
+        let Some(holder) = self.holder.as_ref().filter(|_| held.is_none()) else {
+            return Ok(());
+        };
+        *held = Some(Lock::take(&path_of(engine), "this engine", holder)?);
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn path_of(engine: &str) -> PathBuf {
+    let name: String = engine
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    Path::new(LOCK_DIR).join(format!("moored-{name}.lock"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a pass comes to: the results that the reports are made of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::desired::DesiredState;
 use crate::engine::EngineError;
@@ -48,7 +49,7 @@ pub struct Looked {
     /// What is on the host.
     pub observed: ObservedState,
     /// What was.
-    pub history: History,
+    pub history: Arc<History>,
     /// What a pass does about it.
     pub plan: Plan,
 }

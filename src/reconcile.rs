@@ -13,7 +13,6 @@ use crate::events::Event;
 use crate::execute::Hands;
 use crate::host::{Host, View};
 use crate::pass::{ByStack, Looked, PassError, Passed};
-use crate::plan::Context;
 use crate::record::Record;
 use crate::stacks::Loaded;
 use crate::{execute, kept, observe, plan, stacks};
@@ -71,17 +70,19 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     execute::settle_leftovers(hands, &desired)?;
-    let looked = Box::pin(look_at(view, desired)).await?;
-    hands.record.keep_asked(&looked.observed.asked)?;
-    if looked.plan.is_empty() {
-        return Ok(Passed {
-            looked,
-            outcome: None,
-        });
+    let mut looked = Box::pin(look_at(view, desired)).await?;
+    if !looked.plan.is_empty() && hands.engine_lock.is_due() {
+        hands.engine_lock.take(&view.engine.info().await?.id)?;
+        // Whoever had it until now may have been at work.
+        looked = Box::pin(look_again(view, looked.desired)).await?;
     }
-    let plan = Arc::new(looked.plan.clone());
-    hands.events.tell(Event::Planned { plan });
-    let outcome = Some(execute::execute(&looked.plan, hands).await?);
+    hands.record.keep_asked(&looked.observed.asked)?;
+    let mut outcome = None;
+    if !looked.plan.is_empty() {
+        let plan = Arc::new(looked.plan.clone());
+        hands.events.tell(Event::Planned { plan });
+        outcome = Some(execute::execute(&looked.plan, hands).await?);
+    }
     Ok(Passed { looked, outcome })
 }
 
@@ -95,6 +96,10 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
         let stack = desired.stack.clone();
         view.events.tell(Event::Warning { stack, warning });
     }
+    look_again(view, desired).await
+}
+
+async fn look_again(view: &View, desired: DesiredState) -> Result<Looked, PassError> {
     let (history, asked) = Record::remembered(view.record.as_ref(), &desired.stack)?;
     let engine = view.engine.as_ref();
     let recorded = history.recorded();
@@ -102,12 +107,7 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
     let now = view.clock.now().as_second();
     observe::ask_registries(engine, &desired, &mut observed, &asked, now).await?;
     let policy = view.policy();
-    let context = Context {
-        instance: view.instance(),
-        key: &view.key,
-        now,
-        policy: &policy,
-    };
+    let context = view.context(&policy, now);
     let plan = plan::plan(&desired, &observed, &history, &context);
     let plan = kept::keep(view, plan, &history, &context).await?;
     Ok(Looked {

@@ -27,7 +27,7 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
         cli.redactor.clone(),
         signals.stop.clone(),
     );
-    let host = host.await.map_err(|error| host_failure(&error))?;
+    let host = host.map_err(|error| host_failure(&error))?;
     let mut stop = signals.stop;
     let passed = tokio::select! {
         passed = reconcile::reconcile(&host, stack) => passed,
@@ -68,9 +68,11 @@ async fn open_patiently(cli: &Cli, config: &Config, signals: &Signals) -> Result
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(30))
         .without_max_times();
-    let open = || {
+    let open = async || {
         let (events, redactor) = (cli.events.clone(), cli.redactor.clone());
-        Host::open(config.clone(), events, redactor, signals.stop.clone())
+        let host = Host::open(config.clone(), events, redactor, signals.stop.clone())?;
+        host.take_engine().await?;
+        Ok(host)
     };
     let mut told = false;
     open.retry(forever)

@@ -52,6 +52,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn work(arguments: Arguments) -> Exit {
+    source::start();
     let redactor = Redactor::default();
     log_to_stderr(arguments.verbose, &redactor);
     let console = Console::new(redactor.clone());

@@ -46,7 +46,7 @@ pub(super) async fn make_again(
         ),
         last_words: String::new(),
     };
-    let mut spec = kept.spec.clone();
+    let mut spec = ContainerSpec::clone(&kept.spec);
     if let Some(why) = join_again(engine, step, &mut spec, new).await? {
         return Err(gone(why));
     }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::desired::StackName;
 use crate::engine::WriteEngine;
 use crate::events::Events;
-use crate::lock::{Lock, LockError};
+use crate::lock::{EngineLock, Lock, LockError};
 use crate::policy::Gated;
 use crate::record::Record;
 use crate::secret::{DigestKey, Redactor};
@@ -42,6 +42,8 @@ pub struct Hands {
     pub open: Arc<AtomicUsize>,
     /// Held by the stack that works on the host's own proxy.
     pub host_proxy: Mutex<()>,
+    /// Taken before something is changed.
+    pub engine_lock: EngineLock,
 }
 
 impl Hands {

@@ -74,7 +74,7 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         }
         let facts = observed_facts(&container, &git, veil);
         let released = ReleasedImage {
-            reference: container.spec.image,
+            reference: container.spec.image.clone(),
             id: container.image_id,
             digest: image.and_then(|image| image.repo_digests.first().cloned()),
         };

@@ -108,7 +108,7 @@ pub(super) async fn look(
 
 /// Returns where a proxy is asked, as long as somebody is there.
 fn address(front: &DesiredProxy, container: Option<&Container>) -> Option<Url> {
-    let spec = container.map(|container| &container.spec);
+    let spec = container.map(|container| container.spec.as_ref());
     match front.proxy.marker_at(spec) {
         MarkerAt::Url(url) => Some(url),
         MarkerAt::Inside { port, path } => {

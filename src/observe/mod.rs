@@ -260,7 +260,7 @@ fn mounted<'a>(
 ) -> impl Iterator<Item = &'a str> {
     let live = proxy.and_then(|proxy| proxy.container.as_ref());
     let specs = desired.services.values().map(|service| &service.spec);
-    let specs = specs.chain(live.map(|container| &container.spec));
+    let specs = specs.chain(live.map(|container| container.spec.as_ref()));
     let volumes = desired.volumes.values().filter_map(|wanted| match wanted {
         Wanted::Own(volume) => policy::device_of(volume),
         Wanted::External(_) => None,

@@ -1,6 +1,7 @@
 //! Finds the containers of a stack, and says whose each one is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 
@@ -82,7 +83,7 @@ pub async fn containers(
                 (labels::INSTANCE, instance),
             ];
             let ours = ours.map(|(label, value)| (label.to_owned(), value));
-            container.spec.labels.extend(ours);
+            Arc::make_mut(&mut container.spec).labels.extend(ours);
         }
         found.containers.push(container);
     }

@@ -75,6 +75,9 @@ pub(super) fn compare(
     live: &Facts,
     image_known: bool,
 ) -> Vec<Reason> {
+    if git == live {
+        return Vec::new();
+    }
     let fields: BTreeSet<&Field> = if image_known {
         git.keys().chain(live.keys()).collect()
     } else {

@@ -187,7 +187,7 @@ impl<'a> Planner<'a> {
 
     /// Returns what a container that is not of this stack is made from, to make another like it.
     fn like(&self, container: &Container) -> ContainerSpec {
-        let mut spec = container.spec.clone();
+        let mut spec = ContainerSpec::clone(&container.spec);
         spec.labels.clear();
         spec.labels.extend(self.ownership());
         spec.labels.remove(labels::PROJECT);

@@ -45,12 +45,12 @@ pub(super) fn leave_to_job(state: &str, known: Known<'_>, live: &mut Facts) {
         let (Some(git), Some(there)) = (known.git.get(&field), live.get_mut(&field)) else {
             continue;
         };
-        let unchanged = known.is_of_git || released == Some(git);
+        let unchanged = || released == Some(git) || (known.is_of_git)();
         let joins = |fact: &Fact| {
             field == Field::VolumesFrom
                 || matches!(fact, Fact::Plain(text) if joined(text).is_some())
         };
-        if unchanged && joins(git) && joins(there) {
+        if joins(git) && joins(there) && unchanged() {
             there.clone_from(git);
         }
     }

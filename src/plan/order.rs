@@ -54,10 +54,11 @@ pub fn plan(
 
 /// Examines every service, each after those that it depends on.
 pub(super) fn examine_all(input: Input<'_>) -> All<'_> {
+    let units = input.units();
     let mut examined = All::new();
     for name in dependency_order(input.desired) {
         if let Some(service) = input.desired.services.get(name) {
-            let one = input.examine(name, service, &examined);
+            let one = input.examine(name, service, &units, &examined);
             examined.insert(name, one);
         }
     }

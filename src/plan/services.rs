@@ -27,6 +27,9 @@ pub(super) struct Input<'a> {
     pub(super) context: &'a Context<'a>,
 }
 
+/// The containers that this installation made, by their service and number.
+pub(super) type Units<'a> = BTreeMap<(&'a str, u32), Vec<&'a Container>>;
+
 impl<'a> Input<'a> {
     pub(super) fn new(
         desired: &'a DesiredState,
@@ -68,16 +71,20 @@ impl<'a> Input<'a> {
         })
     }
 
-    /// Returns the containers that this installation made for a service, by their name.
-    fn containers(&self, service: &ServiceName) -> impl Iterator<Item = &'a Container> {
-        let instance = self.context.instance;
-        self.observed.containers.iter().filter(move |container| {
+    /// Returns the containers that this installation made, by their service and number; those of
+    /// one service in the order of their names.
+    pub(super) fn units(&self) -> Units<'a> {
+        let mut units = Units::new();
+        for container in &self.observed.containers {
             let label = |name: &str| container.spec.labels.get(name).map(String::as_str);
-            label(labels::INSTANCE) == Some(instance)
-                && label(labels::SERVICE) == Some(service.service())
-                && number(container) == service.number()
-                && label(labels::ONEOFF) != Some("True")
-        })
+            let ours = label(labels::INSTANCE) == Some(self.context.instance)
+                && label(labels::ONEOFF) != Some("True");
+            if let Some(service) = label(labels::SERVICE).filter(|_| ours) {
+                let unit = units.entry((service, number(container))).or_default();
+                unit.push(container);
+            }
+        }
+        units
     }
 
     /// Examines a service; `before` are the ones that it depends on.
@@ -85,9 +92,11 @@ impl<'a> Input<'a> {
         &self,
         name: &'a ServiceName,
         service: &'a Service,
+        units: &Units<'a>,
         before: &BTreeMap<&ServiceName, Examined<'a>>,
     ) -> Examined<'a> {
-        let mut examined = self.find(name, service);
+        let own = units.get(&(name.service(), name.number()));
+        let mut examined = self.find(name, service, own.map_or(&[], Vec::as_slice));
         self.differ(&mut examined, before);
         // A killed pass never said that the container in its place is any good. What replaces it
         // takes the place of the one before, so that a failure has that to go back to. Where
@@ -114,7 +123,7 @@ impl<'a> Input<'a> {
                 let known = facts::Known {
                     git,
                     release: released,
-                    is_of_git: self.is_made_of(holder, service),
+                    is_of_git: &|| self.is_made_of(holder, service),
                 };
                 let mut live = live_facts(holder, examined, known, self.veil());
                 around::recall(&mut live, released);
@@ -174,8 +183,14 @@ impl<'a> Input<'a> {
             .and_then(|release| release.services.get(name))
     }
 
-    /// Finds out which container serves, and what an interrupted pass left behind.
-    fn find(&self, name: &'a ServiceName, service: &'a Service) -> Examined<'a> {
+    /// Finds out which of a service's own containers serves, and what an interrupted pass left
+    /// behind.
+    fn find(
+        &self,
+        name: &'a ServiceName,
+        service: &'a Service,
+        own: &[&'a Container],
+    ) -> Examined<'a> {
         let container_name = container_name(&self.desired.stack, name, service);
         let mut examined = Examined {
             name,
@@ -193,7 +208,7 @@ impl<'a> Input<'a> {
             holds: Vec::new(),
         };
         let mut kept_aside = None;
-        for container in self.containers(name) {
+        for container in own.iter().copied() {
             // First, because a name that Git gives may look like one of ours.
             let place = if container.name == examined.container_name {
                 examined.holder.replace(container)

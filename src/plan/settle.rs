@@ -1,6 +1,7 @@
 //! Plans the end of a pass: look whether what was started is up, take the old away, record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ReleaseId;
@@ -12,6 +13,7 @@ use super::order::Planner;
 use super::services::Input;
 use crate::desired::{Condition, ServiceName};
 use crate::engine::model::Healthcheck;
+use crate::source::RepoPath;
 use crate::trust::Standing;
 
 impl<'a> Planner<'a> {
@@ -136,24 +138,15 @@ impl<'a> Planner<'a> {
             let git = one.wanted.clone();
             (one.name.clone(), (one.container_name.clone(), git))
         });
-        let configs = self.input.config_paths();
-        let files = desired
-            .files
-            .iter()
-            .filter(|(path, _)| !configs.contains(path));
-        let host_placed = desired.host_placed.iter();
+        let (files, host_placed) = self.files_then();
         ReleaseDraft {
             id: ReleaseId {
                 attempt: history.next_attempt,
                 revision: desired.commit.revision.clone(),
             },
             services: services.collect(),
-            files: files
-                .map(|(path, file)| (path.clone(), file.digest()))
-                .collect(),
-            host_placed: host_placed
-                .map(|(path, file)| (path.clone(), file.digest()))
-                .collect(),
+            files,
+            host_placed,
             proxy: self.proxy_then(examined),
             certificates: self.unseen_certificates(examined),
             schema: self.schema_then(examined),
@@ -168,6 +161,24 @@ impl<'a> Planner<'a> {
             },
             backups_stand: !history.guards.is_empty(),
         }
+    }
+
+    /// Returns the files that are placed by then, with their digests: in the project directory,
+    /// and at fixed places of the host.
+    fn files_then(&self) -> (BTreeMap<RepoPath, String>, BTreeMap<PathBuf, String>) {
+        let Input { desired, .. } = self.input;
+        let configs = self.input.config_paths();
+        let files = desired.files.iter();
+        let files = files.filter(|(path, _)| !configs.contains(path));
+        let host_placed = desired.host_placed.iter();
+        (
+            files
+                .map(|(path, file)| (path.clone(), file.digest()))
+                .collect(),
+            host_placed
+                .map(|(path, file)| (path.clone(), file.digest()))
+                .collect(),
+        )
     }
 
     /// Returns the steps that nothing comes after.
@@ -207,10 +218,10 @@ impl<'a> Planner<'a> {
             return true;
         }
         let same_services = release.services.keys().eq(examined.keys().copied());
-        let draft = self.release(examined);
-        let same_files = release.files == draft.files
-            && release.host_placed == draft.host_placed
-            && release.proxy == draft.proxy;
+        let (files, host_placed) = self.files_then();
+        let same_files = release.files == files
+            && release.host_placed == host_placed
+            && release.proxy == self.proxy_then(examined);
         let same_facts = examined.values().all(|one| {
             let known = self.input.image(one.service).is_some();
             release

@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
             }
             ProxyPlace::Container(name) => {
                 let container = front.observed.container.as_ref();
-                (Some(name.clone()), container.map(|one| &one.spec))
+                (Some(name.clone()), container.map(|one| one.spec.as_ref()))
             }
         }
     }

@@ -219,7 +219,9 @@ impl WriteEngine for Gated {
         // Only such a command has to be asked for, and nearly none is one.
         if exec.privileged {
             let container = self.engine.container(id).await?;
-            let labels = container.map(|one| one.spec.labels).unwrap_or_default();
+            let labels = container
+                .map(|one| one.spec.labels.clone())
+                .unwrap_or_default();
             let refusals = self.policy().exec(who(&labels), "privileged", exec);
             pass(&format!("run a command in container {id}"), &refusals)?;
         }

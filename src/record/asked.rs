@@ -1,6 +1,7 @@
 //! Keeps what registries said, so that they are not asked more often than Git wants it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::params;
 
@@ -22,10 +23,10 @@ impl Record {
     pub fn remembered(
         record: Option<&Self>,
         stack: &StackName,
-    ) -> Result<(History, BTreeMap<String, Asked>), RecordError> {
+    ) -> Result<(Arc<History>, BTreeMap<String, Asked>), RecordError> {
         match record {
             Some(record) => Ok((record.history(stack)?, record.asked()?)),
-            None => Ok((History::default(), BTreeMap::new())),
+            None => Ok((Arc::default(), BTreeMap::new())),
         }
     }
 

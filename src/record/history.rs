@@ -145,11 +145,8 @@ impl Record {
             .collect()
     }
 
-    /// Returns what planning knows of a stack's past.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn history(&self, stack: &StackName) -> Result<History, RecordError> {
+    /// Reads what planning knows of a stack's past, and whether an attempt has not ended.
+    pub(super) fn read_past(&self, stack: &StackName) -> Result<(History, bool), RecordError> {
         let release = self.last_release(stack)?;
         // What became of the data and of the last deploy since the release is never forgotten.
         let since = self.attempts_since(stack, release.as_ref())?;
@@ -162,7 +159,8 @@ impl Record {
             attempt.status.outcome == Some(Outcome::Succeeded) && !attempt.status.forgiven
         });
         let since = data::Since::new(release.as_ref(), &attempts);
-        Ok(History {
+        let is_open = attempts.iter().any(|one| one.status.outcome.is_none());
+        let history = History {
             next_attempt,
             failed: deploys.next().and_then(failure),
             healed: healed.and_then(failure),
@@ -186,7 +184,8 @@ impl Record {
             pin: self.pin(stack)?,
             suspended: self.suspension(stack)?,
             adopted: self.adopted(stack)?,
-        })
+        };
+        Ok((history, is_open))
     }
 
     /// Returns how many attempts there were since a release or the last deploy, whichever is

@@ -10,6 +10,7 @@ mod error;
 mod history;
 mod pins;
 mod releases;
+mod remembered;
 mod schema;
 mod store;
 mod suspensions;

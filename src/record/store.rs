@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::remembered::Remembered;
 use super::writer::Journal;
 use super::{Attempt, RecordError, history, schema};
 use crate::desired::StackName;
 use crate::journal::{self, Entry, Outcome, Status};
-use crate::plan::{Plan, Release, SETTLES_WITHIN};
+use crate::plan::{Crashed, Plan, Release, SETTLES_WITHIN};
 
 /// The database of one state directory. Cloning is cheap; clones share the connection.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct Record {
     connection: Arc<Mutex<Connection>>,
     pub(super) path: PathBuf,
     instance: String,
+    pub(super) remembered: Arc<Mutex<Remembered>>,
 }
 
 /// Attempts of a stack that are kept: years of deploys, or some megabytes.
@@ -67,6 +69,7 @@ impl Record {
             connection: Arc::new(Mutex::new(connection)),
             path: path.to_owned(),
             instance,
+            remembered: Arc::default(),
         })
     }
 
@@ -269,10 +272,8 @@ impl Record {
             .filter(|past| Some(&past.revision) == last);
         let held = history.failed.is_some()
             || history.healed.is_some()
-            || history
-                .crashed
-                .is_some_and(|crashed| crashed.is_too_often())
-            || history.doubt.is_some_and(|doubt| !doubt.forgiven)
+            || history.crashed.as_ref().is_some_and(Crashed::is_too_often)
+            || history.doubt.as_ref().is_some_and(|doubt| !doubt.forgiven)
             || as_last.count() >= SETTLES_WITHIN;
         for attempt in self.attempts(stack, history::LOOK_BACK)? {
             if held && attempt.status.outcome.is_some() && !attempt.status.forgiven {
@@ -294,6 +295,9 @@ impl Record {
         stack: &StackName,
         now: Timestamp,
     ) -> Result<Vec<Attempt>, RecordError> {
+        if !self.is_open(stack)? {
+            return Ok(Vec::new());
+        }
         let mut interrupted = self.attempts(stack, history::LOOK_BACK)?;
         interrupted.retain(|attempt| attempt.status.outcome.is_none());
         for attempt in &interrupted {

@@ -1,6 +1,7 @@
 //! Tests of the record on a real database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -63,6 +64,27 @@ fn stacks_count_their_attempts_apart() {
 }
 
 #[test]
+fn what_another_process_writes_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (Record::open(dir.path()), Record::open(dir.path()));
+    let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+    let plan = plan("a", 1);
+    let next = |record: &Record| record.history(&plan.stack).unwrap().next_attempt;
+    assert_eq!((next(&ours), next(&theirs)), (1, 1));
+    let mut journal = ours.begin(&plan, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!((next(&ours), next(&theirs)), (2, 2));
+    assert!(theirs.is_open(&plan.stack).unwrap());
+    end(&mut journal, Outcome::Succeeded);
+    assert!(!theirs.is_open(&plan.stack).unwrap());
+    let seen = ours.history(&plan.stack).unwrap();
+    let again = ours.history(&plan.stack).unwrap();
+    assert!(
+        Arc::ptr_eq(&seen, &again),
+        "read once as long as nobody writes"
+    );
+}
+
+#[test]
 fn a_failure_holds_until_it_is_forgiven() {
     let dir = tempfile::tempdir().unwrap();
     let record = Record::open(dir.path()).unwrap();
@@ -115,7 +137,7 @@ fn crashes_in_a_row_at_one_revision_are_counted_until_they_are_forgiven() {
     let crash = |digit: &str, kind: Kind| {
         drop(begin(digit, kind));
         record.end_interrupted(&stack, now).unwrap();
-        let crashed = record.history(&stack).unwrap().crashed;
+        let crashed = record.history(&stack).unwrap().crashed.clone();
         crashed.map_or(0, |crashed| crashed.times)
     };
     assert_eq!(crash("1", Kind::Deploy), 1);
@@ -184,7 +206,7 @@ fn a_restart_that_is_taken_back_before_it_was_done_stays_owed() {
             Some(outcome) => end(&mut journal, outcome),
             None => drop(record.end_interrupted(&plan.stack, now).unwrap()),
         }
-        let owed = record.history(&plan.stack).unwrap().owed_restarts;
+        let owed = record.history(&plan.stack).unwrap().owed_restarts.clone();
         owed.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let (step, error) = (1, "x".to_owned());

@@ -118,13 +118,16 @@ async fn stack_status(
             services.insert(service.clone(), ServiceStatus::from(container));
         }
     }
-    let safe_mode = history.crashed.filter(Crashed::is_too_often);
+    let safe_mode = history
+        .crashed
+        .as_ref()
+        .filter(|one| Crashed::is_too_often(one));
     let last = record.attempts(stack, 1)?.into_iter().next();
     let became = last.as_ref().map(|last| last.number)
         == history.release.as_ref().map(|release| release.id.attempt);
     Ok(StackStatus {
         stack: stack.to_string(),
-        release: history.release.map(|release| release.id),
+        release: history.release.as_ref().map(|release| release.id.clone()),
         services,
         last_attempt: last
             .filter(|_| !became)
@@ -138,7 +141,7 @@ async fn stack_status(
             None => refused(view, stack)?,
         },
         waits: stacks::waiting(view, stack)?,
-        pinned: history.pin,
+        pinned: history.pin.clone(),
     })
 }
 

@@ -193,10 +193,10 @@ impl Work<'_> {
         // Asked for by name: it is tried once more, unless the host itself needs a person.
         let history = self.record.history(&self.stack)?;
         let asked = &pin.release.revision;
-        let failed = history
-            .failed
+        let (failed, crashed) = (history.failed.as_ref(), history.crashed.as_ref());
+        let failed = failed
             .is_some_and(|failed| failed.revision == *asked && failed.then == AfterFailure::Back);
-        let crashed = history.crashed.is_some_and(|one| one.revision == *asked);
+        let crashed = crashed.is_some_and(|one| one.revision == *asked);
         if failed || crashed {
             self.record.forgive(&self.stack, now)?;
         }
@@ -280,7 +280,8 @@ impl Work<'_> {
             .map(|one| files(&one.release.id.revision))
             .collect();
         let wanted = wanted.and_then(&mut files);
-        let failed = self.record.history(&self.stack)?.failed;
+        let history = self.record.history(&self.stack)?;
+        let failed = history.failed.as_ref();
         let failed = failed.is_some_and(|failed| files(&failed.revision) == wanted);
         let at = |index: usize| self.past.iter().rev().nth(index).cloned();
         let current = || self.past.first().map(|one| one.release.id.clone());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
@@ -120,7 +121,7 @@ pub fn look_at(
     Ok(Looked {
         desired,
         observed,
-        history,
+        history: Arc::new(history),
         plan,
     })
 }

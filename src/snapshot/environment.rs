@@ -2,6 +2,7 @@
 //! along, and no other value.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,7 @@ impl Environments {
     /// Gives a container what was taken down of it.
     pub(super) fn put_back(&self, container: &mut Container) {
         let kept = self.0.get(&container.id).into_iter().flatten();
-        container.spec.env = kept
+        Arc::make_mut(&mut container.spec).env = kept
             .map(|(name, value)| (name.clone(), value.clone().map(Sensitive::new)))
             .collect();
     }

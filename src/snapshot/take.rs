@@ -1,6 +1,7 @@
 //! Takes a snapshot of what was looked at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::environment::Environments;
 use super::redact::{cleaned, hidden_like};
@@ -74,7 +75,7 @@ fn of_stack(
     let of_host = plan::digests(desired, &looked.observed, &view.key);
     let hidden = redact::desired(desired)?;
     let table = Table::new(&of_host, &plan::digests(&hidden, &observed, &public_key()));
-    let history = cleaned(&looked.history, &redactor)?;
+    let history = cleaned(looked.history.as_ref(), &redactor)?;
     Ok(StackSnapshot {
         dir: dir.to_owned(),
         commit: cleaned(&desired.commit, &redactor)?,
@@ -127,10 +128,11 @@ fn hide_in_containers(
     let of_proxy = of_proxy.filter_map(|proxy| proxy.container.as_mut());
     let all = observed.containers.iter_mut();
     for container in all.chain(&mut observed.candidates).chain(of_proxy) {
-        container.spec = match service_of(container, desired) {
-            Some((_, service)) => hidden_like(&container.spec, &service.spec, &desired.secrets)?,
-            None => skeleton(&container.spec),
-        };
+        let live = container.spec.as_ref();
+        container.spec = Arc::new(match service_of(container, desired) {
+            Some((_, service)) => hidden_like(live, &service.spec, &desired.secrets)?,
+            None => skeleton(live),
+        });
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! and `helper` (parent) and `child`, `mirror`, `connection`, `credentials`, `known_hosts`, `leftovers` (in the
 //! child); `write`; `url` and `branch` check what the settings name;
 //! `tree` over `commit`, `directory` and `memory`, and `local`, which finds a commit by its name; `path`, `revision`,
-//! `signature`, `trailers`, `error`; `watch`.
+//! `signature`, `trailers`, `error`; `watch`; `start`.
 
 mod branch;
 mod child;
@@ -26,6 +26,7 @@ mod path;
 mod push;
 mod revision;
 mod signature;
+mod start;
 mod trailers;
 mod tree;
 mod url;
@@ -42,6 +43,7 @@ pub use path::{PathError, RepoPath};
 pub use push::{Push, push, push_within};
 pub use revision::{CommitInfo, Revision, RevisionError};
 pub use signature::{Signature, commits_since, signature_of};
+pub use start::start;
 pub use trailers::trailers;
 pub use tree::{
     DEEPEST_SEARCH, Entry, EntryKind, LARGEST_FILE, MOST_SEARCHED, MOST_WALKED, ReadError, Tree,

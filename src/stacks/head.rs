@@ -106,10 +106,9 @@ impl<'a> Head<'a> {
     /// The record or the mirror can't be read.
     pub(super) fn history(&mut self, dir: &str, stack: &StackName) -> Result<Standing, LoadError> {
         let record = self.view.record.as_ref();
-        let release = record
-            .map(|record| record.last_release(stack))
-            .transpose()?;
-        let Some(released) = release.flatten().map(|release| release.id.revision) else {
+        let past = record.map(|record| record.history(stack)).transpose()?;
+        let release = past.as_ref().and_then(|past| past.release.as_ref());
+        let Some(released) = release.map(|release| release.id.revision.clone()) else {
             return Ok(Standing::Followed);
         };
         let head = &self.commit.revision;

@@ -1,7 +1,7 @@
 //! `ready` and `smoke` checks: on the engine in memory with real servers, and on the real one.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moored::desired::checks::{Ready, Smoke};
@@ -259,7 +259,7 @@ async fn the_address_is_that_of_the_network_that_was_joined_first() {
     let change = |mode: &str, addresses: &[(&str, &str)]| {
         let world = &mut stage.engine.world();
         let shown = &mut world.find_mut(WEB).unwrap().shown;
-        mode.clone_into(&mut shown.spec.network_mode);
+        mode.clone_into(&mut Arc::make_mut(&mut shown.spec).network_mode);
         let owned = |(name, ip): &(&str, &str)| ((*name).to_owned(), (*ip).to_owned());
         shown.addresses = addresses.iter().map(owned).collect::<BTreeMap<_, _>>();
     };

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use moored::desired::{Condition, DesiredState};
 use moored::journal::{Entry, Outcome, replay};
@@ -150,12 +151,14 @@ fn meddle(bench: &Bench, acts: &[(u8, usize)]) {
             2 => world.disconnect(&name, "shop_default"),
             3 => {
                 if let Some(kept) = world.find_mut(&name) {
-                    kept.shown.spec.resources.memory = 1 << 26;
+                    Arc::make_mut(&mut kept.shown.spec).resources.memory = 1 << 26;
                 }
             }
             _ => {
                 if let Some(kept) = world.find_mut(&name) {
-                    kept.shown.spec.env.insert("BY_HAND".to_owned(), None);
+                    Arc::make_mut(&mut kept.shown.spec)
+                        .env
+                        .insert("BY_HAND".to_owned(), None);
                 }
             }
         }

@@ -4,7 +4,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::engine::model::{ContainerSpec, ContainerState};
+use crate::engine::model::ContainerState;
 
 /// An engine that counts what it is asked, and tells what a test tells it.
 struct Counting {
@@ -38,7 +38,7 @@ impl ReadEngine for Counting {
             id: id.to_owned(),
             name: String::new(),
             image_id: String::new(),
-            spec: ContainerSpec::default(),
+            spec: Arc::default(),
             state: ContainerState::Running,
             health: None,
             pid: None,

@@ -449,7 +449,7 @@ mod tests {
         let docker = Docker::connect(&endpoint).unwrap();
         let driver = async || {
             let shown = docker.container("1").await.unwrap().unwrap();
-            shown.spec.logging.map(|logging| logging.driver)
+            shown.spec.logging.clone().map(|logging| logging.driver)
         };
         assert_eq!(driver().await.as_deref(), Some("local"));
         // The engine is restarted: its events break off.

@@ -1,5 +1,6 @@
 //! Asks the engine: the half that changes nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -66,7 +67,8 @@ impl ReadEngine for Docker {
         } else {
             from_engine::container(found, &EngineDefaults::default())
         };
-        self.name_neighbours(&doing, &mut container.spec).await?;
+        let spec = Arc::make_mut(&mut container.spec);
+        self.name_neighbours(&doing, spec).await?;
         container.ended_by_itself = self.has_ended_by_itself(&doing, &container).await;
         Ok(Some(container))
     }

@@ -318,6 +318,8 @@ fn gone_is_success(answer: Result<(), EngineError>) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::scripted;
     use super::*;
     use crate::engine::model::ContainerState;
@@ -328,7 +330,7 @@ mod tests {
             id: String::new(),
             name: String::new(),
             image_id: String::new(),
-            spec: ContainerSpec::default(),
+            spec: Arc::default(),
             state: ContainerState::Running,
             health: None,
             pid: None,
@@ -339,14 +341,14 @@ mod tests {
             addresses: std::collections::BTreeMap::new(),
         };
         for (timeout, seconds) in [(None, 40), (Some(0), 30), (Some(90), 120), (Some(-1), 3600)] {
-            container.spec.stop_timeout = timeout;
+            Arc::make_mut(&mut container.spec).stop_timeout = timeout;
             assert_eq!(
                 stop_limit(&container),
                 Duration::from_secs(seconds),
                 "{timeout:?}"
             );
         }
-        container.spec.stop_timeout = Some(i64::MAX);
+        Arc::make_mut(&mut container.spec).stop_timeout = Some(i64::MAX);
         assert!(stop_limit(&container) > ENDLESS_STOP, "no overflow");
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ pub struct Container {
     /// Id of the image it runs (`sha256:…`).
     pub image_id: String,
     /// What it is made from.
-    pub spec: ContainerSpec,
+    pub spec: Arc<ContainerSpec>,
     /// What it is doing.
     pub state: ContainerState,
     /// What its health check says; `None` without one, and while its process does not run.

@@ -15,8 +15,8 @@ pub struct Known<'a> {
     pub git: &'a Facts,
     /// What it was when it was last released; `None` = never.
     pub release: Option<&'a Facts>,
-    /// Whether it was made from what Git wants.
-    pub is_of_git: bool,
+    /// Says whether it was made from what Git wants. It takes a while, and is rarely asked.
+    pub is_of_git: &'a dyn Fn() -> bool,
 }
 
 impl Known<'_> {
@@ -29,7 +29,8 @@ impl Known<'_> {
     /// Returns what to take for what the engine never shows: what it was made from.
     fn unseen(&self) -> &Facts {
         match self.release {
-            Some(release) if !self.is_of_git => release,
+            // Where both say the same it is of no account.
+            Some(release) if release != self.git && !(self.is_of_git)() => release,
             Some(_) | None => self.git,
         }
     }
@@ -90,8 +91,9 @@ pub fn live(container: &Container, known: Known<'_>, veil: Veil<'_>) -> Facts {
         }
     }
     for (field, fact) in known.git {
-        if field.shown_as() == ShownAs::AskedIfPossible && known.is_of_git {
-            facts.entry(field.clone()).or_insert_with(|| fact.clone());
+        let unshown = field.shown_as() == ShownAs::AskedIfPossible && !facts.contains_key(field);
+        if unshown && (known.is_of_git)() {
+            facts.insert(field.clone(), fact.clone());
         }
     }
     hide_as(&mut facts, Some(known.git), veil.key);

@@ -20,20 +20,27 @@ fn a_second_controller_refuses_and_names_the_first() {
         .exits(69)
         .says(&["this state directory", &process]);
     stage.moored(&["run"]).exits(69).says(&[&process]);
-    // Another one on the same engine.
-    let url = stage.path("state").display().to_string();
-    let text = format!(
-        "repository: {{url: '{url}'}}\nstate_dir: {}\nengine: {ENDPOINT}\n",
-        stage.path("other").display()
-    );
-    put(stage.path("other.yaml"), text);
-    let other = stage.path("other.yaml").display().to_string();
-    let refused = stage.moored_with(&other, &["reconcile"]).exits(69);
-    refused.says(&[
-        "this engine",
-        &process,
-        &stage.path("moored").display().to_string(),
-    ]);
+    // Another one on the same engine, which finds nothing that it may do there.
+    let other = settings(&stage, "main");
+    let refused = stage.moored_with(&other, &["reconcile"]).exits(75);
+    refused.says(&["another installation", &stage.container("web")]);
+    // And with something to do.
+    stage.git(&["switch", "--quiet", "--create", "too"]);
+    let manifest = std::fs::read_to_string(stage.path("state/moored.yaml")).unwrap();
+    let manifest = manifest.replace("stack: ", "stack: too-");
+    stage.commit("another stack", &[("moored.yaml", &manifest)]);
+    stage.git(&["switch", "--quiet", "main"]);
+    let before = stage.snapshot();
+    let too = settings(&stage, "too");
+    for command in ["reconcile", "run"] {
+        let refused = stage.moored_with(&too, &[command]).exits(69);
+        refused.says(&[
+            "this engine",
+            &process,
+            &stage.path("moored").display().to_string(),
+        ]);
+    }
+    stage.unchanged(&before);
 
     // Looking is free.
     stage.moored(&["plan"]).exits(0);
@@ -49,6 +56,18 @@ fn a_second_controller_refuses_and_names_the_first() {
     refused.says(&["another installation", &stage.container("web")]);
     stage.unchanged(&before);
     stage.reconcile();
+}
+
+/// Writes settings with a state directory of their own for a branch; returns their path.
+fn settings(stage: &Stage, branch: &str) -> String {
+    let url = stage.path("state").display().to_string();
+    let text = format!(
+        "repository: {{url: '{url}', branch: {branch}}}\nstate_dir: {}\nengine: {ENDPOINT}\n",
+        stage.path("other").display()
+    );
+    let path = stage.path(&format!("{branch}.yaml"));
+    put(path.clone(), text);
+    path.display().to_string()
 }
 
 #[test]

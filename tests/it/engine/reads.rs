@@ -110,12 +110,12 @@ async fn an_image_with_its_defaults_and_a_container_that_inherits_them() {
         .unwrap();
     let live = read(&engine, &id).await.spec;
     assert_eq!(
-        (live.entrypoint, live.command),
+        (live.entrypoint.clone(), live.command.clone()),
         (Some(words(&["sleep"])), Some(words(&["600"])))
     );
     assert!(live.env == env(&[("A", None), ("B", Some("")), ("C", Some("d"))]));
     assert_eq!(
-        (live.user.as_deref(), live.healthcheck),
+        (live.user.as_deref(), live.healthcheck.clone()),
         (Some("1:2"), Some(check))
     );
     assert_eq!(live.expose, set(&["80/tcp", "53/udp"]));
@@ -228,7 +228,7 @@ async fn what_somebody_changed_by_hand_shows() {
         (100 << 20, 300 << 20)
     );
     assert_eq!(
-        (live.resources.nano_cpus, live.restart),
+        (live.resources.nano_cpus, live.restart.clone()),
         (250_000_000, Restart::Always)
     );
 
@@ -347,7 +347,7 @@ async fn health() {
     .await;
     let unchecked = read(&engine, &unchecked).await;
     assert_eq!(unchecked.health, None);
-    assert_eq!(unchecked.spec.healthcheck.unwrap().test, ["NONE"]);
+    assert_eq!(unchecked.spec.healthcheck.clone().unwrap().test, ["NONE"]);
     assert_eq!(read(&engine, &slow).await.health, Some(Health::Starting));
 }
 

@@ -269,7 +269,7 @@ async fn the_rest_reads_back_as_it_was_asked_for() {
         .unwrap();
     engine.remove_container(&id).await.unwrap();
     engine.create_container(&neighbour, &other).await.unwrap();
-    let stranded = read(&engine, &guest_id).await.spec.network_mode;
+    let stranded = read(&engine, &guest_id).await.spec.network_mode.clone();
     assert_eq!(stranded, format!("container:{id}"));
     let missing = ContainerSpec {
         network_mode: "container:nobody-here".to_owned(),

@@ -284,7 +284,7 @@ async fn an_anonymous_volume_outlives_its_container_and_is_carried_over() {
         .await
         .unwrap();
     engine.start_container(&first).await.unwrap();
-    let mounts = read(&engine, &first).await.spec.mounts;
+    let mounts = read(&engine, &first).await.spec.mounts.clone();
     let MountSource::Anonymous(Some(volume)) = &mounts["/data"].source else {
         panic!("an anonymous volume")
     };

@@ -20,6 +20,7 @@ use moored::events::Events;
 use moored::execute::{self, Hands};
 use moored::host::View;
 use moored::journal::Outcome;
+use moored::lock::EngineLock;
 use moored::pass::{Looked, PassError, Passed};
 use moored::permits::Permits;
 use moored::plan::{self, Context};
@@ -257,6 +258,7 @@ impl Bench {
             stop,
             open: Arc::default(),
             host_proxy: tokio::sync::Mutex::default(),
+            engine_lock: EngineLock::beside(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! in place of them, `registry:` says what a registry has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use moored::desired::DesiredState;
 use moored::diagnostic::Diagnostics;
@@ -474,15 +475,19 @@ fn on_container(bench: &Bench, verb: &str, container: &str, rest: &[&str]) {
         }
         ("set-env", [name, value]) => {
             let value = Some(Sensitive::new(*value));
-            shown.spec.env.insert((*name).to_owned(), value);
+            Arc::make_mut(&mut shown.spec)
+                .env
+                .insert((*name).to_owned(), value);
         }
-        ("unset-env", [name]) => drop(shown.spec.env.remove(*name)),
+        ("unset-env", [name]) => drop(Arc::make_mut(&mut shown.spec).env.remove(*name)),
         ("set-image", [image]) => {
-            shown.spec.image = (*image).to_owned();
+            Arc::make_mut(&mut shown.spec).image = (*image).to_owned();
             shown.image_id = format!("sha256:{}", digest(image.as_bytes(), Mode::Plain));
         }
-        ("set-memory", [bytes]) => shown.spec.resources.memory = bytes.parse().unwrap(),
-        ("set-restart", ["always"]) => shown.spec.restart = Restart::Always,
+        ("set-memory", [bytes]) => {
+            Arc::make_mut(&mut shown.spec).resources.memory = bytes.parse().unwrap();
+        }
+        ("set-restart", ["always"]) => Arc::make_mut(&mut shown.spec).restart = Restart::Always,
         _ => panic!("what is {verb} {rest:?}?"),
     }
 }

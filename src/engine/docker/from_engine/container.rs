@@ -1,6 +1,7 @@
 //! Reads the answer of inspect.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use bollard::models::{
     ContainerConfig, ContainerInspectResponse, EndpointSettings, HealthConfig, HostConfig, PortMap,
@@ -92,7 +93,7 @@ pub(in super::super) fn container(
             .trim_start_matches('/')
             .to_owned(),
         image_id: answer.image.unwrap_or_default(),
-        spec,
+        spec: Arc::new(spec),
         health: state::health(&state),
         pid: state.pid.filter(|pid| *pid != 0),
         restart_count: answer.restart_count.unwrap_or_default(),

@@ -80,7 +80,10 @@ fn ports_are_the_configured_ones() {
 fn nulls_and_empty_lists_are_told_apart() {
     let spec =
         read(json!({"Config": {"Cmd": null, "Entrypoint": [], "Env": ["A=b=c", "D", "E="]}})).spec;
-    assert_eq!((spec.command, spec.entrypoint), (None, Some(Vec::new())));
+    assert_eq!(
+        (spec.command.clone(), spec.entrypoint.clone()),
+        (None, Some(Vec::new()))
+    );
     let value = |name: &str| spec.env[name].as_ref().map(Sensitive::expose);
     assert_eq!(
         (value("A"), value("D"), value("E")),
@@ -96,7 +99,7 @@ fn limits() {
             swap,
             ..EngineDefaults::default()
         };
-        container(answer, &defaults).spec.resources
+        container(answer, &defaults).spec.resources.clone()
     };
     let swap = |host: Value, swap| limits(host, swap).memory_swap;
     let derived = json!({"Memory": 100, "MemorySwap": 200});
@@ -115,8 +118,11 @@ fn limits() {
 #[test]
 fn restart_and_capabilities() {
     let spec = |host: Value| read(json!({"HostConfig": host})).spec;
-    let restart =
-        |name: &str| spec(json!({"RestartPolicy": {"Name": name, "MaximumRetryCount": 3}})).restart;
+    let restart = |name: &str| {
+        spec(json!({"RestartPolicy": {"Name": name, "MaximumRetryCount": 3}}))
+            .restart
+            .clone()
+    };
     assert_eq!(restart(""), Restart::No);
     assert_eq!(restart("no"), Restart::No);
     assert_eq!(restart("always"), Restart::Always);

@@ -291,7 +291,7 @@ fn differ(before: &Service, after: &Service) -> BTreeSet<Field> {
     let known = Known {
         git: &git,
         release: Some(&release),
-        is_of_git: false,
+        is_of_git: &|| false,
     };
     let live = live(&container(before.spec.clone()), known, veil);
     let reasons = compare(&git, Some(&release), &live, true);

@@ -4,6 +4,7 @@ mod changes;
 mod compose;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -49,7 +50,7 @@ fn container(spec: ContainerSpec) -> Container {
         id: "1".to_owned(),
         name: "app".to_owned(),
         image_id: "sha256:1".to_owned(),
-        spec,
+        spec: Arc::new(spec),
         state: ContainerState::Running,
         health: None,
         pid: None,
@@ -92,7 +93,7 @@ fn differ(git: &ContainerSpec, live: ContainerSpec) -> BTreeSet<String> {
     let known = Known {
         git: &git,
         release: None,
-        is_of_git: false,
+        is_of_git: &|| false,
     };
     let live = live_facts(live, known);
     let reasons = compare(&git, None, &live, true);
@@ -141,7 +142,7 @@ fn what_the_engine_fills_in_is_compared_where_git_asks() {
         let known = Known {
             git: &git,
             release: Some(&before),
-            is_of_git: false,
+            is_of_git: &|| false,
         };
         let live = live_facts(changed(&[change]), known);
         let reasons = compare(&git, Some(&before), &live, true);
@@ -158,7 +159,7 @@ fn what_the_engine_never_shows_is_what_the_container_was_made_from() {
             let known = Known {
                 git,
                 release,
-                is_of_git,
+                is_of_git: &|| is_of_git,
             };
             let live = live_facts(base(), known);
             let reasons = compare(git, release, &live, true);
@@ -189,7 +190,7 @@ fn what_the_kernel_can_not_do_is_no_difference_once_it_was_asked_for() {
         let known = Known {
             git: &git,
             release: None,
-            is_of_git,
+            is_of_git: &|| is_of_git,
         };
         !compare(&git, None, &live_facts(base(), known), true).is_empty()
     };

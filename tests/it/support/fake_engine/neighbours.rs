@@ -1,5 +1,7 @@
 //! Containers in the namespaces of others: known by id, joined at the start.
 
+use std::sync::Arc;
+
 use moored::engine::EngineError;
 use moored::engine::model::{Container, ContainerSpec};
 
@@ -24,7 +26,7 @@ impl World {
 
     /// Returns a container with names in the place of ids, as our engine shows it.
     pub(super) fn with_names(&self, mut shown: Container) -> Container {
-        for space in spaces(&mut shown.spec) {
+        for space in spaces(Arc::make_mut(&mut shown.spec)) {
             let id = space.strip_prefix("container:");
             if let Some(found) = id.and_then(|id| self.find(id)) {
                 *space = format!("container:{}", found.shown.name);
@@ -67,7 +69,7 @@ impl World {
 
 fn others(container: &Container) -> Vec<String> {
     let mut spec = container.spec.clone();
-    let spaces = spaces(&mut spec);
+    let spaces = spaces(Arc::make_mut(&mut spec));
     let ids = spaces
         .iter()
         .filter_map(|space| space.strip_prefix("container:"));

@@ -1,5 +1,7 @@
 //! Networks, and who is in them.
 
+use std::sync::Arc;
+
 use moored::engine::EngineError;
 use moored::engine::model::{Container, Endpoint, Network};
 
@@ -24,7 +26,7 @@ impl World {
             self.address_fits(&doing, network, place)?;
         }
         let kept = self.find_mut(id).unwrap();
-        let networks = &mut kept.shown.spec.networks;
+        let networks = &mut Arc::make_mut(&mut kept.shown.spec).networks;
         networks.insert(network.to_owned(), place.clone());
         kept.joined.insert(network.to_owned(), there);
         Ok(())
@@ -32,7 +34,7 @@ impl World {
 
     pub(crate) fn disconnect(&mut self, id: &str, network: &str) {
         if let Some(kept) = self.find_mut(id) {
-            kept.shown.spec.networks.remove(network);
+            Arc::make_mut(&mut kept.shown.spec).networks.remove(network);
             kept.joined.remove(network);
         }
     }

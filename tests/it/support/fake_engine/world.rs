@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use moored::engine::EngineError;
 use moored::engine::api::{ApiVersion, TooOld};
@@ -279,7 +280,7 @@ impl World {
             id: id.clone(),
             name: name.to_owned(),
             image_id: image.id,
-            spec,
+            spec: Arc::new(spec),
             state: ContainerState::Created,
             health: None,
             pid: None,
