@@ -8,13 +8,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use moored::desired::{self, DesiredState, HostFiles, Place};
 use moored::engine::api::ApiVersion;
-use moored::observe::ObservedState;
+use moored::engine::model::{Container, ContainerState, Health, Image};
+use moored::observe::{ImageState, ObservedState};
 use moored::permits::Permits;
-use moored::plan::{Context, History, plan};
+use moored::plan::{Action, Context, History, Plan, Release, plan};
 use moored::policy::Policy;
 use moored::secret::DigestKey;
 use moored::source::{CommitInfo, RepoPath, Revision, Tree};
@@ -87,11 +89,64 @@ fn load_a_stack(bencher: Bencher, services: usize) {
     bencher.bench(|| load(black_box(&tree)));
 }
 
-#[divan::bench(args = SERVICES)]
-fn plan_a_first_deploy(bencher: Bencher, services: usize) {
+/// A host with nothing on it but the image of the services.
+fn empty_host() -> ObservedState {
+    let image = Image {
+        id: "sha256:1".to_owned(),
+        ..Image::default()
+    };
+    let image = ImageState::Here(Box::new(image));
+    let mut observed = ObservedState::bare(ApiVersion::parse("1.41").unwrap());
+    observed.images = BTreeMap::from([("registry.example/web:v1".to_owned(), image)]);
+    observed
+}
+
+/// Does on a host in memory what a plan for an empty one says; returns the release.
+fn carry_out(plan: &Plan, host: &mut ObservedState) -> Option<Release> {
+    let mut release = None;
+    for step in &plan.steps {
+        match step.action.clone() {
+            Action::CreateNetwork(one) => drop(host.networks.insert(one.name.clone(), one)),
+            Action::CreateVolume(one) => drop(host.volumes.insert(one.name.clone(), one)),
+            Action::Create { name, spec, .. } => host.containers.push(Container {
+                id: name.clone(),
+                name,
+                image_id: "sha256:1".to_owned(),
+                spec: Arc::new(*spec),
+                state: ContainerState::Running,
+                health: Some(Health::Healthy),
+                pid: Some(1),
+                restart_count: 0,
+                started_at: String::new(),
+                oom_killed: false,
+                ended_by_itself: false,
+                addresses: BTreeMap::new(),
+            }),
+            Action::Record(draft) => {
+                let services = draft.services.into_iter();
+                release = Some(Release {
+                    id: draft.id,
+                    services: services.map(|(name, (_, facts))| (name, facts)).collect(),
+                    images: BTreeMap::new(),
+                    files: draft.files,
+                    schema: draft.schema,
+                    backups: BTreeMap::new(),
+                    jobs: draft.jobs,
+                    host_placed: draft.host_placed,
+                    proxy: draft.proxy,
+                });
+            }
+            _ => {}
+        }
+    }
+    host.containers.sort_by(|a, b| a.name.cmp(&b.name));
+    release
+}
+
+/// Measures plans of a stack for a host, an empty one or one where it is deployed.
+fn measure(bencher: Bencher, services: usize, deployed: bool) {
     let desired = load(&tree(services));
-    let api = ApiVersion::parse("1.41").unwrap();
-    let (observed, history) = (ObservedState::bare(api), History::default());
+    let (mut observed, mut history) = (empty_host(), History::default());
     let key = DigestKey::new(vec![7; 32]);
     let policy = Policy::new(&Permits::default(), Path::new("/var/lib/moored"), "");
     let context = Context {
@@ -100,5 +155,21 @@ fn plan_a_first_deploy(bencher: Bencher, services: usize) {
         now: 0,
         policy: &policy,
     };
+    if deployed {
+        let first = plan(&desired, &observed, &history, &context);
+        history.release = carry_out(&first, &mut observed);
+        let then = plan(&desired, &observed, &history, &context);
+        assert!(then.is_empty() && then.holds.is_empty(), "{then}");
+    }
     bencher.bench(|| plan(black_box(&desired), &observed, &history, &context));
+}
+
+#[divan::bench(args = SERVICES)]
+fn plan_a_first_deploy(bencher: Bencher, services: usize) {
+    measure(bencher, services, false);
+}
+
+#[divan::bench(args = SERVICES)]
+fn plan_without_a_change(bencher: Bencher, services: usize) {
+    measure(bencher, services, true);
 }
