@@ -50,6 +50,9 @@ impl<'a> Input<'a> {
     /// Lets the container of Docker Compose with its number stand in a service's place, if none of
     /// ours does; those of a number that Git does not want are told with the first.
     pub(super) fn stand_in(&self, one: &mut Examined<'a>) {
+        if self.observed.candidates.is_empty() {
+            return;
+        }
         let of_service = |container: &&Container| {
             let service = container.spec.labels.get(labels::SERVICE);
             service.is_some_and(|service| service == one.name.service())

@@ -142,8 +142,9 @@ impl<'a> Planner<'a> {
                 one.remedy,
                 Some(Remedy::Create | Remedy::Replace | Remedy::Rename)
             );
-            let taken = self.input.name_taken(one).filter(|_| makes);
-            self.holds.extend(taken);
+            if makes {
+                self.holds.extend(self.input.name_taken(one));
+            }
         }
         self.tell_of_strangers();
         self.hold_orphans();

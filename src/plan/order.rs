@@ -14,7 +14,7 @@ use super::guard::{All, Due};
 use super::services::{Input, reference};
 use super::{Context, Difference, History, Hold, Kind, Plan, Reason, Subject};
 use crate::desired::{Condition, DesiredState, ServiceName};
-use crate::engine::model::{ContainerState, Health};
+use crate::engine::model::{Container, ContainerState, Health};
 use crate::maintenance::Owner;
 use crate::observe::ObservedState;
 
@@ -94,6 +94,8 @@ pub(super) struct Planner<'a> {
     /// What is about to go and makes way for a service, by id: what it is called then, and the
     /// step after which its place is free.
     pub(super) made_way: BTreeMap<&'a str, (ContainerRef, u32)>,
+    /// Containers that go when everything else is in place, and why.
+    pub(super) leavers: Vec<(&'a Container, RemoveReason)>,
     /// Networks that have to be made again.
     pub(super) remade: Vec<RemadeNetwork>,
     /// The proxy in front of the stack.
@@ -126,6 +128,7 @@ impl<'a> Planner<'a> {
             stopped: BTreeSet::new(),
             migrations: Vec::new(),
             made_way: BTreeMap::new(),
+            leavers: input.leavers(),
             remade: Vec::new(),
             front: None,
             retreated: BTreeSet::new(),

@@ -32,9 +32,11 @@ impl<'a> Planner<'a> {
         if let Some(waited) = waited {
             self.up.insert(one.name, *waited);
         }
+        if waited.is_some() || !(started || owed) {
+            return;
+        }
         let until = self.readiness(one);
-        let nothing_to_see = matches!(until, Await::Running { soak } if soak.is_zero());
-        if waited.is_some() || nothing_to_see || !(started || owed) {
+        if matches!(until, Await::Running { soak } if soak.is_zero()) {
             return;
         }
         let action = Action::Await {
@@ -123,7 +125,7 @@ impl<'a> Planner<'a> {
             let action = Action::Remove { container, why };
             self.push(Phase::Settle, action, &[], gates.clone());
         }
-        for (container, why) in self.input.leavers() {
+        for (container, why) in self.leavers.clone() {
             let container = self.last_known(container);
             let action = Action::Remove { container, why };
             self.push(Phase::Settle, action, &[], gates.clone());

@@ -38,7 +38,7 @@ impl<'a> Planner<'a> {
     /// Plans the stop of what is about to go and has something that a service needs.
     pub(super) fn make_way(&mut self, one: &Examined<'a>, after: Vec<u32>) -> Vec<u32> {
         let (mut stops, mut stopped) = (Vec::new(), Vec::new());
-        for (container, _) in self.input.leavers() {
+        for (container, _) in self.leavers.clone() {
             if self.input.needs(one, container).is_none() {
                 continue;
             }
