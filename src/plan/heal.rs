@@ -53,19 +53,68 @@ pub(super) fn is_drift(reason: &Reason) -> bool {
 }
 
 impl Plan {
-    /// Returns whether nothing but its revision, which failed, asks for too much or is to wait, keeps
-    /// it from being done, and what was there before is there again.
+    /// Returns whether nothing but what its revision is, or asks for, keeps it from being done: what
+    /// was released before has no part in it.
     pub fn waits_for_another_revision(&self) -> bool {
         let mut heavy = self.holds.iter().filter(|one| one.is_heavy());
-        let another = |one: &Hold| {
-            matches!(
-                one,
-                Hold::FailedRevision { .. }
-                    | Hold::NotPermitted(_)
-                    | Hold::Waits(Waits::Approval(_) | Waits::Window(_))
-            )
-        };
-        heavy.clone().next().is_some() && heavy.all(another)
+        heavy.clone().next().is_some() && heavy.all(Hold::is_of_revision)
+    }
+}
+
+impl Hold {
+    /// Returns whether the last release is kept as it was meanwhile.
+    ///
+    /// Not where somebody has said stop, where nobody knows what the host or the data is like, nor
+    /// where the way out is to remove containers of that release by hand. What the revision asks for
+    /// and the host does not have is asked for again by the plan that keeps the release, which is
+    /// held as well if the release needs it. See `docs/decisions/0028-kept-release.md`.
+    fn is_of_revision(&self) -> bool {
+        match self {
+            Self::FailedRevision { .. }
+            | Self::HistoryRewritten(_)
+            | Self::NotTrusted(_)
+            | Self::NotPermitted(_)
+            | Self::Waits(Waits::Approval(_) | Waits::Window(_))
+            | Self::ImageMissing { .. }
+            | Self::ImageNotPulled { .. }
+            | Self::ImageDenied { .. }
+            | Self::ImageUnknown { .. }
+            | Self::EngineTooOld { .. }
+            | Self::ExternalMissing { .. }
+            | Self::NameTaken { .. }
+            | Self::NetworkTaken { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. } => true,
+            Self::Waits(Waits::Suspension { .. } | Waits::SuspensionInGit(_))
+            | Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::Crashes { .. }
+            | Self::DoesNotSettle { .. }
+            | Self::OtherInstance { .. }
+            | Self::NotAdopted { .. }
+            | Self::OrphanInTheWay { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
+            // Notices keep nothing from being done.
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::Pinned { .. }
+            | Self::RegistrySilent { .. }
+            | Self::NetworkInUse { .. }
+            | Self::Differs { .. }
+            | Self::DriftReported { .. }
+            | Self::ProxyAway { .. }
+            | Self::Orphan { .. }
+            | Self::NotOfStack { .. }
+            | Self::Duplicate { .. }
+            | Self::Unhealthy { .. }
+            | Self::Ended { .. }
+            | Self::Restarting { .. } => false,
+        }
     }
 }
 
