@@ -4,7 +4,8 @@
 use super::facts::Field;
 use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, plan};
 use crate::desired::DesiredState;
-use crate::observe::ObservedState;
+use crate::engine::reference::Reference;
+use crate::observe::{ImageState, ObservedState};
 
 /// Plans what takes the drift from the last release away, where a plan is held because its revision
 /// failed and was taken back, or has to wait; `desired` is what Git said at that release.
@@ -23,7 +24,10 @@ pub fn heal(
         failed: history.healed.clone(),
         ..history.clone()
     };
-    let healing = plan(desired, observed, &history, context);
+    let Some(observed) = with_released_images(desired, observed, &history) else {
+        return held;
+    };
+    let healing = plan(desired, &observed, &history, context);
     let mut reasons = healing.differences.iter().flat_map(|one| &one.reasons);
     if healing.differences.is_empty() || !reasons.all(is_drift) {
         return held;
@@ -41,6 +45,54 @@ pub fn heal(
         differences: held.differences,
         ..healing
     }
+}
+
+/// Returns the host as if registries had the images of the last release under their names still;
+/// `None` where another image has such a name on the host.
+fn with_released_images(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+) -> Option<ObservedState> {
+    let mut observed = observed.clone();
+    let release = history.release.as_ref()?;
+    for (name, service) in &desired.services {
+        let image = &service.spec.image;
+        let released = release.images.get(name);
+        let Some(released) = released.filter(|one| one.reference == *image) else {
+            continue;
+        };
+        match observed.images.get_mut(image) {
+            Some(ImageState::Here(here)) if here.id != released.id => return None,
+            Some(ImageState::Remote { digest }) => {
+                if let Some(then) = released
+                    .digest
+                    .as_deref()
+                    .and_then(|it| digest_in(it, image))
+                {
+                    *digest = then;
+                }
+            }
+            Some(
+                ImageState::Here(_)
+                | ImageState::Moved { .. }
+                | ImageState::NotPulled
+                | ImageState::Missing { .. }
+                | ImageState::Denied { .. }
+                | ImageState::Unknown { .. },
+            )
+            | None => {}
+        }
+    }
+    Some(observed)
+}
+
+/// Returns the digest of `repository@digest`, if that is the repository of an image.
+fn digest_in(released: &str, image: &str) -> Option<String> {
+    let [released, image] =
+        [released, image].map(|one| Some(Reference::parse(one).ok()?.normalized()));
+    let released = released?;
+    (released.repository == image?.repository).then_some(released.digest)?
 }
 
 pub(super) fn is_drift(reason: &Reason) -> bool {

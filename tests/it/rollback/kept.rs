@@ -168,3 +168,49 @@ fn a_stack_that_is_to_be_left_alone_is_left_alone_whatever_else_holds_it() {
         assert_eq!(town.bench.engine.world().calls.len(), before, "{name}");
     }
 }
+
+/// A town whose release was pulled as `app@sha256:one…`, with a head whose image nobody has.
+fn pulled() -> (Town, String) {
+    let town = Town::new();
+    let one = format!("sha256:{}", "1".repeat(64));
+    let mut world = town.bench.engine.world();
+    let (image, fate) = world.images.get_mut("app:v1").unwrap();
+    image.repo_digests = vec![format!("app@{one}")];
+    let pushed = (image.clone(), fate.clone());
+    world.registry.images.insert(one.clone(), pushed);
+    let two = format!("sha256:{}", "2".repeat(64));
+    world.registry.tags.insert("app:v1".to_owned(), two);
+    drop(world);
+    town.release("app:v1");
+    town.shop("nowhere:v9");
+    pass(&town);
+    (town, one)
+}
+
+#[test]
+fn the_image_of_the_release_comes_back_whatever_its_tag_stands_for_by_now() {
+    let (town, one) = pulled();
+    let mut world = town.bench.engine.world();
+    world.remove("shop-web-1");
+    world.images.remove("app:v1");
+    drop(world);
+    let (plan, outcome) = pass(&town);
+    assert_eq!(outcome, Some(Outcome::Succeeded), "{plan}");
+    assert!(plan.to_string().contains(&one[..19]), "{plan}");
+    assert!(runs(&town));
+}
+
+#[test]
+fn another_image_under_the_tag_is_not_put_in_the_place_of_the_released_one() {
+    let (town, _) = pulled();
+    let mut world = town.bench.engine.world();
+    world.remove("shop-web-1");
+    let other = world.images["app:v2"].clone();
+    world.images.insert("app:v1".to_owned(), other);
+    drop(world);
+    let (plan, outcome) = pass(&town);
+    assert_eq!(
+        (names(&plan), outcome),
+        (vec!["image-missing".to_owned()], None)
+    );
+}
