@@ -83,6 +83,10 @@ impl<'a> Planner<'a> {
                 let head = head.clone();
                 self.holds.push(Hold::NotTrusted(head));
             }
+            Standing::Refused(Refusal::NotLoadable(head)) => {
+                let head = head.clone();
+                self.holds.push(Hold::NotLoadable(head));
+            }
         }
         if let Some(failed) = &history.failed {
             let (attempt, error) = (failed.attempt, failed.error.clone());

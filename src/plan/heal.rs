@@ -125,6 +125,7 @@ impl Hold {
             Self::FailedRevision { .. }
             | Self::HistoryRewritten(_)
             | Self::NotTrusted(_)
+            | Self::NotLoadable(_)
             | Self::NotPermitted(_)
             | Self::Waits(Waits::Approval(_) | Waits::Window(_))
             | Self::ImageMissing { .. }

@@ -14,7 +14,7 @@ use super::hold_words::{
 use super::permitted::NotPermitted;
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
-use crate::trust::{Rewrite, UntrustedHead};
+use crate::trust::{Rewrite, UnloadableHead, UntrustedHead};
 
 /// Something that a pass leaves as it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum Hold {
     /// The head of the branch is not signed by anybody who may.
     #[error("{0}")]
     NotTrusted(UntrustedHead),
+    /// The head of the branch says what can't be.
+    #[error("{0}")]
+    NotLoadable(UnloadableHead),
     /// It is to wait, or to be left alone.
     #[error("{0}")]
     Waits(Waits),

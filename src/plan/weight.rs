@@ -25,6 +25,7 @@ impl Hold {
             Self::FailedRevision { .. }
             | Self::HistoryRewritten { .. }
             | Self::NotTrusted { .. }
+            | Self::NotLoadable { .. }
             | Self::Waits { .. }
             | Self::Stuck { .. }
             | Self::Stays { .. }

@@ -1,13 +1,14 @@
 //! Finds out what a change of a stack has to wait for: whether it is new, and who has approved it.
 
 use super::head::{Released, commit_at, standing};
+use super::stays::{manifest_at, suspension};
 use super::{LoadError, at_revision, shown};
 use crate::desired::{StackName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::gates::{self, ApprovalRule};
 use crate::host::View;
 use crate::plan::{self, Waits};
-use crate::source::{self, Changes, RepoPath, Revision, Tree};
+use crate::source::{self, Changes, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
 
 /// How far back releases are looked at for a way back: months of deploys.
@@ -93,16 +94,13 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
         return Ok(Vec::new());
     };
     let tree = Tree::at_commit(&view.mirror(), &head)?;
-    let path = RepoPath::new(&dir).and_then(|dir| dir.join(manifest::FILE_NAME));
-    let text = path.ok().and_then(|path| tree.read(&path).ok());
-    let manifest = text.and_then(|text| manifest::parse(&dir, &text).ok());
+    let manifest = manifest_at(&tree, &dir);
     // What can't be read is told by a pass.
     let Some(manifest) = manifest.filter(|manifest| manifest.stack == *stack) else {
         return Ok(Vec::new());
     };
     let now = view.clock.now();
-    let zone = manifest.time_zone.as_ref().unwrap_or(&view.time_zone);
-    let in_git = manifest.suspend.map(|suspend| suspend.in_zone(zone));
+    let in_git = suspension(view, &manifest);
     let mut found: Vec<Waits> = plan::suspended_in_git(in_git.as_ref(), now)
         .into_iter()
         .collect();

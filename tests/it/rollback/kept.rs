@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use moored::gates::Suspension;
 use moored::journal::Outcome;
 use moored::plan::{Hold, Kind, Plan, Weight};
+use moored::stacks::LoadError;
 
 use super::{Town, shop};
 use crate::support::fake_engine::{Faults, World};
@@ -157,7 +158,9 @@ fn a_stack_that_is_to_be_left_alone_is_left_alone_whatever_else_holds_it() {
             let mut world = town.bench.engine.world();
             let all = world.containers.values();
             let names: Vec<String> = all.map(|kept| kept.shown.name.clone()).collect();
-            names.iter().for_each(|name| world.stop(name));
+            for name in &names {
+                world.stop(name);
+            }
             names
         };
         assert!(!left.is_empty(), "{name}");
@@ -213,4 +216,63 @@ fn another_image_under_the_tag_is_not_put_in_the_place_of_the_released_one() {
         (names(&plan), outcome),
         (vec!["image-missing".to_owned()], None)
     );
+}
+
+/// A head that can't be loaded: what it is, what it changes, and whether the release is kept.
+type Broken = (&'static str, &'static [(&'static str, &'static str)], bool);
+
+const BROKEN: &[Broken] = &[
+    (
+        "a Compose file that is no YAML",
+        &[("compose.yaml", "services: {web: [\n")],
+        true,
+    ),
+    (
+        "an environment file that is not on the host",
+        &[(
+            "compose.yaml",
+            "services: {web: {image: 'app:v2', env_file: /nowhere/web.env}}\n",
+        )],
+        true,
+    ),
+    (
+        "a manifest that is no YAML: it may say suspend",
+        &[("moored.yaml", "stack: [shop\n")],
+        false,
+    ),
+    (
+        "a manifest that says suspend",
+        &[
+            ("moored.yaml", "stack: shop\nsuspend: {reason: fair}\n"),
+            ("compose.yaml", "services: {web: [\n"),
+        ],
+        false,
+    ),
+    (
+        "another stack",
+        &[
+            ("moored.yaml", "stack: other\n"),
+            ("compose.yaml", "services: {web: [\n"),
+        ],
+        false,
+    ),
+];
+
+#[test]
+fn the_release_is_kept_while_the_head_can_not_be_loaded_and_the_findings_are_told() {
+    for (what, files, is_kept) in BROKEN {
+        let town = Town::new();
+        town.release("app:v1");
+        town.commit(files);
+        town.bench.engine.world().stop("shop-web-1");
+        for _ in 0..2 {
+            let passed = town.pass().remove(".").unwrap();
+            let Err(LoadError::State(_)) = passed else {
+                panic!("{what} is loaded");
+            };
+            assert_eq!(runs(&town), *is_kept, "{what}");
+        }
+        assert_eq!(town.image("shop"), "app:v1");
+        town.release("app:v2");
+    }
 }
