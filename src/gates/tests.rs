@@ -220,3 +220,19 @@ proptest::proptest! {
         let _moment = text.parse::<Moment>();
     }
 }
+
+#[test]
+fn a_directory_is_the_same_however_it_is_written() {
+    for (written, same) in [
+        ("shop", "shop"),
+        ("shop/", "shop"),
+        ("./shop//", "shop"),
+        ("/apps/shop", "apps/shop"),
+        ("./", "."),
+        ("", "."),
+        (".", "."),
+        (".shop", ".shop"),
+    ] {
+        assert_eq!(super::plain(written), same, "{written}");
+    }
+}

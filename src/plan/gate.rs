@@ -9,7 +9,7 @@ use super::order::Planner;
 use super::services::Input;
 use super::{Hold, Reason};
 use crate::desired::StackName;
-use crate::gates::{Closed, Suspension};
+use crate::gates::{Closed, Nameless, Suspension};
 use crate::trust::{Arrival, Gate, Unapproved};
 
 /// What a stack waits for.
@@ -22,6 +22,12 @@ pub enum Waits {
     /// Changes are let in at other hours.
     #[error("{}; going back to an earlier release is let in at any time", words(.0))]
     Window(Closed),
+    /// A rule of the settings names no stack, and may be meant for it.
+    #[error(
+        "the host's settings: {0}; no other rule there is for this stack, so what is new in it \
+         waits until that one is corrected or taken out"
+    )]
+    Nameless(Nameless),
     /// Git says that it is left alone.
     #[error("{0} in Git: nothing is changed, not even drift; take suspend out of its moored.yaml")]
     SuspensionInGit(Suspension),
@@ -43,6 +49,7 @@ pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
     approval
         .into_iter()
         .chain(window.map(Waits::Window))
+        .chain(gate.nameless.iter().cloned().map(Waits::Nameless))
         .collect()
 }
 

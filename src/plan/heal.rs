@@ -127,7 +127,7 @@ impl Hold {
             | Self::NotTrusted(_)
             | Self::NotLoadable(_)
             | Self::NotPermitted(_)
-            | Self::Waits(Waits::Approval(_) | Waits::Window(_))
+            | Self::Waits(Waits::Approval(_) | Waits::Window(_) | Waits::Nameless(_))
             | Self::ImageMissing { .. }
             | Self::ImageNotPulled { .. }
             | Self::ImageDenied { .. }

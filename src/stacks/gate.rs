@@ -3,9 +3,8 @@
 use super::head::{Released, commit_at, standing};
 use super::stays::{manifest_at, suspension};
 use super::{LoadError, at_revision, shown};
-use crate::desired::{StackName, manifest};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::gates::{self, ApprovalRule};
+use crate::desired::{DesiredState, StackName};
+use crate::gates::{self, ApprovalRule, Nameless};
 use crate::host::View;
 use crate::plan::{self, Waits};
 use crate::source::{self, Changes, Revision, Tree};
@@ -52,6 +51,7 @@ pub(super) fn gate(
         arrival,
         window: window.map(|window| window.clone().in_zone(&view.time_zone)),
         unapproved,
+        nameless: Vec::new(),
     })
 }
 
@@ -111,23 +111,23 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     Ok(found)
 }
 
-/// Says which names in the settings' rules are those of no stack; `known` are names and directories.
-pub(super) fn unknown_names(view: &View, known: &[&str]) -> Vec<(String, Diagnostics)> {
-    let windows = view.config.windows.keys().map(|name| ("windows", name));
-    let approvals = view.config.approvals.keys().map(|name| ("approvals", name));
-    let unknown = windows
-        .chain(approvals)
-        .filter(|(_, name)| !known.contains(&name.as_str()));
-    let found = unknown.map(|(key, name)| {
-        let message = format!(
-            "{key} of the host's settings names \"{}\", and no stack has that name or directory",
-            name.escape_default()
-        );
-        let hint = format!("there is: {}", known.join(", "));
-        let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
-        (format!("{key}.{name}"), Diagnostics::from(found))
-    });
-    found.collect()
+/// Has what is new in a stack wait for rules of the settings that name no stack and may be meant for
+/// it.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub(super) fn wait_for_rules(
+    view: &View,
+    dir: &str,
+    desired: &mut DesiredState,
+    rules: Vec<Nameless>,
+) -> Result<(), LoadError> {
+    if desired.gate == Gate::default() && !rules.is_empty() {
+        let here = at_revision(view, &desired.commit.revision, dir)?.files;
+        desired.gate.arrival = arrival(view, &here, &desired.stack)?;
+    }
+    desired.gate.nameless = rules;
+    Ok(())
 }
 
 /// Compares what loading a stack asks for with its releases.

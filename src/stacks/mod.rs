@@ -3,12 +3,13 @@
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
 //! Modules: `head` decides whether a commit is followed, `stays` loads what was released before;
-//! `gate` finds what it waits for; `pinned`, `host_files`, `publish`; `shared` finds what stacks
+//! `gate` finds what it waits for, `nameless` rules that are for nobody; `pinned`, `host_files`, `publish`; `shared` finds what stacks
 //! have in common, `together` what is wrong with them.
 
 mod gate;
 mod head;
 mod host_files;
+mod nameless;
 mod pinned;
 mod publish;
 mod shared;
@@ -39,7 +40,7 @@ use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
 pub use stays::instead;
 use stays::{kept, manifest_at};
-use together::{refuse_doubles, refuse_unknown_rules, report_gone};
+use together::{refuse_doubles, report_gone};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +132,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
         }
     }
     pinned.replace(&mut loaded);
-    refuse_unknown_rules(view, &mut loaded);
+    nameless::hold(view, &mut loaded)?;
     refuse_doubles(&mut loaded);
     shared::check(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
