@@ -28,7 +28,13 @@ fn at(window: &Window, now: &str) -> String {
     let now: Timestamp = now.parse().unwrap();
     match window.closed(now) {
         None => "open".to_owned(),
-        Some(Closed { freeze, opens }) => {
+        Some(Closed {
+            freeze,
+            opens,
+            opens_at,
+        }) => {
+            assert_eq!(opens.is_some(), opens_at.is_some());
+            assert!(opens_at.is_none_or(|at| at > now && window.closed(at).is_none()));
             let freeze = freeze
                 .map(|reason| format!("{reason}: "))
                 .unwrap_or_default();

@@ -7,7 +7,7 @@ use super::guard::All;
 use super::heal::is_drift;
 use super::order::Planner;
 use super::services::Input;
-use super::{Hold, Reason};
+use super::{Hold, Plan, Reason};
 use crate::desired::StackName;
 use crate::gates::{Closed, Nameless, Suspension};
 use crate::trust::{Arrival, Gate, Unapproved};
@@ -40,6 +40,32 @@ pub enum Waits {
         #[serde(flatten)]
         suspension: Suspension,
     },
+}
+
+impl Waits {
+    /// Returns when it is over by itself, if it is.
+    fn ends(&self) -> Option<Timestamp> {
+        match self {
+            Self::Approval(_) | Self::Nameless(_) => None,
+            Self::Window(closed) => closed.opens_at,
+            Self::Suspension { suspension, .. } | Self::SuspensionInGit(suspension) => {
+                suspension.until
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Returns when the next of its holds ends by itself: a plan that is made then may be another.
+    pub fn changes_at(&self) -> Option<Timestamp> {
+        let mut next = None;
+        for hold in &self.holds {
+            if let Hold::Waits(waits) = hold {
+                next = [next, waits.ends()].into_iter().flatten().min();
+            }
+        }
+        next
+    }
 }
 
 /// Returns what new content waits for at a gate.

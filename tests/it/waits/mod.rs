@@ -196,6 +196,31 @@ fn what_is_new_waits_for_its_hours_and_the_release_is_kept_meanwhile() {
 }
 
 #[test]
+fn a_plan_says_when_what_it_waits_for_is_over() {
+    let mut town = Town::new();
+    town.release("app:v1");
+    let changes_at = |town: &Town| {
+        let (_, passed) = town.pass().pop_first().unwrap();
+        let at = passed.unwrap().looked.plan.changes_at();
+        at.map(|at| at.to_string())
+    };
+    town.shop("app:v2");
+    town.approvals = "shop: {signers: [ops@example.org]}".to_owned();
+    assert_eq!(
+        changes_at(&town),
+        None,
+        "nobody knows when somebody approves"
+    );
+    town.windows = FRIDAYS.to_owned();
+    assert_eq!(changes_at(&town).as_deref(), Some("2026-01-02T00:00:00Z"));
+    let suspended = "stack: shop\nsoak: 0s\nsuspend: {reason: fair, until: 2026-01-01 18:00}\n";
+    town.commit(&[("moored.yaml", suspended)]);
+    assert_eq!(changes_at(&town).as_deref(), Some("2026-01-01T18:00:00Z"));
+    town.bench.clock.advance(18 * 3600);
+    assert_eq!(changes_at(&town).as_deref(), Some("2026-01-02T00:00:00Z"));
+}
+
+#[test]
 fn going_back_waits_for_no_hours() {
     let mut town = Town::new();
     town.release("app:v1");
