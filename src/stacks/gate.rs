@@ -1,8 +1,10 @@
 //! Finds out what a change of a stack has to wait for: whether it is new, and who has approved it.
 
-use super::head::{Released, commit_at, standing};
+use std::collections::BTreeMap;
+
+use super::head::{Head, Released, commit_at, standing};
 use super::stays::{manifest_at, suspension};
-use super::{LoadError, at_revision, shown};
+use super::{LoadError, at_revision, by_branch, manifests, shown};
 use crate::desired::{DesiredState, StackName};
 use crate::gates::{self, ApprovalRule, Nameless};
 use crate::host::View;
@@ -84,11 +86,14 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     if matches!(standing(view, stack)?, Standing::Refused(_)) {
         return Ok(Vec::new());
     }
-    let release = Released::of(view, stack)?;
-    let head = release.and_then(|release| {
-        let branch = view.config.branch_of(&release.dir);
+    let dir = match Released::of(view, stack)? {
+        Some(release) => Some(release.dir),
+        None => in_git(view)?.remove(stack),
+    };
+    let head = dir.and_then(|dir| {
+        let branch = view.config.branch_of(&dir);
         let head = source::fetched(&view.mirror(), branch)?;
-        Some((head, release.dir))
+        Some((head, dir))
     });
     let Some((head, dir)) = head else {
         return Ok(Vec::new());
@@ -107,6 +112,37 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     let gate = gate(view, &head, &dir, stack)?;
     if gate.arrival == Arrival::New {
         found.extend(plan::waits_at(&gate, now));
+    }
+    Ok(found)
+}
+
+/// Returns the stacks of this host at the heads of their branches, as the last fetch found them, with
+/// the directory of each; those of a head that is not followed are left out. Does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub fn in_git(view: &View) -> Result<BTreeMap<StackName, String>, LoadError> {
+    let mut found = BTreeMap::new();
+    for (branch, dirs) in by_branch(view) {
+        let Some(revision) = source::fetched(&view.mirror(), &branch) else {
+            continue;
+        };
+        let tree = Tree::at_commit(&view.mirror(), &revision)?;
+        let Some(commit) = tree.commit() else {
+            continue;
+        };
+        let mut head = Head::new(view, &branch, commit);
+        let dirs = match dirs {
+            Some(dirs) => dirs,
+            None if head.refusal("")?.is_some() => continue,
+            None => manifests(&tree)?,
+        };
+        for dir in dirs {
+            if head.refusal(&dir)?.is_none() {
+                let manifest = manifest_at(&tree, &dir);
+                found.extend(manifest.map(|manifest| (manifest.stack, dir)));
+            }
+        }
     }
     Ok(found)
 }

@@ -32,7 +32,7 @@ use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
-pub use gate::{LOOK_BACK, waiting};
+pub use gate::{LOOK_BACK, in_git, waiting};
 pub use head::standing;
 use head::{Head, Released};
 use host_files::FilesOfThisHost;

@@ -146,6 +146,9 @@ fn the_first_release_needs_an_approval_of_the_head() {
     let (town, signing) = with_approvals();
     let mut new = Town::new();
     new.approvals.clone_from(&town.approvals);
+    let status = |town: &Town| run(report::status(&town.view(), None)).unwrap().text();
+    let nothing = "nothing has been released on this host yet\n";
+    assert_eq!(status(&new), nothing);
     new.shop("app:v1");
     approve(&new, &signing, "ops", "ops");
     new.commit(&[("note", "later")]);
@@ -159,9 +162,39 @@ fn the_first_release_needs_an_approval_of_the_head() {
             .to_string()
             .contains("waits for approval")
     );
+    let said = status(&new);
+    let head = new.head();
+    assert_eq!(
+        said.split(" by ").next(),
+        Some(
+            format!(
+                "shop  release none\n  held          {} waits for approval",
+                head.short()
+            )
+            .as_str()
+        ),
+        "{said}"
+    );
     approve(&new, &signing, "ops", "ops");
     new.succeeds();
     assert_eq!(new.image("shop"), "app:v1");
+}
+
+#[test]
+fn a_stack_that_git_suspends_before_its_first_release_is_in_the_status() {
+    let town = Town::new();
+    let suspended = "stack: shop\nsoak: 0s\nsuspend: {reason: fair}\n";
+    let compose = "services: {web: {image: 'app:v1'}}\n";
+    town.commit(&[("moored.yaml", suspended), ("compose.yaml", compose)]);
+    town.pass();
+    let status = run(report::status(&town.view(), Some("shop"))).unwrap();
+    let said = status.text();
+    assert!(
+        said.starts_with("shop  release none\n  held          suspended (fair) in Git"),
+        "{said}"
+    );
+    let other = run(report::status(&town.view(), Some("other"))).unwrap();
+    assert!(other.0.is_empty());
 }
 
 /// The clock of the bench begins on 2026-01-01, a Thursday, at midnight.
