@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::head::{Head, Released, commit_at, standing};
+use super::head::{Head, Released, commit_at, standing_in};
 use super::stays::{manifest_at, suspension};
 use super::{LoadError, at_revision, by_branch, manifests, shown};
 use crate::desired::{DesiredState, StackName};
@@ -82,10 +82,6 @@ pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> 
 }
 
 fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
-    // What is not followed is not read.
-    if matches!(standing(view, stack)?, Standing::Refused(_)) {
-        return Ok(Vec::new());
-    }
     let dir = match Released::of(view, stack)? {
         Some(release) => Some(release.dir),
         None => in_git(view)?.remove(stack),
@@ -98,6 +94,10 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     let Some((head, dir)) = head else {
         return Ok(Vec::new());
     };
+    // What is not followed is not read.
+    if matches!(standing_in(view, &dir, stack)?, Standing::Refused(_)) {
+        return Ok(Vec::new());
+    }
     let tree = Tree::at_commit(&view.mirror(), &head)?;
     let manifest = manifest_at(&tree, &dir);
     // What can't be read is told by a pass.

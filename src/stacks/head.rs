@@ -48,8 +48,16 @@ pub(super) struct Released {
 /// The record or the mirror can't be read.
 pub fn standing(view: &View, stack: &StackName) -> Result<Standing, LoadError> {
     let dir = Released::of(view, stack)?.map(|release| release.dir);
-    let dir = dir.unwrap_or_default();
-    let branch = view.config.branch_of(&dir);
+    standing_in(view, &dir.unwrap_or_default(), stack)
+}
+
+/// Returns what the settings say to the head of the branch that a stack in a directory follows, as
+/// the last fetch found it; does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub fn standing_in(view: &View, dir: &str, stack: &StackName) -> Result<Standing, LoadError> {
+    let branch = view.config.branch_of(dir);
     let Some(head) = source::fetched(&view.mirror(), branch) else {
         return Ok(Standing::Followed);
     };
@@ -58,10 +66,10 @@ pub fn standing(view: &View, stack: &StackName) -> Result<Standing, LoadError> {
         return Ok(Standing::Followed);
     };
     let mut head = Head::new(view, branch, commit);
-    if let Some(refusal) = head.refusal(&dir)? {
+    if let Some(refusal) = head.refusal(dir)? {
         return Ok(Standing::Refused(refusal));
     }
-    head.history(&dir, stack)
+    head.history(dir, stack)
 }
 
 impl<'a> Head<'a> {
