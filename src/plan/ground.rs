@@ -151,6 +151,7 @@ impl<'a> Planner<'a> {
         }
         self.tell_of_strangers();
         self.hold_orphans();
+        self.tell_of_left_volumes();
         self.hold_in_the_way(examined);
     }
 

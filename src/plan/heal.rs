@@ -162,6 +162,7 @@ impl Hold {
             | Self::DriftReported { .. }
             | Self::ProxyAway { .. }
             | Self::Orphan { .. }
+            | Self::VolumeStays { .. }
             | Self::NotOfStack { .. }
             | Self::Duplicate { .. }
             | Self::Unhealthy { .. }

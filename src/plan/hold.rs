@@ -355,6 +355,19 @@ pub enum Hold {
         /// Its name.
         container: String,
     },
+    /// A container goes, and data of its own stays.
+    #[error(
+        "container {container} goes, and its anonymous volume {volume} ({target}) stays: no other \
+         container gets it; if nobody needs what is in it: docker volume rm {volume}"
+    )]
+    VolumeStays {
+        /// Its name.
+        container: String,
+        /// The volume.
+        volume: String,
+        /// Where the container has it.
+        target: String,
+    },
     /// A container of ours that belongs to no service any more, and stays, has what a service needs.
     #[error(
         "{service}: container {container} belongs to no service any more, and has {what}; say \
