@@ -129,11 +129,11 @@ impl<'a> Planner<'a> {
         let writers: BTreeSet<&ServiceName> = writers.collect();
         let mut stops = self.stop_all(&writers, all, &before);
         // Those that a service has too many of go with the next pass, and write until then.
-        let writes = |container: &Container, unit: &ServiceName| {
+        let does_write = |container: &Container, unit: &ServiceName| {
             let mut named = named.iter();
             named.any(|one| one.service() == unit.service()) || mounts(&container.spec, wish.backup)
         };
-        stops.extend(self.stop_beyond(writes, &before));
+        stops.extend(self.stop_beyond(does_write, &before));
         // What a failed replace has put in a writer's place writes as well.
         for one in all.values().filter(|one| writers.contains(one.name)) {
             for container in &one.half_made {

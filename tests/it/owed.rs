@@ -238,11 +238,12 @@ fn a_restore_stops_the_containers_beyond_the_number_too() {
     let passed = bench.pass(&load(3, 1, '1')).unwrap();
     assert_eq!(passed.outcome, Some(Outcome::Succeeded));
     let plan = restore(&bench, &load(1, 0, '2'));
-    let stopped = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Stop { container, .. } => Some(container.name.clone()),
-        _ => None,
-    });
-    let mut stopped: Vec<String> = stopped.collect();
+    let mut stopped = Vec::new();
+    for step in &plan.steps {
+        if let Action::Stop { container, .. } = &step.action {
+            stopped.push(container.name.clone());
+        }
+    }
     stopped.sort();
     let writers = ["shop-idle-1", "shop-web-1", "shop-web-2", "shop-web-3"];
     assert_eq!(stopped, writers, "{plan}");
