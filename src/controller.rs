@@ -1,7 +1,7 @@
 //! Decides when a pass runs. The only loop.
 //!
-//! A trigger (the timer, a changed file, an event of the engine, a webhook, a signal) carries no
-//! data; it only makes the next pass happen earlier, and many triggers make one pass. A failed pass
+//! A trigger (the timer, the end of what a stack waits for, a changed file, an event of the engine, a
+//! webhook, a signal) carries no data; it only makes the next pass happen earlier, and many triggers make one pass. A failed pass
 //! never ends the loop. See `docs/decisions/0024-triggers.md`.
 
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::bell::{Bell, Pace};
@@ -116,8 +117,9 @@ pub async fn run(
             in_a_row + 1
         };
         let pause = pause(host.view.config.repository.poll, trouble, in_a_row);
-        let next = schedule::next(wanted(&result), host.hands.clock.now());
-        let pause = next.map_or(pause, |next| pause.min(next));
+        let now = host.hands.clock.now();
+        let next = [schedule::next(wanted(&result), now), waits(&result, now)];
+        let pause = next.into_iter().flatten().fold(pause, Duration::min);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = outside.rings() => {}
@@ -145,6 +147,16 @@ fn has_acted(result: &Result<ByStack<Passed>, PassError>) -> bool {
 fn wanted(result: &Result<ByStack<Passed>, PassError>) -> impl Iterator<Item = &DesiredState> {
     let stacks = result.iter().flat_map(|stacks| stacks.values());
     stacks.filter_map(|passed| Some(&passed.as_ref().ok()?.looked.desired))
+}
+
+/// Returns the time until the next window opens, freeze is over or suspension ends that a stack waits
+/// for.
+fn waits(result: &Result<ByStack<Passed>, PassError>, now: Timestamp) -> Option<Duration> {
+    let stacks = result.iter().flat_map(|stacks| stacks.values()).flatten();
+    let next = stacks.filter_map(|passed| passed.looked.plan.changes_at());
+    let left = next.min()?.duration_since(now);
+    // It may have ended while the pass was at work.
+    Some(Duration::try_from(left).unwrap_or_default().max(BURST))
 }
 
 /// Returns when a stop is asked for and no attempt is open: an open one ends its steps first.

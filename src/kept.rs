@@ -1,5 +1,5 @@
-//! Keeps the last release as it was while a revision that failed or asks for too much is held:
-//! what Git said then is loaded from the mirror again, and drift from it is mended.
+//! Keeps the last release as it was while the next revision is held or can't be loaded: what Git
+//! said then is loaded from the mirror again, and drift from it is mended.
 
 use crate::host::View;
 use crate::pass::PassError;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::desired::DesiredState;
 use crate::engine::EngineError;
 use crate::journal::Outcome;
@@ -11,7 +13,7 @@ use crate::maintenance::MaintenanceError;
 use crate::observe::{ObserveError, ObservedState};
 use crate::plan::{History, Plan};
 use crate::record::RecordError;
-use crate::stacks::LoadError;
+use crate::stacks::{LoadError, Loaded};
 
 /// Why a stack could not be looked at or worked on.
 #[derive(Debug, thiserror::Error)]
@@ -64,3 +66,16 @@ pub struct Passed {
 
 /// One result for each stack, by the directory of its manifest.
 pub type ByStack<T> = BTreeMap<String, Result<T, PassError>>;
+
+/// Does something with all stacks that were loaded, side by side; each by the directory of its
+/// manifest.
+pub async fn each<T>(
+    stacks: Loaded,
+    work: impl AsyncFn(&str, Result<DesiredState, LoadError>) -> Result<T, PassError>,
+) -> ByStack<T> {
+    let results = stacks.into_iter().map(async |(dir, desired)| {
+        let result = work(&dir, desired).await;
+        (dir, result)
+    });
+    join_all(results).await.into_iter().collect()
+}

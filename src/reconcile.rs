@@ -5,16 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::desired::DesiredState;
 use crate::events::Event;
 use crate::execute::Hands;
 use crate::host::{Host, View};
-use crate::pass::{ByStack, Looked, PassError, Passed};
+use crate::pass::{ByStack, Looked, PassError, Passed, each};
 use crate::record::Record;
-use crate::stacks::Loaded;
+use crate::stacks::{LoadError, Loaded};
 use crate::{execute, kept, observe, plan, stacks};
 
 /// Does one pass over all stacks, or over the one that is named; stacks side by side.
@@ -25,10 +24,9 @@ pub async fn reconcile(host: &Host, only: Option<&str>) -> Result<ByStack<Passed
     let began = Instant::now();
     let stacks = stacks::load(&host.view, only).await?;
     let loaded = began.elapsed();
-    let passed = each(stacks, async |desired| {
-        pass(&host.view, &host.hands, desired).await
-    });
-    let passed = passed.await;
+    let (view, hands) = (&host.view, &host.hands);
+    let pass = async |dir: &str, desired| pass_loaded(view, hands, dir, desired).await;
+    let passed = each(stacks, pass).await;
     let pass = began.elapsed().saturating_sub(loaded);
     tracing::debug!(?loaded, ?pass, "a pass is done");
     Ok(passed)
@@ -44,20 +42,23 @@ pub async fn look(view: &View, only: Option<&str>) -> Result<ByStack<Looked>, Pa
 
 /// Looks at stacks that were loaded, from wherever, and changes nothing.
 pub async fn look_at_all(view: &View, stacks: Loaded) -> ByStack<Looked> {
-    each(stacks, async |desired| look_at(view, desired).await).await
+    each(stacks, async |_, desired| look_at(view, desired?).await).await
 }
 
-async fn each<T>(
-    stacks: Loaded,
-    work: impl AsyncFn(DesiredState) -> Result<T, PassError>,
-) -> ByStack<T> {
-    let results = stacks
-        .into_iter()
-        .map(async |(dir, desired)| match desired {
-            Ok(desired) => (dir, work(desired).await),
-            Err(error) => (dir, Err(error.into())),
-        });
-    join_all(results).await.into_iter().collect()
+/// Does one pass over a stack as it was loaded; one whose head can't be is kept as it was released.
+///
+/// # Errors
+/// It can't be loaded; or as [`pass`].
+pub async fn pass_loaded(
+    view: &View,
+    hands: &Hands,
+    dir: &str,
+    desired: Result<DesiredState, LoadError>,
+) -> Result<Passed, PassError> {
+    if let Some(released) = stacks::instead(view, dir, &desired) {
+        let _told_by_events = Box::pin(pass(view, hands, released)).await;
+    }
+    Box::pin(pass(view, hands, desired?)).await
 }
 
 /// Time for somebody's command on a stack to end; after it the stack waits for the next pass.

@@ -160,7 +160,9 @@ pub(super) fn of_promotion(error: &PromoteError) -> Exit {
         | PromoteError::SameStack { .. }
         | PromoteError::UnknownService { .. }
         | PromoteError::BadImage { .. } => Exit::Usage,
-        PromoteError::NotWell { .. } | PromoteError::Refused(_) => Exit::Held,
+        PromoteError::NotWell { .. }
+        | PromoteError::NotPermitted { .. }
+        | PromoteError::Refused(_) => Exit::Held,
         PromoteError::NoDigest { .. } | PromoteError::Commit(_) | PromoteError::Record(_) => {
             Exit::Failed
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
-use crate::gates::{ApprovalRule, Window};
+use crate::gates::{self, ApprovalRule, Window};
 use crate::permits::Permits;
 
 /// Where the settings are when nobody says otherwise.
@@ -362,16 +362,29 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
             "leave the key out to keep every stack",
         );
     }
-    let mut dirs = BTreeSet::new();
-    let stacks = config.stacks.iter().flatten();
-    let mut stacks = stacks.map(|one| one.dir.trim_start_matches("./").trim_end_matches('/'));
-    if let Some(twice) = stacks.find(|dir| !dirs.insert(*dir)) {
+    let dirs = config.stacks.iter().flatten().map(|one| &one.dir);
+    if let Some(twice) = first_twice(dirs) {
         return refuse(
             &format!("stacks names {twice} twice"),
             "a directory is kept once, on one branch",
         );
     }
+    let windows = first_twice(config.windows.keys()).map(|twice| ("windows", twice));
+    let approvals = first_twice(config.approvals.keys()).map(|twice| ("approvals", twice));
+    if let Some((key, twice)) = windows.or(approvals) {
+        return refuse(
+            &format!("{key} names {twice} twice"),
+            "a stack or directory has one rule there",
+        );
+    }
     Ok(config)
+}
+
+/// Returns the first stack or directory that stands there twice, however it is written.
+fn first_twice<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    let mut seen = BTreeSet::new();
+    let mut names = names.map(|name| gates::plain(name));
+    names.find(|name| !seen.insert(*name))
 }
 
 /// Reads an address and a port of this host.

@@ -114,6 +114,11 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         let said = refused(&format!("repository: {{url: /s}}\nstacks: {twice}"));
         assert!(said.contains(": stacks names a twice\n"), "{twice}: {said}");
     }
+    let rule = "{signers: [a@example.org]}";
+    let said = refused(&format!(
+        "repository: {{url: /s}}\napprovals: {{shop: {rule}, ./shop/: {rule}}}"
+    ));
+    assert!(said.contains(": approvals names shop twice\n"), "{said}");
     // A word of trust that is misspelt must not be passed over.
     insta::assert_snapshot!(refused("repository: {url: /s}\nstacks: [{dir: a, verfy: {allowed_signers: /k}}]"), @r#"
     config.yaml:2:19: stacks[0]: unknown key "verfy"

@@ -28,7 +28,13 @@ fn at(window: &Window, now: &str) -> String {
     let now: Timestamp = now.parse().unwrap();
     match window.closed(now) {
         None => "open".to_owned(),
-        Some(Closed { freeze, opens }) => {
+        Some(Closed {
+            freeze,
+            opens,
+            opens_at,
+        }) => {
+            assert_eq!(opens.is_some(), opens_at.is_some());
+            assert!(opens_at.is_none_or(|at| at > now && window.closed(at).is_none()));
             let freeze = freeze
                 .map(|reason| format!("{reason}: "))
                 .unwrap_or_default();
@@ -218,5 +224,21 @@ proptest::proptest! {
             let _closed = window.closed(now);
         }
         let _moment = text.parse::<Moment>();
+    }
+}
+
+#[test]
+fn a_directory_is_the_same_however_it_is_written() {
+    for (written, same) in [
+        ("shop", "shop"),
+        ("shop/", "shop"),
+        ("./shop//", "shop"),
+        ("/apps/shop", "apps/shop"),
+        ("./", "."),
+        ("", "."),
+        (".", "."),
+        (".shop", ".shop"),
+    ] {
+        assert_eq!(super::plain(written), same, "{written}");
     }
 }

@@ -50,6 +50,8 @@ pub struct Closed {
     pub freeze: Option<String>,
     /// When it opens, for people; `None` = never, as far as can be seen.
     pub opens: Option<String>,
+    /// The same on the clock.
+    pub opens_at: Option<Timestamp>,
 }
 
 impl TryFrom<Fields> for Freeze {
@@ -90,6 +92,7 @@ impl Window {
         Some(Closed {
             freeze: freeze.map(|freeze| freeze.reason.clone()),
             opens: opens.map(written),
+            opens_at: opens,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::desired::backups::{Backup, BackupName};
 use crate::desired::maintenance::During;
 use crate::desired::migrations::OnFailure;
 use crate::desired::{DesiredState, ServiceName, StackName};
-use crate::engine::model::{Container, ContainerState, MountSource};
+use crate::engine::model::{Container, ContainerSpec, ContainerState, MountSource};
 use crate::maintenance::Owner;
 use crate::observe::ObservedState;
 
@@ -95,6 +95,17 @@ pub fn restore_commands(stack: &StackName, backups: &BTreeMap<String, String>) -
         .collect()
 }
 
+/// Returns whether a container has what a backup is of, and may write to it.
+fn mounts(spec: &ContainerSpec, backup: &Backup) -> bool {
+    spec.mounts.values().any(|mount| {
+        let MountSource::Bind { path: mounted, .. } = &mount.source else {
+            return false;
+        };
+        let of = |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
+        !mount.read_only && backup.source.paths().iter().any(|path| of(path))
+    })
+}
+
 /// Examines the services where nothing changes over: what an interrupted pass has started beside
 /// one of them is half made.
 fn examine_by_hand(input: Input<'_>) -> All<'_> {
@@ -113,8 +124,16 @@ impl<'a> Planner<'a> {
             let action = Action::MaintainOn(Box::new(raise));
             before = vec![self.push(Phase::Guard, action, &[], before)];
         }
-        let writers = self.writers(wish.backup, all);
+        let named = self.writers(wish.backup);
+        let writers = all.keys().copied().filter(|name| named.contains(name));
+        let writers: BTreeSet<&ServiceName> = writers.collect();
         let mut stops = self.stop_all(&writers, all, &before);
+        // Those that a service has too many of go with the next pass, and write until then.
+        let does_write = |container: &Container, unit: &ServiceName| {
+            let mut named = named.iter();
+            named.any(|one| one.service() == unit.service()) || mounts(&container.spec, wish.backup)
+        };
+        stops.extend(self.stop_beyond(does_write, &before));
         // What a failed replace has put in a writer's place writes as well.
         for one in all.values().filter(|one| writers.contains(one.name)) {
             for container in &one.half_made {
@@ -198,7 +217,7 @@ impl<'a> Planner<'a> {
 
     /// Returns the services that write to what a backup is of, as far as that can be told: those
     /// that a migration stops, that mount the file, or that depend on the database.
-    fn writers(&self, backup: &Backup, all: &All<'a>) -> BTreeSet<&'a ServiceName> {
+    fn writers(&self, backup: &Backup) -> BTreeSet<&'a ServiceName> {
         let desired = self.input.desired;
         let database = backup.source.service();
         let stopped = desired.migrations.iter().flat_map(|one| &one.stop);
@@ -206,23 +225,12 @@ impl<'a> Planner<'a> {
         for (name, service) in &desired.services {
             let depends =
                 database.is_some_and(|database| service.depends_on.contains_key(database));
-            let mounts = service.spec.mounts.values().any(|mount| {
-                let MountSource::Bind { path: mounted, .. } = &mount.source else {
-                    return false;
-                };
-                let of =
-                    |path: &Path| path.starts_with(mounted) || Path::new(mounted).starts_with(path);
-                !mount.read_only && backup.source.paths().iter().any(|path| of(path))
-            });
-            if depends || mounts {
+            if depends || mounts(&service.spec, backup) {
                 writers.insert(name);
             }
         }
         writers.retain(|name| Some(*name) != database);
-        all.keys()
-            .copied()
-            .filter(|name| writers.contains(name))
-            .collect()
+        writers
     }
 
     /// Restarts a service that is in a namespace of a writer: that one is another one now.

@@ -7,9 +7,9 @@ use super::guard::All;
 use super::heal::is_drift;
 use super::order::Planner;
 use super::services::Input;
-use super::{Hold, Reason};
+use super::{Hold, Plan, Reason};
 use crate::desired::StackName;
-use crate::gates::{Closed, Suspension};
+use crate::gates::{Closed, Nameless, Suspension};
 use crate::trust::{Arrival, Gate, Unapproved};
 
 /// What a stack waits for.
@@ -22,6 +22,12 @@ pub enum Waits {
     /// Changes are let in at other hours.
     #[error("{}; going back to an earlier release is let in at any time", words(.0))]
     Window(Closed),
+    /// A rule of the settings names no stack, and may be meant for it.
+    #[error(
+        "the host's settings: {0}; no other rule there is for this stack, so what is new in it \
+         waits until that one is corrected or taken out"
+    )]
+    Nameless(Nameless),
     /// Git says that it is left alone.
     #[error("{0} in Git: nothing is changed, not even drift; take suspend out of its moored.yaml")]
     SuspensionInGit(Suspension),
@@ -36,6 +42,32 @@ pub enum Waits {
     },
 }
 
+impl Waits {
+    /// Returns when it is over by itself, if it is.
+    fn ends(&self) -> Option<Timestamp> {
+        match self {
+            Self::Approval(_) | Self::Nameless(_) => None,
+            Self::Window(closed) => closed.opens_at,
+            Self::Suspension { suspension, .. } | Self::SuspensionInGit(suspension) => {
+                suspension.until
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Returns when the next of its holds ends by itself: a plan that is made then may be another.
+    pub fn changes_at(&self) -> Option<Timestamp> {
+        let mut next = None;
+        for hold in &self.holds {
+            if let Hold::Waits(waits) = hold {
+                next = [next, waits.ends()].into_iter().flatten().min();
+            }
+        }
+        next
+    }
+}
+
 /// Returns what new content waits for at a gate.
 pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
     let approval = gate.unapproved.clone().map(Waits::Approval);
@@ -43,6 +75,7 @@ pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
     approval
         .into_iter()
         .chain(window.map(Waits::Window))
+        .chain(gate.nameless.iter().cloned().map(Waits::Nameless))
         .collect()
 }
 

@@ -83,6 +83,10 @@ impl<'a> Planner<'a> {
                 let head = head.clone();
                 self.holds.push(Hold::NotTrusted(head));
             }
+            Standing::Refused(Refusal::NotLoadable(head)) => {
+                let head = head.clone();
+                self.holds.push(Hold::NotLoadable(head));
+            }
         }
         if let Some(failed) = &history.failed {
             let (attempt, error) = (failed.attempt, failed.error.clone());
@@ -148,6 +152,7 @@ impl<'a> Planner<'a> {
         }
         self.tell_of_strangers();
         self.hold_orphans();
+        self.tell_of_left_volumes();
         self.hold_in_the_way(examined);
     }
 

@@ -263,22 +263,26 @@ impl<'a> Planner<'a> {
         }
         let mut steps = self.remove_half_made(&named, all, &before);
         steps.extend(self.stop_all(&named, all, &before));
-        steps.extend(self.stop_beyond(&named, &before));
+        let is_named = |_: &Container, unit: &ServiceName| {
+            let mut named = named.iter();
+            named.any(|one| one.service() == unit.service())
+        };
+        steps.extend(self.stop_beyond(is_named, &before));
         steps
     }
 
-    /// Stops the containers of these services that are beyond the number which Git wants: they
-    /// write as well, and go only when everything else is in place.
-    fn stop_beyond(&mut self, named: &BTreeSet<&'a ServiceName>, before: &[u32]) -> Vec<u32> {
+    /// Stops the containers beyond the number which Git wants of their services, as far as they
+    /// write: they go only when everything else is in place.
+    pub(super) fn stop_beyond(
+        &mut self,
+        writes: impl Fn(&Container, &ServiceName) -> bool,
+        before: &[u32],
+    ) -> Vec<u32> {
         let mut steps = Vec::new();
         for container in self.input.surplus().filter(|one| runs(one)) {
-            let Some(service) = unit(container) else {
-                continue;
-            };
-            if !named.iter().any(|one| one.service() == service.service()) {
-                continue;
+            if unit(container).is_some_and(|service| writes(container, &service)) {
+                steps.extend(self.stop_leaver(Phase::Guard, container, before));
             }
-            steps.extend(self.stop_leaver(Phase::Guard, container, before));
         }
         steps
     }

@@ -4,7 +4,8 @@
 use super::facts::Field;
 use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, plan};
 use crate::desired::DesiredState;
-use crate::observe::ObservedState;
+use crate::engine::reference::Reference;
+use crate::observe::{ImageState, ObservedState};
 
 /// Plans what takes the drift from the last release away, where a plan is held because its revision
 /// failed and was taken back, or has to wait; `desired` is what Git said at that release.
@@ -23,7 +24,10 @@ pub fn heal(
         failed: history.healed.clone(),
         ..history.clone()
     };
-    let healing = plan(desired, observed, &history, context);
+    let Some(observed) = with_released_images(desired, observed, &history) else {
+        return held;
+    };
+    let healing = plan(desired, &observed, &history, context);
     let mut reasons = healing.differences.iter().flat_map(|one| &one.reasons);
     if healing.differences.is_empty() || !reasons.all(is_drift) {
         return held;
@@ -43,6 +47,54 @@ pub fn heal(
     }
 }
 
+/// Returns the host as if registries had the images of the last release under their names still;
+/// `None` where another image has such a name on the host.
+fn with_released_images(
+    desired: &DesiredState,
+    observed: &ObservedState,
+    history: &History,
+) -> Option<ObservedState> {
+    let mut observed = observed.clone();
+    let release = history.release.as_ref()?;
+    for (name, service) in &desired.services {
+        let image = &service.spec.image;
+        let released = release.images.get(name);
+        let Some(released) = released.filter(|one| one.reference == *image) else {
+            continue;
+        };
+        match observed.images.get_mut(image) {
+            Some(ImageState::Here(here)) if here.id != released.id => return None,
+            Some(ImageState::Remote { digest }) => {
+                if let Some(then) = released
+                    .digest
+                    .as_deref()
+                    .and_then(|it| digest_in(it, image))
+                {
+                    *digest = then;
+                }
+            }
+            Some(
+                ImageState::Here(_)
+                | ImageState::Moved { .. }
+                | ImageState::NotPulled
+                | ImageState::Missing { .. }
+                | ImageState::Denied { .. }
+                | ImageState::Unknown { .. },
+            )
+            | None => {}
+        }
+    }
+    Some(observed)
+}
+
+/// Returns the digest of `repository@digest`, if that is the repository of an image.
+fn digest_in(released: &str, image: &str) -> Option<String> {
+    let [released, image] =
+        [released, image].map(|one| Some(Reference::parse(one).ok()?.normalized()));
+    let released = released?;
+    (released.repository == image?.repository).then_some(released.digest)?
+}
+
 pub(super) fn is_drift(reason: &Reason) -> bool {
     // What follows from the drift of another service, or is left of the failed attempt.
     let follows = matches!(
@@ -53,19 +105,70 @@ pub(super) fn is_drift(reason: &Reason) -> bool {
 }
 
 impl Plan {
-    /// Returns whether nothing but its revision, which failed, asks for too much or is to wait, keeps
-    /// it from being done, and what was there before is there again.
+    /// Returns whether nothing but what its revision is, or asks for, keeps it from being done: what
+    /// was released before has no part in it.
     pub fn waits_for_another_revision(&self) -> bool {
         let mut heavy = self.holds.iter().filter(|one| one.is_heavy());
-        let another = |one: &Hold| {
-            matches!(
-                one,
-                Hold::FailedRevision { .. }
-                    | Hold::NotPermitted(_)
-                    | Hold::Waits(Waits::Approval(_) | Waits::Window(_))
-            )
-        };
-        heavy.clone().next().is_some() && heavy.all(another)
+        heavy.clone().next().is_some() && heavy.all(Hold::is_of_revision)
+    }
+}
+
+impl Hold {
+    /// Returns whether the last release is kept as it was meanwhile.
+    ///
+    /// Not where somebody has said stop, where nobody knows what the host or the data is like, nor
+    /// where the way out is to remove containers of that release by hand. What the revision asks for
+    /// and the host does not have is asked for again by the plan that keeps the release, which is
+    /// held as well if the release needs it. See `docs/decisions/0028-kept-release.md`.
+    fn is_of_revision(&self) -> bool {
+        match self {
+            Self::FailedRevision { .. }
+            | Self::HistoryRewritten(_)
+            | Self::NotTrusted(_)
+            | Self::NotLoadable(_)
+            | Self::NotPermitted(_)
+            | Self::Waits(Waits::Approval(_) | Waits::Window(_) | Waits::Nameless(_))
+            | Self::ImageMissing { .. }
+            | Self::ImageNotPulled { .. }
+            | Self::ImageDenied { .. }
+            | Self::ImageUnknown { .. }
+            | Self::EngineTooOld { .. }
+            | Self::ExternalMissing { .. }
+            | Self::NameTaken { .. }
+            | Self::NetworkTaken { .. }
+            | Self::ProxyMissing { .. }
+            | Self::ProxyNotMounted { .. } => true,
+            Self::Waits(Waits::Suspension { .. } | Waits::SuspensionInGit(_))
+            | Self::Stuck { .. }
+            | Self::Stays { .. }
+            | Self::SchemaDiffers { .. }
+            | Self::MigrationInDoubt { .. }
+            | Self::Crashes { .. }
+            | Self::DoesNotSettle { .. }
+            | Self::OtherInstance { .. }
+            | Self::NotAdopted { .. }
+            | Self::OrphanInTheWay { .. }
+            | Self::PrunesTooMuch { .. }
+            | Self::NoServices
+            // Notices keep nothing from being done.
+            | Self::DataIsOlder { .. }
+            | Self::MaintenanceByHand { .. }
+            | Self::MaintenanceForgotten { .. }
+            | Self::BackupLate { .. }
+            | Self::Pinned { .. }
+            | Self::RegistrySilent { .. }
+            | Self::NetworkInUse { .. }
+            | Self::Differs { .. }
+            | Self::DriftReported { .. }
+            | Self::ProxyAway { .. }
+            | Self::Orphan { .. }
+            | Self::VolumeStays { .. }
+            | Self::NotOfStack { .. }
+            | Self::Duplicate { .. }
+            | Self::Unhealthy { .. }
+            | Self::Ended { .. }
+            | Self::Restarting { .. } => false,
+        }
     }
 }
 

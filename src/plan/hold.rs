@@ -14,7 +14,7 @@ use super::hold_words::{
 use super::permitted::NotPermitted;
 use crate::desired::proxy::ProxyKind;
 use crate::desired::{ServiceName, StackName};
-use crate::trust::{Rewrite, UntrustedHead};
+use crate::trust::{Rewrite, UnloadableHead, UntrustedHead};
 
 /// Something that a pass leaves as it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum Hold {
     /// The head of the branch is not signed by anybody who may.
     #[error("{0}")]
     NotTrusted(UntrustedHead),
+    /// The head of the branch says what can't be.
+    #[error("{0}")]
+    NotLoadable(UnloadableHead),
     /// It is to wait, or to be left alone.
     #[error("{0}")]
     Waits(Waits),
@@ -351,6 +354,19 @@ pub enum Hold {
     Orphan {
         /// Its name.
         container: String,
+    },
+    /// A container goes, and data of its own stays.
+    #[error(
+        "container {container} goes, and its anonymous volume {volume} ({target}) stays: no other \
+         container gets it; if nobody needs what is in it: docker volume rm {volume}"
+    )]
+    VolumeStays {
+        /// Its name.
+        container: String,
+        /// The volume.
+        volume: String,
+        /// Where the container has it.
+        target: String,
     },
     /// A container of ours that belongs to no service any more, and stays, has what a service needs.
     #[error(

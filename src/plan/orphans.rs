@@ -10,7 +10,7 @@ use super::services::{Input, number};
 use super::way::unit;
 use super::{Difference, Hold, Subject};
 use crate::desired::ServiceName;
-use crate::engine::model::Container;
+use crate::engine::model::{Container, MountSource};
 use crate::labels;
 
 impl Planner<'_> {
@@ -36,6 +36,23 @@ impl Planner<'_> {
                 lose,
                 of,
             });
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// Tells of volumes without a name whose containers go.
+    pub(super) fn tell_of_left_volumes(&mut self) {
+        for (leaver, _) in self.input.leavers() {
+            for (target, mount) in &leaver.spec.mounts {
+                if let MountSource::Anonymous(Some(volume)) = &mount.source {
+                    self.holds.push(Hold::VolumeStays {
+                        container: leaver.name.clone(),
+                        volume: volume.clone(),
+                        target: target.clone(),
+                    });
+                }
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ impl Hold {
             Self::FailedRevision { .. }
             | Self::HistoryRewritten { .. }
             | Self::NotTrusted { .. }
+            | Self::NotLoadable { .. }
             | Self::Waits { .. }
             | Self::Stuck { .. }
             | Self::Stays { .. }
@@ -59,6 +60,7 @@ impl Hold {
             | Self::DriftReported { .. }
             | Self::ProxyAway { .. }
             | Self::Orphan { .. }
+            | Self::VolumeStays { .. }
             | Self::NotOfStack { .. }
             | Self::Duplicate { .. }
             | Self::Unhealthy { .. }

@@ -6,8 +6,8 @@ use crate::engine::reference::Reference;
 use crate::permits::Strictness;
 
 impl Policy {
-    /// Returns what about the name of an image is not permitted.
-    pub(super) fn image(&self, key: &'static str, image: &str) -> Vec<Refusal> {
+    /// Returns what about the name of an image, which stands at a key, is not permitted.
+    pub fn image(&self, key: &'static str, image: &str) -> Vec<Refusal> {
         let Ok(reference) = Reference::parse(image) else {
             // It is no name that an engine would take, or the id of an image that is here: those of
             // proxies of elsewhere, to test their files.

@@ -52,6 +52,17 @@ pub enum PromoteError {
         /// What is wrong with it.
         message: String,
     },
+    /// The host's settings would hold it.
+    #[error(
+        "nothing is written for {stack}, because the settings of this host do not permit it:\n    {}",
+        refused.join("\n    ")
+    )]
+    NotPermitted {
+        /// Which stack.
+        stack: StackName,
+        /// What is not permitted, and what would permit it.
+        refused: Vec<String>,
+    },
     /// What is promoted is not what is known to be well.
     #[error(
         "nothing is promoted from {stack}, because it is not known to be well:\n    {}\n  hint: \

@@ -246,6 +246,7 @@ impl Work<'_> {
         evidence: Option<Evidence>,
         mirror: &Lock,
     ) -> Result<Done, PromoteError> {
+        self.permitted(&images)?;
         let message = self.message(subject, &images, evidence.as_ref());
         let way = if images.is_empty() {
             Way::Already
@@ -261,6 +262,21 @@ impl Work<'_> {
             message,
             way,
         })
+    }
+
+    /// Refuses images that would be held on this host.
+    fn permitted(&self, images: &BTreeMap<ServiceName, ImageChange>) -> Result<(), PromoteError> {
+        let policy = self.view.policy();
+        let refused = images.iter().flat_map(|(service, image)| {
+            let refusals = policy.image("images", &image.after).into_iter();
+            refusals.map(move |refusal| format!("{service}: {refusal}"))
+        });
+        let refused: Vec<String> = refused.collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let stack = self.here.stack.clone();
+        Err(PromoteError::NotPermitted { stack, refused })
     }
 
     async fn publish(

@@ -40,7 +40,7 @@ pub(super) async fn find(
         found.extend(dirs.iter().filter_map(|dir| read(&tree, &branch, dir)));
     }
     let target = choose(found, asked)?;
-    match stacks::standing(view, &target.manifest.stack)? {
+    match stacks::standing_in(view, &target.dir, &target.manifest.stack)? {
         Standing::Refused(refusal) => Err(PromoteError::Refused(Box::new(refusal))),
         Standing::Followed | Standing::Rewritten => Ok(target),
     }

@@ -63,7 +63,8 @@ pub struct ServiceStatus {
     pub started_at: Option<String>,
 }
 
-/// Looks at every stack that was released here, or at the one that is named.
+/// Looks at every stack that was tried here, or at the one that is named; and at those that wait for
+/// something before their first release.
 ///
 /// # Errors
 /// The engine or the record can't be asked.
@@ -75,6 +76,11 @@ pub async fn status(view: &View, only: Option<&str>) -> Result<StatusReport, Pas
     for stack in stacks_of(record, only)? {
         stacks.push(stack_status(view, record, &stack).await?);
     }
+    for stack in untried(view, record, only)? {
+        let status = stack_status(view, record, &stack).await?;
+        stacks.extend(Some(status).filter(|status| !status.waits.is_empty()));
+    }
+    stacks.sort_by(|a, b| a.stack.cmp(&b.stack));
     Ok(StatusReport(stacks))
 }
 
@@ -83,6 +89,20 @@ pub(super) fn stacks_of(record: &Record, only: Option<&str>) -> Result<Vec<Stack
     Ok(stacks
         .filter(|stack| only.is_none_or(|only| stack.as_str() == only))
         .collect())
+}
+
+/// Returns the stacks of Git that no attempt was made for.
+fn untried(view: &View, record: &Record, only: Option<&str>) -> Result<Vec<StackName>, PassError> {
+    let in_git = match stacks::in_git(view) {
+        Ok(in_git) => in_git,
+        // A mirror that is gone or damaged is made again by the next pass.
+        Err(LoadError::Read(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let tried = record.stacks()?;
+    let untried = in_git.into_keys().filter(|stack| !tried.contains(stack));
+    let wanted = untried.filter(|stack| only.is_none_or(|only| stack.as_str() == only));
+    Ok(wanted.collect())
 }
 
 async fn stack_status(
@@ -209,7 +229,9 @@ impl StackStatus {
                     .map_or_else(|| "—".to_owned(), short_time),
             ]
         });
-        text.push_str(&table::aligned(std::iter::once(header).chain(rows)));
+        if !self.services.is_empty() {
+            text.push_str(&table::aligned(std::iter::once(header).chain(rows)));
+        }
         if let Some(last) = &self.last_attempt {
             let outcome = last.outcome.as_ref().map_or("at work", Outcome::word);
             let (attempt, revision) = (last.attempt, last.revision.short());

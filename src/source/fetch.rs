@@ -103,17 +103,35 @@ pub async fn fetch_within(
 ) -> Result<FetchAnswer, SourceError> {
     let remote = Remote::parse(&repository.url)?;
     let request = request(repository, mirror, limits)?;
-    if let Some(revision) = mirror::unmoved(&request.mirror, &request.branch, &remote) {
+    let begun = Instant::now();
+    if let Remote::Local(local) = &remote
+        && let Some(revision) = unmoved(&request, local, limits.deadline).await?
+    {
         let rewound = false;
         return Ok(FetchAnswer { revision, rewound });
     }
-    ask(
-        request,
-        (&repository.auth, &remote),
-        program,
-        limits.deadline,
-    )
-    .await
+    let left = limits.deadline.saturating_sub(begun.elapsed());
+    ask(request, (&repository.auth, &remote), program, left).await
+}
+
+/// Looks whether anything has to be fetched from a repository on this host, within a deadline: its
+/// file system may be one of another machine, and hang.
+async fn unmoved(
+    request: &Request,
+    remote: &Path,
+    deadline: Duration,
+) -> Result<Option<Revision>, SourceError> {
+    let url = request.url.clone();
+    let (mirror, branch) = (request.mirror.clone(), request.branch.clone());
+    let remote = remote.to_owned();
+    let look = tokio::task::spawn_blocking(move || mirror::unmoved(&mirror, &branch, &remote));
+    let found = tokio::time::timeout(deadline, look).await;
+    let found = found.map_err(|_| SourceError::TimedOut {
+        url,
+        seconds: deadline.as_secs(),
+    })?;
+    // What could not be looked at is for the child to tell.
+    Ok(found.ok().flatten())
 }
 
 /// Makes the request for the child that does a fetch.

@@ -98,16 +98,19 @@ pub fn fetched(mirror: &Path, branch: &str) -> Option<Revision> {
 /// Returns the newest commit of a branch where the remote is a repository on this host and the
 /// mirror has that commit, whole. Then nothing has to be fetched, and no child is started: it would
 /// be most of a pass in which nothing changes. What can't be read here is for the child to tell.
-pub(super) fn unmoved(mirror: &Path, branch: &str, remote: &Remote) -> Option<Revision> {
-    let Remote::Local(remote) = remote else {
-        return None;
-    };
+///
+/// Blocks, on whatever file system they are.
+pub(super) fn unmoved(mirror: &Path, branch: &str, remote: &Path) -> Option<Revision> {
     let name = branch::reference(branch);
     let there = stored(&Repository::open(remote).ok()?, &name).ok()??;
     let mirror = open(mirror).ok()?;
     let here = stored(&mirror, &name).ok()??;
+    // What moved is for the child to fetch, and to check then.
+    if here != there {
+        return None;
+    }
     check_whole(&mirror, here).ok()?;
-    (here == there).then(|| Revision::from(here))
+    Some(Revision::from(here))
 }
 
 fn attempt_afresh(

@@ -1,13 +1,15 @@
 //! Finds out what a change of a stack has to wait for: whether it is new, and who has approved it.
 
-use super::head::{Released, commit_at, standing};
-use super::{LoadError, at_revision, shown};
-use crate::desired::{StackName, manifest};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::gates::{self, ApprovalRule};
+use std::collections::BTreeMap;
+
+use super::head::{Head, Released, commit_at, standing_in};
+use super::stays::{manifest_at, suspension};
+use super::{LoadError, at_revision, by_branch, manifests, shown};
+use crate::desired::{DesiredState, StackName};
+use crate::gates::{self, ApprovalRule, Nameless};
 use crate::host::View;
 use crate::plan::{self, Waits};
-use crate::source::{self, Changes, RepoPath, Revision, Tree};
+use crate::source::{self, Changes, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
 
 /// How far back releases are looked at for a way back: months of deploys.
@@ -51,6 +53,7 @@ pub(super) fn gate(
         arrival,
         window: window.map(|window| window.clone().in_zone(&view.time_zone)),
         unapproved,
+        nameless: Vec::new(),
     })
 }
 
@@ -79,30 +82,30 @@ pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> 
 }
 
 fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
-    // What is not followed is not read.
-    if matches!(standing(view, stack)?, Standing::Refused(_)) {
-        return Ok(Vec::new());
-    }
-    let release = Released::of(view, stack)?;
-    let head = release.and_then(|release| {
-        let branch = view.config.branch_of(&release.dir);
+    let dir = match Released::of(view, stack)? {
+        Some(release) => Some(release.dir),
+        None => in_git(view)?.remove(stack),
+    };
+    let head = dir.and_then(|dir| {
+        let branch = view.config.branch_of(&dir);
         let head = source::fetched(&view.mirror(), branch)?;
-        Some((head, release.dir))
+        Some((head, dir))
     });
     let Some((head, dir)) = head else {
         return Ok(Vec::new());
     };
+    // What is not followed is not read.
+    if matches!(standing_in(view, &dir, stack)?, Standing::Refused(_)) {
+        return Ok(Vec::new());
+    }
     let tree = Tree::at_commit(&view.mirror(), &head)?;
-    let path = RepoPath::new(&dir).and_then(|dir| dir.join(manifest::FILE_NAME));
-    let text = path.ok().and_then(|path| tree.read(&path).ok());
-    let manifest = text.and_then(|text| manifest::parse(&dir, &text).ok());
+    let manifest = manifest_at(&tree, &dir);
     // What can't be read is told by a pass.
     let Some(manifest) = manifest.filter(|manifest| manifest.stack == *stack) else {
         return Ok(Vec::new());
     };
     let now = view.clock.now();
-    let zone = manifest.time_zone.as_ref().unwrap_or(&view.time_zone);
-    let in_git = manifest.suspend.map(|suspend| suspend.in_zone(zone));
+    let in_git = suspension(view, &manifest);
     let mut found: Vec<Waits> = plan::suspended_in_git(in_git.as_ref(), now)
         .into_iter()
         .collect();
@@ -113,23 +116,54 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     Ok(found)
 }
 
-/// Says which names in the settings' rules are those of no stack; `known` are names and directories.
-pub(super) fn unknown_names(view: &View, known: &[&str]) -> Vec<(String, Diagnostics)> {
-    let windows = view.config.windows.keys().map(|name| ("windows", name));
-    let approvals = view.config.approvals.keys().map(|name| ("approvals", name));
-    let unknown = windows
-        .chain(approvals)
-        .filter(|(_, name)| !known.contains(&name.as_str()));
-    let found = unknown.map(|(key, name)| {
-        let message = format!(
-            "{key} of the host's settings names \"{}\", and no stack has that name or directory",
-            name.escape_default()
-        );
-        let hint = format!("there is: {}", known.join(", "));
-        let found = Diagnostic::file(manifest::FILE_NAME, message).hint(hint);
-        (format!("{key}.{name}"), Diagnostics::from(found))
-    });
-    found.collect()
+/// Returns the stacks of this host at the heads of their branches, as the last fetch found them, with
+/// the directory of each; those of a head that is not followed are left out. Does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub fn in_git(view: &View) -> Result<BTreeMap<StackName, String>, LoadError> {
+    let mut found = BTreeMap::new();
+    for (branch, dirs) in by_branch(view) {
+        let Some(revision) = source::fetched(&view.mirror(), &branch) else {
+            continue;
+        };
+        let tree = Tree::at_commit(&view.mirror(), &revision)?;
+        let Some(commit) = tree.commit() else {
+            continue;
+        };
+        let mut head = Head::new(view, &branch, commit);
+        let dirs = match dirs {
+            Some(dirs) => dirs,
+            None if head.refusal("")?.is_some() => continue,
+            None => manifests(&tree)?,
+        };
+        for dir in dirs {
+            if head.refusal(&dir)?.is_none() {
+                let manifest = manifest_at(&tree, &dir);
+                found.extend(manifest.map(|manifest| (manifest.stack, dir)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Has what is new in a stack wait for rules of the settings that name no stack and may be meant for
+/// it.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub(super) fn wait_for_rules(
+    view: &View,
+    dir: &str,
+    desired: &mut DesiredState,
+    rules: Vec<Nameless>,
+) -> Result<(), LoadError> {
+    if desired.gate == Gate::default() && !rules.is_empty() {
+        let here = at_revision(view, &desired.commit.revision, dir)?.files;
+        desired.gate.arrival = arrival(view, &here, &desired.stack)?;
+    }
+    desired.gate.nameless = rules;
+    Ok(())
 }
 
 /// Compares what loading a stack asks for with its releases.

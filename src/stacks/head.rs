@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::stays::{manifest_at, suspension};
 use super::{LoadError, find};
 use crate::config::{Commits, Verify};
 use crate::desired::StackName;
+use crate::gates::Suspension;
 use crate::host::View;
 use crate::source::{self, CommitInfo, ReadError, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Distrust, Refusal, Rewrite, Standing, UntrustedHead};
@@ -46,8 +48,16 @@ pub(super) struct Released {
 /// The record or the mirror can't be read.
 pub fn standing(view: &View, stack: &StackName) -> Result<Standing, LoadError> {
     let dir = Released::of(view, stack)?.map(|release| release.dir);
-    let dir = dir.unwrap_or_default();
-    let branch = view.config.branch_of(&dir);
+    standing_in(view, &dir.unwrap_or_default(), stack)
+}
+
+/// Returns what the settings say to the head of the branch that a stack in a directory follows, as
+/// the last fetch found it; does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub fn standing_in(view: &View, dir: &str, stack: &StackName) -> Result<Standing, LoadError> {
+    let branch = view.config.branch_of(dir);
     let Some(head) = source::fetched(&view.mirror(), branch) else {
         return Ok(Standing::Followed);
     };
@@ -56,10 +66,10 @@ pub fn standing(view: &View, stack: &StackName) -> Result<Standing, LoadError> {
         return Ok(Standing::Followed);
     };
     let mut head = Head::new(view, branch, commit);
-    if let Some(refusal) = head.refusal(&dir)? {
+    if let Some(refusal) = head.refusal(dir)? {
         return Ok(Standing::Refused(refusal));
     }
-    head.history(&dir, stack)
+    head.history(dir, stack)
 }
 
 impl<'a> Head<'a> {
@@ -184,6 +194,44 @@ impl<'a> Head<'a> {
         Ok(self.released.as_deref().unwrap_or_default())
     }
 
+    /// Returns that the stack in a directory is to be left alone, by the newest commit since its
+    /// release that somebody who may has signed: what nobody vouches for does not end that.
+    ///
+    /// # Errors
+    /// The commits can't be read.
+    pub(super) fn suspended_by_somebody_trusted(
+        &mut self,
+        dir: &str,
+        release: Option<&Released>,
+    ) -> Result<Option<Suspension>, LoadError> {
+        let (Some(rule), Some(release)) = (self.view.config.verify_of(dir), release) else {
+            return Ok(None);
+        };
+        let Ok(signers) = self.signers(rule) else {
+            return Ok(None);
+        };
+        let signers = signers.clone();
+        let (mirror, release) = (self.view.mirror(), &release.commit);
+        let (head, base) = (&self.commit.revision, &release.revision);
+        let since = source::commits_since(&mirror, head, base, MOST_VERIFIED)?;
+        for revision in since.unwrap_or_default() {
+            let commit = commit_at(self.view, &revision)?;
+            if check(self.view, &commit, &signers, Some(release)).is_ok() {
+                let manifest = manifest_at(&Tree::at_commit(&mirror, &revision)?, dir);
+                return Ok(manifest.and_then(|manifest| suspension(self.view, &manifest)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the file of a rule, once.
+    fn signers(&mut self, rule: &Verify) -> Result<&AllowedSigners, Distrust> {
+        let zone = &self.view.time_zone;
+        let read = || AllowedSigners::read(&rule.allowed_signers, zone);
+        let file = self.signers.entry(rule.allowed_signers.clone());
+        file.or_insert_with(read).as_ref().map_err(Clone::clone)
+    }
+
     /// Verifies what a rule wants verified; names the commit that nobody vouches for.
     fn verify(
         &mut self,
@@ -191,21 +239,17 @@ impl<'a> Head<'a> {
         release: Option<&CommitInfo>,
     ) -> Result<(), (Revision, Distrust)> {
         let head = self.commit.clone();
-        let zone = &self.view.time_zone;
-        let signers = self
-            .signers
-            .entry(rule.allowed_signers.clone())
-            .or_insert_with(|| AllowedSigners::read(&rule.allowed_signers, zone));
-        let signers = match signers {
-            Ok(signers) => &*signers,
-            Err(why) => return Err((head.revision, why.clone())),
+        let view = self.view;
+        let signers = match self.signers(rule) {
+            Ok(signers) => signers,
+            Err(why) => return Err((head.revision, why)),
         };
-        check(self.view, &head, signers, release)?;
+        check(view, &head, signers, release)?;
         let (Commits::All, Some(release)) = (rule.commits, release) else {
             return Ok(());
         };
         let base = &release.revision;
-        let mirror = self.view.mirror();
+        let mirror = view.mirror();
         let unreadable = |revision: &Revision, error: &ReadError| {
             let message = error.to_string();
             (revision.clone(), Distrust::Unreadable { message })
@@ -215,9 +259,8 @@ impl<'a> Head<'a> {
         let most = MOST_VERIFIED;
         let since = since.ok_or((head.revision, Distrust::TooMany { most }))?;
         for revision in since.iter().skip(1) {
-            let commit =
-                commit_at(self.view, revision).map_err(|error| unreadable(revision, &error))?;
-            check(self.view, &commit, signers, Some(release))?;
+            let commit = commit_at(view, revision).map_err(|error| unreadable(revision, &error))?;
+            check(view, &commit, signers, Some(release))?;
         }
         Ok(())
     }

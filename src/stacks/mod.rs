@@ -2,16 +2,18 @@
 //! from the commit that it is at, or from its last release where that commit is not followed.
 //!
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
-//! Modules: `head` decides whether a commit is followed; `gate` finds what it waits for; `pinned`,
-//! `host_files`, `publish`; `shared` finds what stacks have in common, `together`
-//! what is wrong with them.
+//! Modules: `head` decides whether a commit is followed, `stays` loads what was released before;
+//! `gate` finds what it waits for, `nameless` rules that are for nobody; `pinned`, `host_files`, `publish`; `shared` finds what stacks
+//! have in common, `together` what is wrong with them.
 
 mod gate;
 mod head;
 mod host_files;
+mod nameless;
 mod pinned;
 mod publish;
 mod shared;
+mod stays;
 mod together;
 
 use std::collections::BTreeMap;
@@ -30,13 +32,15 @@ use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
-pub use gate::{LOOK_BACK, waiting};
-pub use head::standing;
+pub use gate::{LOOK_BACK, in_git, waiting};
 use head::{Head, Released};
+pub use head::{standing, standing_in};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
-use together::{refuse_doubles, refuse_unknown_rules, report_gone};
+pub use stays::instead;
+use stays::{kept, manifest_at};
+use together::{refuse_doubles, report_gone};
 
 /// Why a stack could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +132,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
         }
     }
     pinned.replace(&mut loaded);
-    refuse_unknown_rules(view, &mut loaded);
+    nameless::hold(view, &mut loaded)?;
     refuse_doubles(&mut loaded);
     shared::check(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
@@ -185,13 +189,15 @@ fn load_followed(
     dir: &str,
 ) -> Result<DesiredState, LoadError> {
     if let Some(refusal) = head.refusal(dir)? {
-        return kept(view, head.release_in(dir)?, refusal);
+        let release = head.release_in(dir)?;
+        let suspended = head.suspended_by_somebody_trusted(dir, release.as_ref())?;
+        return kept(view, release, refusal, suspended);
     }
     let mut desired = load_one(view, tree, dir)?;
     match head.history(dir, &desired.stack)? {
         Standing::Refused(refusal) => {
             let release = Released::of(view, &desired.stack)?;
-            kept(view, release, refusal)
+            kept(view, release, refusal, desired.suspended)
         }
         standing @ (Standing::Followed | Standing::Rewritten) => {
             desired.standing = standing;
@@ -199,24 +205,6 @@ fn load_followed(
             desired.gate = gate::gate(view, head, dir, &desired.stack)?;
             Ok(desired)
         }
-    }
-}
-
-/// Loads a stack as it was released last, because the head of its branch is not followed.
-fn kept(
-    view: &View,
-    release: Option<Released>,
-    refusal: Refusal,
-) -> Result<DesiredState, LoadError> {
-    let found =
-        release.and_then(|release| at_revision(view, &release.commit.revision, &release.dir).ok());
-    match found.map(|found| found.desired) {
-        Some(Ok(mut desired)) => {
-            desired.standing = Standing::Refused(refusal);
-            Ok(desired)
-        }
-        // What was released can't be read any more, or nothing was.
-        Some(Err(_)) | None => Err(refusal.into()),
     }
 }
 
@@ -236,9 +224,7 @@ pub fn find(
         None => manifests(&tree)?,
     };
     let is_it = |dir: &String| {
-        let path = RepoPath::new(dir).and_then(|dir| dir.join(manifest::FILE_NAME));
-        let text = path.ok().and_then(|path| tree.read(&path).ok());
-        let manifest = text.and_then(|text| manifest::parse(dir, &text).ok());
+        let manifest = manifest_at(&tree, dir);
         manifest.is_some_and(|manifest| manifest.stack == *stack)
     };
     Ok(dirs.into_iter().find(is_it))

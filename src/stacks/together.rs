@@ -1,31 +1,13 @@
-//! Finds what is wrong with the stacks of a host together: rules for none of them, two directories
-//! of one stack, and stacks that are gone.
+//! Finds what is wrong with the stacks of a host together: two directories of one stack, and stacks
+//! that are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LoadError, Loaded, gate};
+use super::{LoadError, Loaded};
 use crate::desired::manifest;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::View;
 use crate::labels;
-
-/// A rule of the settings that is misspelt must not be passed over.
-pub(super) fn refuse_unknown_rules(view: &View, loaded: &mut Loaded) {
-    let mut known: Vec<&str> = Vec::new();
-    for (dir, desired) in loaded.iter() {
-        // A manifest that can't be read may well be the one.
-        let Ok(desired) = desired else { return };
-        known.extend([dir.as_str(), desired.stack.as_str()]);
-    }
-    known.sort_unstable();
-    known.dedup();
-    let unknown = gate::unknown_names(view, &known);
-    loaded.extend(
-        unknown
-            .into_iter()
-            .map(|(name, found)| (name, Err(found.into()))),
-    );
-}
 
 /// Two directories that claim the same stack would undo one another's work for ever.
 pub(super) fn refuse_doubles(loaded: &mut Loaded) {

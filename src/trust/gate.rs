@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::gates::Window;
+use crate::gates::{Nameless, Window};
 use crate::source::Revision;
 
 /// What the settings have a change of a stack wait for.
@@ -16,6 +16,8 @@ pub struct Gate {
     pub window: Option<Window>,
     /// That nobody who must has approved it.
     pub unapproved: Option<Unapproved>,
+    /// Rules that may be meant for it and name no stack.
+    pub nameless: Vec<Nameless>,
 }
 
 /// What Git says of a stack, beside what was released of it. Looked at only where the settings have

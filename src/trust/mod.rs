@@ -16,6 +16,6 @@ mod verify;
 
 pub use approval::{NoApproval, approval};
 pub use gate::{Arrival, Gate, Unapproved};
-pub use refusal::{Distrust, Refusal, Rewrite, Standing, UntrustedHead};
+pub use refusal::{Distrust, Refusal, Rewrite, Standing, UnloadableHead, UntrustedHead};
 pub use signers::AllowedSigners;
 pub use verify::{Signer, check};

@@ -29,6 +29,9 @@ pub enum Refusal {
     /// A commit is not signed by anybody who may.
     #[error("{0}")]
     NotTrusted(UntrustedHead),
+    /// What it says of the stack is wrong.
+    #[error("{0}")]
+    NotLoadable(UnloadableHead),
 }
 
 /// History that does not go on from what was released.
@@ -54,6 +57,17 @@ pub struct UntrustedHead {
     /// What is wrong with it.
     #[serde(flatten)]
     pub why: Distrust,
+}
+
+/// A head whose files of a stack are wrong. What is wrong with them is told beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnloadableHead {
+    /// The branch.
+    pub branch: String,
+    /// The head of the branch.
+    pub head: Revision,
+    /// How many findings there are.
+    pub findings: usize,
 }
 
 /// Why nobody vouches for a commit.
@@ -171,6 +185,21 @@ impl fmt::Display for Rewrite {
             released.short(),
             head.short(),
             released.short()
+        )
+    }
+}
+
+impl fmt::Display for UnloadableHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, branch) = (self.head.short(), &self.branch);
+        let findings = if self.findings == 1 {
+            "1 finding".to_owned()
+        } else {
+            format!("{} findings", self.findings)
+        };
+        write!(
+            f,
+            "commit {head} of branch {branch} can't be loaded ({findings}, see moored plan)"
         )
     }
 }

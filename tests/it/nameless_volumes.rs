@@ -104,3 +104,38 @@ fn memory_in_the_place_of_a_volume_of_the_image_stays_memory() {
     let mounts = pass(&bench, '3', "services: {db: {image: 'db:v2'}}");
     assert!(matches!(mounts[0].1, MountSource::Anonymous(Some(_))));
 }
+
+#[test]
+fn one_whose_container_goes_for_good_is_told() {
+    let bench = bench();
+    let load = |digit: char, replicas: u32| {
+        let compose = format!(
+            "services: {{web: {{image: 'app:v1'}}, db: {{image: 'db:v1', scale: {replicas}}}}}\n"
+        );
+        let files = Files::from([
+            ("moored.yaml".to_owned(), b"stack: shop\n".to_vec()),
+            ("compose.yaml".to_owned(), compose.into()),
+        ]);
+        bench.load(&files, digit).unwrap()
+    };
+    let passed = bench.pass(&load('1', 1)).unwrap();
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    let volume = {
+        let world = bench.engine.world();
+        let kept = world.find("shop-db-1").unwrap();
+        let MountSource::Anonymous(Some(volume)) = &kept.shown.spec.mounts["/data"].source else {
+            panic!("it has none")
+        };
+        volume.clone()
+    };
+    let passed = bench.pass(&load('2', 0)).unwrap();
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    let plan = passed.looked.plan.to_string();
+    let told = format!("shop-db-1 goes, and its anonymous volume {volume} (/data) stays");
+    assert!(plan.contains(&told), "{plan}");
+    assert!(
+        plan.contains(&format!("docker volume rm {volume}")),
+        "{plan}"
+    );
+    assert!(bench.engine.world().find("shop-db-1").is_none());
+}

@@ -209,3 +209,57 @@ fn a_restore_goes_with_the_release_that_runs() {
     // Those of another revision, which is held, are not for its containers.
     assert_eq!(around(&said('2', "two")), []);
 }
+
+#[test]
+fn a_restore_stops_the_containers_beyond_the_number_too() {
+    let bench = Bench::new();
+    let stock: HostYaml = serde_yaml::from_str("{}").unwrap();
+    stock.stock(&bench);
+    let load = |web: u32, idle: u32, digit: char| {
+        let service = |image: &str, replicas: u32| {
+            format!(
+                "{{image: '{image}', volumes: ['/bench/data:/data'], \
+                 deploy: {{replicas: {replicas}}}}}"
+            )
+        };
+        let compose = format!(
+            "services:\n  web: {}\n  idle: {}\n  other: {{image: app:v1, deploy: {{replicas: {web}}}}}\n",
+            service("app:v1", web),
+            service("app:v2", idle)
+        );
+        let manifest = "stack: shop\n\
+            backups:\n  rows: {sqlite: /bench/data/app.db, to: /bench/backups}\n";
+        let files = Files::from([
+            ("moored.yaml".to_owned(), manifest.into()),
+            ("compose.yaml".to_owned(), compose.into_bytes()),
+        ]);
+        bench.load(&files, digit).unwrap()
+    };
+    let passed = bench.pass(&load(3, 1, '1')).unwrap();
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded));
+    let plan = restore(&bench, &load(1, 0, '2'));
+    let mut stopped = Vec::new();
+    for step in &plan.steps {
+        if let Action::Stop { container, .. } = &step.action {
+            stopped.push(container.name.clone());
+        }
+    }
+    stopped.sort();
+    let writers = ["shop-idle-1", "shop-web-1", "shop-web-2", "shop-web-3"];
+    assert_eq!(stopped, writers, "{plan}");
+    let data = plan
+        .steps
+        .iter()
+        .find(|step| step.action.verb() == "restore");
+    let stops = plan
+        .steps
+        .iter()
+        .filter(|step| step.action.verb() == "stop");
+    let after = &data.unwrap().after;
+    assert!(
+        stops
+            .map(|step| step.number)
+            .all(|stop| after.contains(&stop)),
+        "{plan}"
+    );
+}

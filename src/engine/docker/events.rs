@@ -17,6 +17,10 @@ use crate::labels;
 /// is among them, also where its clock is a little slow.
 const OVERLAP: i64 = 5;
 
+/// Seconds after its end by which the engine has told of it. Where they have not gone by there, the
+/// engine answers when they have.
+const TOLD_WITHIN: i64 = 2;
+
 /// Kinds of things whose changes are followed.
 const KINDS: [&str; 4] = ["container", "image", "network", "volume"];
 
@@ -41,24 +45,30 @@ impl Docker {
         Ok(Box::pin(changes.chain(at_end)))
     }
 
-    /// Returns whether a container has ended with success and nobody had told it to, as far as the
-    /// engine remembers: it keeps its last 256 events, until it is restarted itself.
-    pub(super) async fn has_ended_by_itself(&self, doing: &str, container: &Container) -> bool {
+    /// Returns whether a container, which ended at `ended`, has done so with success and nobody had
+    /// told it to, as far as the engine remembers: it keeps its last 256 events, until it is
+    /// restarted itself.
+    ///
+    /// All times are those that the engine gave: its clock may be another one than ours.
+    pub(super) async fn has_ended_by_itself(
+        &self,
+        doing: &str,
+        container: &Container,
+        ended: &str,
+    ) -> bool {
         let may_be_a_job = container.spec.restart.leaves_success_alone()
             && matches!(container.state, ContainerState::Exited { code: 0, .. });
-        let started = container.started_at.parse::<Timestamp>();
-        let (true, Ok(started), Ok(client)) = (may_be_a_job, started, self.client(doing).await)
+        let times = [container.started_at.as_str(), ended].map(str::parse::<Timestamp>);
+        let (true, [Ok(started), Ok(ended)], Ok(client)) =
+            (may_be_a_job, times, self.client(doing).await)
         else {
             return false;
         };
-        let now = SystemClock.now();
+        // The event comes right after the time that is noted of it.
+        let until = ended.as_second().saturating_add(TOLD_WITHIN);
         let options = EventsOptions {
             since: Some(started.as_second().to_string()),
-            until: Some(format!(
-                "{}.{:09}",
-                now.as_second(),
-                now.subsec_nanosecond()
-            )),
+            until: Some(until.to_string()),
             filters: Some(HashMap::from([(
                 "container".to_owned(),
                 vec![container.id.clone()],

@@ -62,6 +62,10 @@ impl ReadEngine for Docker {
         let Some(found) = present(self.call(&doing, CALL_LIMIT, request).await)? else {
             return Ok(None);
         };
+        let ended = found
+            .state
+            .as_ref()
+            .and_then(|state| state.finished_at.clone());
         let mut container = if from_engine::depends_on_defaults(&found) {
             from_engine::container(found, &self.defaults(&doing).await?)
         } else {
@@ -69,7 +73,10 @@ impl ReadEngine for Docker {
         };
         let spec = Arc::make_mut(&mut container.spec);
         self.name_neighbours(&doing, spec).await?;
-        container.ended_by_itself = self.has_ended_by_itself(&doing, &container).await;
+        container.ended_by_itself = match ended {
+            Some(ended) => self.has_ended_by_itself(&doing, &container, &ended).await,
+            None => false,
+        };
         Ok(Some(container))
     }
 

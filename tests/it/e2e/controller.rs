@@ -284,3 +284,43 @@ fn a_controller_heals_what_was_changed_by_hand_at_the_next_poll() {
     docker(&["rm", "--force", &stage.container("web")]);
     stage.serves("v1");
 }
+
+#[test]
+fn the_end_of_a_freeze_and_of_a_suspension_wake_it() {
+    let stage = Stage::new("wakes");
+    let versions = ["v1", "v2", "v3"].map(|version| stage.app(version));
+    let commit = |image: &str| {
+        let manifest = stage.manifest(&[("web", image)], "");
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &stage.web("")),
+        ];
+        stage.commit(image, &files);
+    };
+    commit(&versions[0]);
+    let url = stage.path("state").display().to_string();
+    stage.configure(&url, "1day", "");
+    stage.moored(&["reconcile"]).exits(0);
+
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let freeze = format!("{{from: 2020-01-01, to: '{ends}', reason: fair}}");
+    let stack = &stage.stack;
+    stage.configure(
+        &url,
+        "1day",
+        &format!("windows: {{{stack}: {{freeze: [{freeze}]}}}}\n"),
+    );
+    commit(&versions[1]);
+    let controller = stage.start(&["run"]);
+    controller.says("changes are frozen (fair)");
+    stage.serves("v2");
+    assert!(jiff::Timestamp::now() >= ends, "it was let in too early");
+
+    let suspend = ["suspend", "--reason", "fair", "--until", "6s"];
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(6);
+    stage.moored(&suspend).exits(0);
+    commit(&versions[2]);
+    controller.says("(fair): nothing is changed");
+    stage.serves("v3");
+    assert!(jiff::Timestamp::now() >= ends, "it was let in too early");
+}

@@ -1,11 +1,13 @@
 //! Bumps and promotions: a real repository, a real record, an engine in memory.
 
+use moored::config::{Commits, Verify};
 use moored::pass::Looked;
 use moored::promote::{self, Ask, Done, PromoteError, Way};
 use moored::reconcile;
 use moored::report::{PromotionReport, Report as _};
 
 use crate::support::origin::oid;
+use crate::support::signing::Signing;
 use crate::support::town::{Town, run};
 
 const DIGEST: &str = "sha256:9f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e09f31c2e0";
@@ -256,5 +258,64 @@ fn where_it_is_not_pushed_it_says_what_to_do() {
         "git push origin HEAD:main",
     ] {
         assert!(printed.contains(text), "no {text:?} in {printed}");
+    }
+}
+
+#[test]
+fn an_image_that_the_settings_do_not_permit_is_refused_before_it_is_pushed() {
+    let mut town = town();
+    let from = staging(&town);
+    let pattern = "registry.example/shop/*".to_owned().try_into().unwrap();
+    town.bench.permits.images_from = Some(vec![pattern]);
+    let head = town.head();
+    let promoted = run(promote::promote(&town.view(), &from, "production", &ask()));
+    for refused in [bump(&town, "web", "app:v3"), promoted] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(error, PromoteError::NotPermitted { .. }),
+            "{error}"
+        );
+        let said = error.to_string();
+        let setting = "policy: {images_from: [docker.io/library/app]}";
+        assert!(said.contains(setting), "{said}");
+    }
+    assert_eq!(town.head(), head);
+    let done = bump(&town, "web", "registry.example/shop/web:v3").unwrap();
+    assert!(matches!(done.way, Way::Pushed(_)));
+}
+
+#[test]
+fn the_head_of_the_branch_that_the_stack_follows_must_be_followed() {
+    let signing = Signing::new();
+    signing.person("ada", "ed25519");
+    signing.allow(&[("ada", "")]);
+    let mut town = Town::new();
+    town.stacks = "[production, {dir: staging, branch: staging}]";
+    town.verify = Some(Verify {
+        allowed_signers: signing.file(),
+        commits: Commits::Head,
+    });
+    let put = |branch: &str, dir: &str, manifest: &str| {
+        let (path, other) = (format!("{dir}/moored.yaml"), format!("{dir}/compose.yaml"));
+        town.commit_to(branch, &[(&path, manifest), (&other, COMPOSE)]);
+    };
+    put("main", "production", PRODUCTION);
+    put("staging", "staging", STAGING);
+    let bump = |stack: &str| {
+        let what = ("web", "app:v3");
+        run(promote::bump(&town.view(), Some(stack), what, &ask()))
+    };
+    for (signed, other) in [("staging", "main"), ("main", "staging")] {
+        signing.sign(&town.origin, signed, "ada");
+        let of = |branch: &str| match branch {
+            "main" => "shop-production",
+            _ => "shop-staging",
+        };
+        let done = bump(of(signed)).unwrap();
+        assert!(matches!(done.way, Way::NotPushed), "{:?}", done.way);
+        let error = bump(of(other)).unwrap_err();
+        assert!(matches!(error, PromoteError::Refused(_)), "{error}");
+        // And nobody vouches for it any more.
+        town.commit_to(signed, &[("note", signed)]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod held;
+mod kept;
 mod pin;
 mod refused;
 

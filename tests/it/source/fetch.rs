@@ -328,6 +328,35 @@ async fn stops_at_the_limits() {
     host.fetch(&origin.url(), "main").await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_whose_file_system_hangs_stops_nobody_else() {
+    let (origin, _) = Origin::with_main(&[("a", "1")]);
+    let host = Host::new();
+    host.fetch(&origin.url(), "main").await.unwrap();
+    // Whoever opens it waits for somebody to write.
+    let branch = origin.path().join("refs/heads/main");
+    std::fs::remove_file(&branch).unwrap();
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &branch,
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
+    let limits = Limits {
+        deadline: std::time::Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let others = tokio::spawn(tokio::time::sleep(std::time::Duration::from_millis(10)));
+    let error = host.fetch_within(&origin.url(), limits).await.unwrap_err();
+    assert!(matches!(error, SourceError::TimedOut { .. }), "{error}");
+    assert!(others.is_finished());
+    // The one that waits there may end.
+    drop(std::fs::File::options().write(true).open(&branch).unwrap());
+}
+
 #[tokio::test]
 async fn says_when_the_child_does_not_do_its_work() {
     let (origin, _) = Origin::with_main(&[("a", "1")]);

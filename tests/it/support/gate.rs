@@ -39,6 +39,7 @@ impl GateYaml {
             arrival,
             window: self.window.clone(),
             unapproved,
+            nameless: Vec::new(),
         };
         desired
     }

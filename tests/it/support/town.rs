@@ -9,7 +9,7 @@ use moored::desired::StackName;
 use moored::host::View;
 use moored::journal::Outcome;
 use moored::labels;
-use moored::pass::Passed;
+use moored::pass::{PassError, Passed};
 use moored::reconcile;
 use moored::report::{Report as _, RollbackReport};
 use moored::rollback::{self, Ask, Done, RollbackError};
@@ -153,8 +153,11 @@ impl Town {
         let (view, hands) = (self.view(), self.bench.hands(stop));
         let mut all = Passes::new();
         for (dir, desired) in run(stacks::load(&view, only))? {
-            let passed = desired.map(|desired| run(reconcile::pass(&view, &hands, desired)));
-            all.insert(dir, passed.map(Result::unwrap));
+            let passed = match run(reconcile::pass_loaded(&view, &hands, &dir, desired)) {
+                Err(PassError::Load(error)) => Err(error),
+                passed => Ok(passed.unwrap()),
+            };
+            all.insert(dir, passed);
         }
         Ok(all)
     }

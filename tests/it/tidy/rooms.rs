@@ -12,7 +12,7 @@ const LEAVES: [(&str, &[&str]); 14] = [
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
-    ("gates", &["document", "secret"]),
+    ("gates", &["diagnostic", "document", "secret"]),
     ("labels", &[]),
     ("lock", &[]),
     ("permits", &[]),

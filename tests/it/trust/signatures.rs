@@ -1,7 +1,8 @@
 //! Commits that are signed, and by whom.
 
 use moored::config::Commits;
-use moored::plan::Hold;
+use moored::journal::Outcome;
+use moored::plan::{Hold, Kind};
 use moored::report::{self, PlanReport, Report as _};
 use moored::rollback::Way;
 use moored::source::Revision;
@@ -419,4 +420,42 @@ fn a_rollback_is_left_to_a_person_who_can_sign() {
     town.hold().unwrap();
     town.pass();
     assert_eq!(town.image("shop"), "app:v1");
+}
+
+#[test]
+fn the_release_is_kept_under_a_head_that_nobody_vouches_for() {
+    let (town, signing) = guarded();
+    release(&town, &signing, "app:v1", "ada");
+    town.shop("app:v2");
+    held(&town);
+    town.bench.engine.world().stop("shop-web-1");
+    let passed = town.pass().remove(".").unwrap().unwrap();
+    let plan = &passed.looked.plan;
+    assert_eq!(passed.outcome, Some(Outcome::Succeeded), "{plan}");
+    assert_eq!(plan.kind, Kind::Heal);
+    assert_eq!(town.image("shop"), "app:v1");
+    held(&town);
+}
+
+#[test]
+fn who_is_not_trusted_does_not_end_a_suspension() {
+    let (town, signing) = guarded();
+    release(&town, &signing, "app:v1", "ada");
+    let suspended = "stack: shop\nsoak: 0s\nsuspend: {reason: fair}\n";
+    town.commit(&[("moored.yaml", suspended)]);
+    signing.sign(&town.origin, "main", "ada");
+    town.pass();
+    for name in [None, Some("eve")] {
+        town.shop("app:v2");
+        if let Some(name) = name {
+            signing.sign(&town.origin, "main", name);
+        }
+        town.bench.engine.world().stop("shop-web-1");
+        let passed = town.pass().remove(".").unwrap().unwrap();
+        let plan = &passed.looked.plan;
+        assert_eq!(passed.outcome, None, "{plan}");
+        let suspended = |hold: &Hold| hold.to_string().contains("suspended (fair) in Git");
+        assert!(plan.holds.iter().any(suspended), "{plan}");
+    }
+    release(&town, &signing, "app:v2", "ada");
 }
