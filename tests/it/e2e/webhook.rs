@@ -26,10 +26,8 @@ struct Hooked {
 impl Hooked {
     fn new(area: &str) -> Self {
         let stage = Stage::new(area);
-        let planted = std::fs::read_to_string(stage.path("canary.env")).unwrap();
-        let secret = planted.trim().strip_prefix("CANARY_TOKEN=").unwrap();
         let hooked = Self {
-            secret: secret.to_owned(),
+            secret: stage.canary.value(),
             server: GitHttp::serve(stage.dir.path()),
             port: free_port(),
             stage,
