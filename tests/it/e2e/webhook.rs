@@ -104,7 +104,7 @@ fn a_signed_webhook_brings_a_commit_at_once_and_another_one_nothing() {
     }
     assert_eq!(hooked.asked(), 0, "it looked");
     stage.unchanged(&before);
-    controller.says("a webhook was refused");
+    controller.says("a webhook was refused: it is not signed");
 
     let began = Instant::now();
     assert_eq!(hooked.send(&signed(&hooked.secret, body)), 202);
