@@ -37,13 +37,10 @@ pub enum Waits {
 }
 
 /// Returns what new content waits for at a gate.
-pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
+pub fn waits_at(gate: &Gate) -> Vec<Waits> {
     let approval = gate.unapproved.clone().map(Waits::Approval);
-    let window = gate.window.as_ref().and_then(|window| window.closed(now));
-    approval
-        .into_iter()
-        .chain(window.map(Waits::Window))
-        .collect()
+    let window = gate.closed.clone().map(Waits::Window);
+    approval.into_iter().chain(window).collect()
 }
 
 /// Returns that a person at the host has suspended a stack, unless that is over.
@@ -92,7 +89,7 @@ impl<'a> Planner<'a> {
         let mut waits: Vec<Waits> = here.into_iter().collect();
         waits.extend(suspended_in_git(desired.suspended.as_ref(), now));
         if self.is_gated(examined) {
-            waits.extend(waits_at(&desired.gate, now));
+            waits.extend(waits_at(&desired.gate));
         }
         self.holds.extend(waits.into_iter().map(Hold::Waits));
     }

@@ -4,10 +4,10 @@ use super::head::{Released, commit_at, standing};
 use super::{LoadError, at_revision, shown};
 use crate::desired::{StackName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::gates::{self, ApprovalRule};
+use crate::gates::{self, ApprovalRule, Closed};
 use crate::host::View;
 use crate::plan::{self, Waits};
-use crate::source::{self, Changes, RepoPath, Revision, Tree};
+use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
 
 /// How far back releases are looked at for a way back: months of deploys.
@@ -26,30 +26,92 @@ pub(super) fn gate(
     dir: &str,
     stack: &StackName,
 ) -> Result<Gate, LoadError> {
-    let (name, shown) = (stack.as_str(), shown(dir));
-    let window = gates::of(&view.config.windows, name, &shown);
-    let rule = gates::of(&view.config.approvals, name, &shown);
-    if window.is_none() && rule.is_none() {
+    if !has_rules(view, dir, stack) {
         return Ok(Gate::default());
     }
     let here = at_revision(view, head, dir)?.files;
-    let arrival = arrival(view, &here, stack)?;
+    gate_of(view, Some(head), dir, stack, &here)
+}
+
+/// Returns what a change of a stack would have to wait for if its branch had the files of a tree,
+/// which has just been asked for those of the stack and no others.
+///
+/// # Errors
+/// The record, the mirror or the tree can't be read.
+pub(super) fn gate_of_tree(
+    view: &View,
+    tree: &Tree,
+    dir: &str,
+    stack: &StackName,
+) -> Result<Gate, LoadError> {
+    if !has_rules(view, dir, stack) {
+        return Ok(Gate::default());
+    }
+    let stored = |path: RepoPath| Ok((path.clone(), tree.stored(&path)?));
+    let here = tree.asked().into_iter().map(stored);
+    let here = here.collect::<Result<Changes, ReadError>>()?;
+    let head = tree.commit().map(|commit| &commit.revision);
+    // A commit of another repository has signatures, and nobody vouches for that repository.
+    let head = head.filter(|head| Tree::at_commit(&view.mirror(), head).is_ok());
+    gate_of(view, head, dir, stack, &here)
+}
+
+/// Returns that the settings let changes of a stack in at other hours than now; `shown` is the
+/// directory of its manifest as it is shown.
+pub fn closed(view: &View, stack: &StackName, shown: &str) -> Option<Closed> {
+    let window = gates::of(&view.config.windows, stack.as_str(), shown)?;
+    let window = window.clone().in_zone(&view.time_zone);
+    window.closed(view.clock.now())
+}
+
+/// Returns who must approve what is new in a stack, if the settings say so.
+pub fn approvers(view: &View, stack: &StackName, shown: &str) -> Vec<String> {
+    let rule = gates::of(&view.config.approvals, stack.as_str(), shown);
+    rule.map(|rule| rule.signers.clone()).unwrap_or_default()
+}
+
+fn has_rules(view: &View, dir: &str, stack: &StackName) -> bool {
+    let (name, shown) = (stack.as_str(), shown(dir));
+    gates::of(&view.config.windows, name, &shown).is_some()
+        || gates::of(&view.config.approvals, name, &shown).is_some()
+}
+
+/// Returns what files of a stack have to wait for; `head` is the commit that has them, where the
+/// mirror has that.
+fn gate_of(
+    view: &View,
+    head: Option<&Revision>,
+    dir: &str,
+    stack: &StackName,
+    here: &Changes,
+) -> Result<Gate, LoadError> {
+    let shown = shown(dir);
+    let rule = gates::of(&view.config.approvals, stack.as_str(), &shown);
+    let arrival = arrival(view, here, stack)?;
     let unapproved = match (rule, &arrival) {
-        (Some(rule), Arrival::New) => {
-            let asked = Asked {
-                view,
-                head,
-                dir,
-                here: &here,
-                rule,
-            };
-            asked.unapproved(stack)?
-        }
+        (Some(rule), Arrival::New) => match head {
+            Some(head) => {
+                let asked = Asked {
+                    view,
+                    head,
+                    dir,
+                    here,
+                    rule,
+                };
+                asked.unapproved(stack)?
+            }
+            None => Some(Unapproved {
+                head: CommitInfo::uncommitted().revision,
+                signers: rule.signers.clone(),
+                trailer: rule.trailer.clone(),
+                why: Some("these files are in no commit that this host has fetched".to_owned()),
+            }),
+        },
         (Some(_), Arrival::Released | Arrival::GoesBack) | (None, _) => None,
     };
     Ok(Gate {
         arrival,
-        window: window.map(|window| window.clone().in_zone(&view.time_zone)),
+        closed: closed(view, stack, &shown),
         unapproved,
     })
 }
@@ -108,7 +170,7 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
         .collect();
     let gate = gate(view, &head, &dir, stack)?;
     if gate.arrival == Arrival::New {
-        found.extend(plan::waits_at(&gate, now));
+        found.extend(plan::waits_at(&gate));
     }
     Ok(found)
 }

@@ -30,12 +30,13 @@ use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
-pub use gate::{LOOK_BACK, waiting};
+pub use gate::{LOOK_BACK, approvers, closed, waiting};
 pub use head::standing;
 use head::{Head, Released};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
+pub use shared::check_together;
 use together::{refuse_doubles, refuse_unknown_rules, report_gone};
 
 /// Why a stack could not be loaded.
@@ -130,7 +131,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
     pinned.replace(&mut loaded);
     refuse_unknown_rules(view, &mut loaded);
     refuse_doubles(&mut loaded);
-    shared::check(view, &mut loaded);
+    check_shared(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
     match only {
         Some(name) => pick(loaded, name),
@@ -264,7 +265,8 @@ pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevi
 }
 
 /// Loads the stacks of this host from files that are not what a branch has: a working tree, or
-/// another commit. Nobody vouches for them, so they are for looking alone.
+/// another commit. Nobody vouches for them, so they are for looking alone. They wait for what they
+/// would wait for on the branch.
 ///
 /// # Errors
 /// The tree can't be searched, or has no stack of the name `only`.
@@ -274,12 +276,17 @@ pub fn of_tree(view: &View, tree: &Tree, only: Option<&str>) -> Result<Loaded, L
         Some(sources) => sources.iter().map(|source| source.dir.clone()).collect(),
         None => every_stack(tree)?,
     };
-    let load = |dir: String| {
-        let desired = load_one(view, tree, &dir);
-        (shown(&dir), desired)
+    let load = |dir: &str| {
+        tree.forget_asked();
+        let mut desired = load_one(view, tree, dir)?;
+        desired.gate = gate::gate_of_tree(view, tree, dir, &desired.stack)?;
+        Ok(desired)
     };
-    let mut loaded: Loaded = dirs.into_iter().map(load).collect();
+    let dirs = dirs.into_iter();
+    let mut loaded: Loaded = dirs.map(|dir| (shown(&dir), load(&dir))).collect();
+    refuse_unknown_rules(view, &mut loaded);
     refuse_doubles(&mut loaded);
+    check_shared(view, &mut loaded);
     match only {
         Some(name) => pick(loaded, name),
         None => Ok(loaded),
@@ -374,6 +381,10 @@ pub async fn fetch(view: &View, branch: &str, _mirror: &Lock) -> Result<Tree, Lo
         }
         tree => Ok(tree?),
     }
+}
+
+fn check_shared(view: &View, loaded: &mut Loaded) {
+    check_together(&view.policy(), view.config.age_identity.as_deref(), loaded);
 }
 
 fn every_stack(tree: &Tree) -> Result<Vec<String>, LoadError> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::gates::Window;
+use crate::gates::Closed;
 use crate::source::Revision;
 
 /// What the settings have a change of a stack wait for.
@@ -12,8 +12,8 @@ use crate::source::Revision;
 pub struct Gate {
     /// What Git says, beside what was released.
     pub arrival: Arrival,
-    /// When changes are let in; `None` = always.
-    pub window: Option<Window>,
+    /// That changes are not let in now; `None` = they are.
+    pub closed: Option<Closed>,
     /// That nobody who must has approved it.
     pub unapproved: Option<Unapproved>,
 }

@@ -101,7 +101,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     (
         "stacks",
         &[
-            "source", "trust", "engine", "desired", "plan", "events", "record", "host",
+            "source", "trust", "engine", "policy", "desired", "plan", "events", "record", "host",
         ],
     ),
     (
@@ -124,8 +124,8 @@ const ROOMS: [(&str, &[&str]); 32] = [
     (
         "snapshot",
         &[
-            "source", "engine", "policy", "desired", "check", "observe", "plan", "host", "stacks",
-            "pass",
+            "source", "trust", "engine", "policy", "desired", "check", "observe", "plan", "host",
+            "stacks", "pass",
         ],
     ),
     (

@@ -1,6 +1,8 @@
 //! What has to wait for an approval, for its hours or for the end of a suspension, and what never
 //! does. Real repositories, signatures that OpenSSH made, an engine in memory.
 
+mod look;
+
 use moored::gates::Suspension;
 use moored::journal::Outcome;
 use moored::pass::Passed;
