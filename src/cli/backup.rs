@@ -66,13 +66,13 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
             no_safety_backup,
             stack,
         } => {
-            restore(
+            Box::pin(restore(
                 cli,
                 stack.as_deref(),
                 &name,
                 file.as_deref(),
                 !no_safety_backup,
-            )
+            ))
             .await
         }
     }
