@@ -95,12 +95,14 @@ fn gate_of(
                     view,
                     head,
                     dir,
+                    stack,
                     here,
                     rule,
                 };
-                asked.unapproved(stack)?
+                asked.unapproved()?
             }
             None => Some(Unapproved {
+                stack: stack.to_string(),
                 head: CommitInfo::uncommitted().revision,
                 signers: rule.signers.clone(),
                 trailer: rule.trailer.clone(),
@@ -223,14 +225,17 @@ struct Asked<'a> {
     view: &'a View,
     head: &'a Revision,
     dir: &'a str,
+    stack: &'a StackName,
     here: &'a Changes,
     rule: &'a ApprovalRule,
 }
 
 impl Asked<'_> {
     /// Returns that nobody has, if so: no commit since the last release which has the same files.
-    fn unapproved(&self, stack: &StackName) -> Result<Option<Unapproved>, LoadError> {
-        let Self { view, rule, .. } = *self;
+    fn unapproved(&self) -> Result<Option<Unapproved>, LoadError> {
+        let Self {
+            view, rule, stack, ..
+        } = *self;
         let signers = rule.allowed_signers.as_deref().or_else(|| {
             let verify = view.config.verify_of(self.dir)?;
             Some(verify.allowed_signers.as_path())
@@ -254,7 +259,7 @@ impl Asked<'_> {
             let at = commit_at(view, &revision)?.committed_at;
             let at = at.max(released_at).min(now);
             let signature = source::signature_of(&view.mirror(), &revision)?;
-            match trust::approval(&signature, rule, &signers, at) {
+            match trust::approval(&signature, rule, stack.as_str(), &signers, at) {
                 Ok(by) if is_same(view, self.here, &revision) => {
                     let revision = revision.as_str();
                     tracing::debug!(revision, by, "approved");
@@ -283,6 +288,7 @@ impl Asked<'_> {
 
     fn without(&self, why: Option<String>) -> Unapproved {
         Unapproved {
+            stack: self.stack.to_string(),
             head: self.head.clone(),
             signers: self.rule.signers.clone(),
             trailer: self.rule.trailer.clone(),

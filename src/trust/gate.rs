@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::approval::FOR_STACKS;
 use crate::gates::Closed;
 use crate::source::Revision;
 
@@ -34,6 +35,8 @@ pub enum Arrival {
 /// Something new that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unapproved {
+    /// Which stack.
+    pub stack: String,
     /// The commit that says it.
     pub head: Revision,
     /// Who may approve.
@@ -54,9 +57,10 @@ impl fmt::Display for Unapproved {
         write!(
             f,
             "; one of them commits on top: git commit --allow-empty --gpg-sign -m Approve --trailer \
-             \"{}: NAME <{}>\"",
+             \"{}: NAME <{}>\" --trailer \"{FOR_STACKS}: {}\"",
             self.trailer,
-            self.signers.first().map_or("ADDRESS", String::as_str)
+            self.signers.first().map_or("ADDRESS", String::as_str),
+            self.stack,
         )
     }
 }

@@ -30,6 +30,7 @@ impl GateYaml {
             Some(other) => panic!("{other:?} is no arrival"),
         };
         let unapproved = self.unapproved.then(|| Unapproved {
+            stack: desired.stack.to_string(),
             head: desired.commit.revision.clone(),
             signers: vec!["ops@example.org".to_owned()],
             trailer: "Approved-by".to_owned(),

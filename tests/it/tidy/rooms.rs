@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     // Without a host: no room that knows one.
-    ("check", &["source", "engine", "desired"]),
+    ("check", &["source", "policy", "desired"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("proxy", &["desired", "probe"]),
