@@ -22,6 +22,7 @@ pub struct Redactor(Arc<RwLock<Known>>);
 
 #[derive(Default)]
 struct Known {
+    /// Sorted.
     lasting: Vec<Sensitive>,
     /// The oldest first.
     passing: VecDeque<Sensitive>,
@@ -35,8 +36,9 @@ impl Redactor {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = known.lasting.len();
         for value in values.into_iter().filter(worth_it) {
-            if !known.lasting.contains(&value) {
-                known.lasting.push(value);
+            let place = |one: &Sensitive| one.expose().cmp(value.expose());
+            if let Err(at) = known.lasting.binary_search_by(place) {
+                known.lasting.insert(at, value);
             }
         }
         if known.lasting.len() > before {
