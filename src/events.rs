@@ -31,8 +31,8 @@ pub enum Event {
     NotListening { address: SocketAddr, error: String },
     /// HTTP is listened for at an address that others reach.
     ListensToOthers { address: SocketAddr },
-    /// A webhook was not signed with the secret.
-    WebhookRefused,
+    /// So many webhooks were not signed with the secret, since they were last told.
+    WebhooksRefused { times: u64 },
     /// A branch no longer descends from what it was: its history was rewritten.
     Rewound { branch: String, revision: Revision },
     /// A plan is about to be executed.

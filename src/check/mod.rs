@@ -18,7 +18,7 @@ pub use elsewhere::Elsewhere;
 
 use crate::desired::{self, DesiredState, Place, Service, ServiceName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics, Location, Position};
-use crate::engine::reference::Reference;
+use crate::policy;
 use crate::source::{CommitInfo, ReadError, RepoPath, Tree};
 use crate::yaml::{self, Node};
 
@@ -224,16 +224,10 @@ impl Checked {
         Ok(Some(desired.stack.to_string()))
     }
 
-    /// Warns of images that are another one tomorrow.
+    /// Warns of images that may be another one tomorrow, as the policy does by default.
     fn moving_tags(&mut self, tree: &Tree, path: &RepoPath, desired: &DesiredState) {
         let moves = |(name, service): (&ServiceName, &Service)| {
-            let image = &service.spec.image;
-            let reference = Reference::parse(image).ok()?;
-            let tag = reference.tag.as_deref().unwrap_or("latest");
-            if tag != "latest" || reference.digest.is_some() {
-                return None;
-            }
-            let message = format!("{name} runs {image}, whose tag moves");
+            let message = policy::warning_of(&service.spec.image)?;
             let found = match place_of_image(tree, path, desired, name) {
                 Some(at) => Diagnostic::new(at, message),
                 None => Diagnostic::file(path.as_str(), message),

@@ -7,6 +7,7 @@ use super::args::PlanArguments;
 use super::context::{Cli, Failure, print_text};
 use super::{Exit, check, exit};
 use crate::desired::StackName;
+use crate::events::Event;
 use crate::reconcile;
 use crate::report::{Format, PlanReport, SnapshotReport, render};
 use crate::snapshot::{self, Compared, Snapshot, SnapshotError};
@@ -55,6 +56,12 @@ pub(super) fn plan(cli: &Cli, arguments: &PlanArguments, file: &Path) -> Result<
         );
         return Err((Exit::BadState, why));
     }
+    for looked in compared.looked.values().flatten() {
+        for warning in looked.desired.warnings.iter().cloned() {
+            let stack = looked.desired.stack.clone();
+            cli.events.tell(Event::Warning { stack, warning });
+        }
+    }
     cli.print(&PlanReport::new(&compared.looked))?;
     tell(cli, &snapshot, &compared);
     Ok(exit::of_look(&compared.looked))
@@ -77,6 +84,7 @@ fn tell(cli: &Cli, snapshot: &Snapshot, compared: &Compared) {
         "not compared, for it can't be seen from here",
         &compared.unseen,
     );
+    add("approval is judged on the host", &compared.unapproved);
     add("not of this host", &compared.elsewhere);
     add("on this host, and not in these files", &compared.gone);
     for line in lines {

@@ -48,6 +48,9 @@ pub struct Config {
     /// Where the controller listens for HTTP; left out = nowhere.
     #[serde(default, deserialize_with = "address")]
     pub listen: Option<SocketAddr>,
+    /// Names by which it may be asked, beside addresses and `localhost`.
+    #[serde(default, deserialize_with = "names")]
+    pub listen_names: BTreeSet<String>,
     /// Who may ask for a look over HTTP; left out = nobody.
     pub webhook: Option<Webhook>,
     /// How to log in to the registries that images come from; `None` = nowhere.
@@ -350,9 +353,14 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
         let example = Path::new("/etc/moored").join(name);
         return refuse(&message, &format!("for example {}", example.display()));
     }
-    if config.webhook.is_some() && config.listen.is_none() {
+    let needs_listen = [
+        ("webhook", config.webhook.is_some()),
+        ("listen_names", !config.listen_names.is_empty()),
+    ];
+    let needs_listen = needs_listen.iter().find(|(_, is_there)| *is_there);
+    if let Some((key, _)) = needs_listen.filter(|_| config.listen.is_none()) {
         return refuse(
-            "webhook needs an address to listen on",
+            &format!("{key} needs an address to listen on"),
             "add listen: 127.0.0.1:9640, and let a proxy with TLS hand on what comes for it",
         );
     }
@@ -396,6 +404,22 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
         );
         serde::de::Error::custom(message)
     })
+}
+
+/// Reads names of this host, without a port.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_name = |name: &str| {
+        let mut parts = name.split('.');
+        parts.all(|part| !part.is_empty() && part.chars().all(is_of_name))
+    };
+    let names = Vec::<String>::deserialize(deserializer)?;
+    if let Some(bad) = names.iter().find(|name| !is_name(name)) {
+        return Err(serde::de::Error::custom(format!(
+            "\"{bad}\" is not a name of a host, such as moored.example.org, without scheme and port"
+        )));
+    }
+    Ok(names.iter().map(|name| name.to_ascii_lowercase()).collect())
 }
 
 /// Returns the first path of trust that depends on the directory that the program runs in.

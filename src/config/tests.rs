@@ -43,6 +43,23 @@ fn what_is_listened_to_is_an_address_and_a_port() {
 }
 
 #[test]
+fn names_of_the_host_are_names() {
+    let names = |text: &str| {
+        let text = format!("repository: {{url: /s}}\nlisten: 127.0.0.1:9\nlisten_names: {text}");
+        parse("c", text.as_bytes()).map(|config| config.listen_names)
+    };
+    let all = names("[Moored.Example.org, moored]").unwrap();
+    assert!(all.iter().eq(["moored", "moored.example.org"]));
+    for bad in ["['']", "[http://a]", "['a:80']", "['a.']", "['*']", "a"] {
+        assert!(names(bad).is_err(), "{bad}");
+    }
+    insta::assert_snapshot!(refused("repository: {url: /s}\nlisten_names: [a]"), @"
+    config.yaml: listen_names needs an address to listen on
+      hint: add listen: 127.0.0.1:9640, and let a proxy with TLS hand on what comes for it
+    ");
+}
+
+#[test]
 fn a_name_is_one_line() {
     assert_eq!(plain_name("ada").as_deref(), Some("ada"));
     assert_eq!(plain_name(" a\nb<c>\u{1b}[2J ").as_deref(), Some("abc[2J"));

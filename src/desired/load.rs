@@ -288,7 +288,7 @@ fn read_beside(
     let path = place
         .dir
         .join(name)
-        .map_err(|error| Diagnostic::file(place.dir.as_str(), error.to_string()))?;
+        .map_err(|error| Diagnostic::file(place.dir.as_str(), error.to_string()).hint(A_FILE))?;
     let content = read_file(tree, &path, place.commit)?;
     Ok((path, content))
 }
@@ -298,16 +298,20 @@ fn read_file(tree: &Tree, path: &RepoPath, commit: &CommitInfo) -> Result<Vec<u8
         let missing = matches!(error, ReadError::Missing { .. });
         let found = if missing && commit.is_uncommitted() {
             Diagnostic::file(path.as_str(), "does not exist")
+                .hint("write the file, or take its name out of moored.yaml")
         } else if missing {
             let message = format!("does not exist at commit {}", commit.revision.short());
             Diagnostic::file(path.as_str(), message)
                 .hint("nothing is changed; commit the file, or take its stack out of the settings")
         } else {
-            Diagnostic::file(path.as_str(), error.to_string())
+            Diagnostic::file(path.as_str(), error.to_string()).hint(A_FILE)
         };
         found.into()
     })
 }
+
+/// What to do about a file that can't be one of a stack.
+const A_FILE: &str = "name a plain file of the repository, relative to moored.yaml";
 
 fn compose_files(
     tree: &Tree,
@@ -323,10 +327,11 @@ fn compose_files(
     for (index, name) in manifest.compose.iter().enumerate() {
         let refuse = |message: String| {
             let at = node.and_then(|node| node.at(&["compose", &index.to_string()]));
-            Diagnostics::from(match at {
+            let found = match at {
                 Some(at) => Diagnostic::new(at.location(), message),
                 None => Diagnostic::file(path.as_str(), message),
-            })
+            };
+            Diagnostics::from(found.hint(A_FILE))
         };
         let file = place
             .dir
@@ -346,7 +351,8 @@ fn default_compose_files(
     path: &RepoPath,
 ) -> Result<Vec<RepoPath>, Diagnostics> {
     let find = |name: &str| -> Result<Option<RepoPath>, Diagnostics> {
-        let refuse = |message: String| Diagnostics::from(Diagnostic::file(name, message));
+        let refuse =
+            |message: String| Diagnostics::from(Diagnostic::file(name, message).hint(A_FILE));
         let file = place
             .dir
             .join(name)
@@ -399,7 +405,10 @@ fn variables(
                     .hint("create it on the host, or take it out of variable_files")
                     .into());
             }
-            Err(why) => return Err(Diagnostic::file(&name, why).into()),
+            Err(why) => {
+                let hint = "name a file of NAME=value lines that root of this host can read";
+                return Err(Diagnostic::file(&name, why).hint(hint).into());
+            }
         };
         let entries: Vec<_> = set_ones(env_file::parse(&name, &text, &|_| None)?).collect();
         let secrets = entries

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::backups::{Backup, BackupName};
 use super::checks::{Ready, Smoke};
+use super::examples::with_example;
 use super::file_change::RawReload;
 use super::maintenance::Maintenance;
 use super::migrations::{Job, Migration, OnFailure};
@@ -315,7 +316,7 @@ fn of_service<T: Clone + Default>(rules: &BTreeMap<String, T>, service: &Service
 /// # Errors
 /// What is wrong first, with its place.
 pub fn parse(file: &str, text: &[u8]) -> Result<Manifest, Diagnostic> {
-    let manifest: Manifest = document::read(file, text, &LATER)?;
+    let manifest: Manifest = document::read(file, text, &LATER).map_err(with_example)?;
     let files = manifest.env.values().flat_map(|env| &env.files);
     let paths: BTreeSet<&PathBuf> = manifest
         .project_directory
@@ -382,8 +383,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_its_place() {
-        insta::assert_snapshot!(refused("stack: Shop\n"), @r#"moored.yaml:1:8: stack: "Shop" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
-        insta::assert_snapshot!(refused("stack: ../x\n"), @r#"moored.yaml:1:8: stack: "../x" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit"#);
+        insta::assert_snapshot!(refused("stack: Shop\n"), @r#"
+        moored.yaml:1:8: stack: "Shop" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit
+          hint: for example stack: shop
+        "#);
+        insta::assert_snapshot!(refused("stack: ../x\n"), @r#"
+        moored.yaml:1:8: stack: "../x" is not a stack name: lower-case letters, digits, - and _, beginning with a letter or digit
+          hint: for example stack: shop
+        "#);
         insta::assert_snapshot!(refused("stack: a\nimags: {}\n"), @r#"
         moored.yaml:2:1: unknown key "imags"
           hint: did you mean "images"?
@@ -400,8 +407,17 @@ mod tests {
         moored.yaml: x.env is a path of the host and must be absolute
           hint: files of the repository are named in the Compose file's env_file
         ");
-        insta::assert_snapshot!(refused("stack: a\nsoak: 5\n"), @r#"moored.yaml:2:7: soak: "5" is not a duration such as 30s or 5m: time unit needed, for example 5sec or 5ms"#);
-        insta::assert_snapshot!(refused("images: {}\n"), @"moored.yaml:1:1: missing field `stack`");
-        insta::assert_snapshot!(refused("stack: a\nvariables: {TAG: 1.10}\n"), @r#"moored.yaml:2:18: variables.TAG: a value must be text, a whole number or true/false; quote the rest, as in "1.10""#);
+        insta::assert_snapshot!(refused("stack: a\nsoak: 5\n"), @r#"
+        moored.yaml:2:7: soak: "5" is not a duration such as 30s or 5m: time unit needed, for example 5sec or 5ms
+          hint: for example soak: 10s
+        "#);
+        insta::assert_snapshot!(refused("images: {}\n"), @"
+        moored.yaml:1:1: missing field `stack`
+          hint: for example stack: shop
+        ");
+        insta::assert_snapshot!(refused("stack: a\nvariables: {TAG: 1.10}\n"), @r#"
+        moored.yaml:2:18: variables.TAG: a value must be text, a whole number or true/false; quote the rest, as in "1.10"
+          hint: for example variables: {TAG: '1.10', WORKERS: 4, DEBUG: false}
+        "#);
     }
 }

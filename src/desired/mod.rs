@@ -6,6 +6,7 @@
 pub mod backups;
 pub mod checks;
 pub mod compose;
+mod examples;
 mod file_change;
 mod findings;
 mod host_files;

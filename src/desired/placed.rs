@@ -171,7 +171,8 @@ pub(super) fn read(
         };
         if placed.len() + files.len() > MOST_FILES {
             let message = format!("more than {MOST_FILES} files would be placed on the host");
-            findings.refuse(&path("from"), message, "");
+            let hint = "name a directory with fewer files in it, or put them into an image";
+            findings.refuse(&path("from"), message, hint);
             return placed;
         }
         for (target, file) in files {

@@ -127,7 +127,11 @@ pub(super) fn check(
             && let Some(other) = second_ports.insert(port, name)
         {
             let message = format!("second_port {port} is that of service {other} already");
-            findings.refuse(&["strategy", name.as_str(), "second_port"], message, "");
+            findings.refuse(
+                &["strategy", name.as_str(), "second_port"],
+                message,
+                "give each a port of its own",
+            );
         }
     }
 }

@@ -167,7 +167,10 @@ fn more_files_than_anybody_has_are_refused() {
     let refused = load_tree(&Tree::from_files(files).unwrap(), "")
         .err()
         .unwrap();
-    insta::assert_snapshot!(refused, @"moored.yaml:2:38: more than 10000 files would be placed on the host");
+    insta::assert_snapshot!(refused, @"
+    moored.yaml:2:38: more than 10000 files would be placed on the host
+      hint: name a directory with fewer files in it, or put them into an image
+    ");
 }
 
 #[test]

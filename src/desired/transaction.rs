@@ -27,7 +27,7 @@ pub(super) fn check(around: &Surroundings<'_>, findings: &mut Findings<'_>) {
             found.refuse(
                 &["jobs", name],
                 "a job's name is letters, digits, - and _: it becomes part of a container's name",
-                "",
+                "write for example bootstrap-owner",
             );
         }
     }
@@ -100,19 +100,29 @@ impl Checks<'_, '_> {
     /// A backup may be restored by itself only when nothing can have been written since.
     fn restoring(&mut self, manifest: &Manifest, path: &[&str], migration: &Migration) {
         let page = manifest.maintenance.as_ref();
-        let missing = if migration.stop.is_empty() {
-            "the services that write must be named in stop"
+        let (missing, hint) = if migration.stop.is_empty() {
+            (
+                "the services that write must be named in stop",
+                "add for example stop: [web], or take restore_on_failed_migration out",
+            )
         } else if page.is_none_or(|page| page.during == During::Never) {
-            "there must be a maintenance page during it"
+            (
+                "there must be a maintenance page during it",
+                "add maintenance with a flag and during: deploy, or take \
+                 restore_on_failed_migration out",
+            )
         } else if page.is_none_or(|page| page.probe.is_none()) {
-            "the maintenance page must have a probe that proves it"
+            (
+                "the maintenance page must have a probe that proves it",
+                "add to maintenance for example probe: http://127.0.0.1/",
+            )
         } else {
             return;
         };
         let message = format!(
             "restore_on_failed_migration loses what was written since the backup: {missing}"
         );
-        self.refuse(path, message, "");
+        self.refuse(path, message, hint);
     }
 }
 

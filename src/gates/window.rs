@@ -44,7 +44,7 @@ struct Fields {
 }
 
 /// A window that is closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     /// Why it is frozen; `None` = it is only the hour.
     pub freeze: Option<String>,

@@ -69,14 +69,11 @@ impl Plan {
 }
 
 /// Returns what new content waits for at a gate.
-pub fn waits_at(gate: &Gate, now: Timestamp) -> Vec<Waits> {
+pub fn waits_at(gate: &Gate) -> Vec<Waits> {
     let approval = gate.unapproved.clone().map(Waits::Approval);
-    let window = gate.window.as_ref().and_then(|window| window.closed(now));
-    approval
-        .into_iter()
-        .chain(window.map(Waits::Window))
-        .chain(gate.nameless.iter().cloned().map(Waits::Nameless))
-        .collect()
+    let window = gate.closed.clone().map(Waits::Window);
+    let nameless = gate.nameless.iter().cloned().map(Waits::Nameless);
+    approval.into_iter().chain(window).chain(nameless).collect()
 }
 
 /// Returns that a person at the host has suspended a stack, unless that is over.
@@ -125,7 +122,7 @@ impl<'a> Planner<'a> {
         let mut waits: Vec<Waits> = here.into_iter().collect();
         waits.extend(suspended_in_git(desired.suspended.as_ref(), now));
         if self.is_gated(examined) {
-            waits.extend(waits_at(&desired.gate, now));
+            waits.extend(waits_at(&desired.gate));
         }
         self.holds.extend(waits.into_iter().map(Hold::Waits));
     }

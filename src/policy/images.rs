@@ -36,10 +36,15 @@ impl Policy {
 
     /// Returns what is to be told of the name of an image that is permitted.
     pub fn warning_of(&self, image: &str) -> Option<String> {
-        let reference = Reference::parse(image).ok()?;
-        let told = self.permits.mutable_tags == Strictness::Warn && is_moving(&reference);
-        told.then(|| moving(image))
+        let told = self.permits.mutable_tags == Strictness::Warn;
+        warning_of(image).filter(|_| told)
     }
+}
+
+/// Returns what is to be told of the name of an image by the default settings.
+pub fn warning_of(image: &str) -> Option<String> {
+    let reference = Reference::parse(image).ok()?;
+    is_moving(&reference).then(|| moving(image))
 }
 
 /// Returns whether a reference has a tag that is made to be moved: none, or one without a number.

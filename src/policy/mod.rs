@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use gate::Gated;
+pub use images::warning_of;
 pub use places::{RealPaths, device_of, sources_of};
 pub use refusal::{Refusal, Setting};
 

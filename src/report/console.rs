@@ -74,10 +74,7 @@ impl Console {
                 "warning  others reach {address}, and there is no TLS on it: listen on 127.0.0.1, \
                  behind a proxy"
             )),
-            Event::WebhookRefused => self.warn_once(
-                "warning  a webhook was refused: it is not signed with the secret of \
-                 webhook.secret_file",
-            ),
+            Event::WebhooksRefused { times } => self.say(&webhooks_refused(times)),
             Event::Rewound { branch, revision } => self.say(&format!(
                 "warning  the history of branch {branch} was rewritten; it is at {} now",
                 revision.short()
@@ -222,6 +219,14 @@ impl Console {
 fn print(text: &str) {
     // Nobody reads stderr any more: that must not stop a deploy.
     writeln!(std::io::stderr(), "{text}").unwrap_or_default();
+}
+
+fn webhooks_refused(times: u64) -> String {
+    let which = match times {
+        1 => "a webhook was refused: it is".to_owned(),
+        times => format!("{times} webhooks were refused in the last minute: they are"),
+    };
+    format!("warning  {which} not signed with the secret of webhook.secret_file")
 }
 
 fn pulled(image: &str, progress: PullProgress) -> String {

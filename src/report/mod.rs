@@ -10,6 +10,7 @@ mod promotion;
 mod rollback;
 mod snapshot;
 mod status;
+mod structured;
 mod suspension;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
@@ -48,16 +49,12 @@ pub trait Report: serde::Serialize {
 
 /// Returns a report in a form, with every secret hidden.
 pub fn render(report: &impl Report, format: Format, redactor: &Redactor) -> String {
-    let text = match format {
-        Format::Text => report.text(),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(report).unwrap_or_default();
-            format!("{json}\n")
-        }
-        Format::Yaml => serde_yaml::to_string(report).unwrap_or_default(),
-        Format::Markdown => fenced(&report.text()),
-    };
-    redactor.clean(&text)
+    match format {
+        Format::Text => redactor.clean(&report.text()),
+        Format::Json => structured::json(report, redactor),
+        Format::Yaml => structured::yaml(report, redactor),
+        Format::Markdown => redactor.clean(&fenced(&report.text())),
+    }
 }
 
 /// Returns a text as a block of code that nothing in it ends.

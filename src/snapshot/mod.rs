@@ -29,6 +29,7 @@ pub use take::take;
 
 use crate::desired::{DesiredState, Service, ServiceName, StackName};
 use crate::engine::model::{Container, Image};
+use crate::gates::Closed;
 use crate::labels;
 use crate::observe::{ImageState, ObservedState};
 use crate::plan::{History, unit};
@@ -75,6 +76,12 @@ pub struct StackSnapshot {
     pub commit: CommitInfo,
     /// Where its relative paths resolve unless it says so itself.
     pub directory: PathBuf,
+    /// That the settings let changes in at other hours; `None` = not when this was taken.
+    #[serde(default)]
+    pub closed: Option<Closed>,
+    /// Who must approve what is new, if anybody.
+    #[serde(default)]
+    pub approvers: Vec<String>,
     /// What was found, but for the environment of containers.
     observed: ObservedState,
     /// That environment, as far as it may be shown.

@@ -17,6 +17,7 @@ use crate::observe::ObservedState;
 use crate::pass::{ByStack, Looked};
 use crate::plan;
 use crate::secret::{Redactor, Sensitive};
+use crate::stacks;
 
 /// Takes a snapshot of what was looked at.
 ///
@@ -80,6 +81,8 @@ fn of_stack(
         dir: dir.to_owned(),
         commit: cleaned(&desired.commit, &redactor)?,
         directory: view.project_directory(desired.stack.as_str()),
+        closed: cleaned(&stacks::closed(view, &desired.stack, dir), &redactor)?,
+        approvers: cleaned(&stacks::approvers(view, &desired.stack, dir), &redactor)?,
         observed: table.translated(&observed)?,
         environments,
         history: table.translated(&history)?,

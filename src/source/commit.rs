@@ -18,6 +18,10 @@ use super::tree::{Entry, EntryKind, LARGEST_FILE, Named, ReadError};
 /// Mode of an entry that is a tree.
 pub(super) const DIRECTORY: i32 = 0o040_000;
 
+/// Modes of entries that are files.
+pub(super) const PLAIN: i32 = 0o100_644;
+pub(super) const EXECUTABLE: i32 = 0o100_755;
+
 /// Longest subject, name or address in characters: one line of a terminal or a table.
 const LONGEST_LINE: usize = 200;
 
@@ -32,6 +36,19 @@ pub(super) struct CommitFiles {
 pub struct Blob {
     pub(super) id: Oid,
     pub(super) mode: i32,
+}
+
+impl Blob {
+    /// Returns what Git would store of a file.
+    ///
+    /// # Errors
+    /// Its object can't be named.
+    pub(super) fn of_file(bytes: &[u8], executable: bool) -> Result<Self, git2::Error> {
+        Ok(Self {
+            id: Oid::hash_object(git2::ObjectType::Blob, bytes)?,
+            mode: if executable { EXECUTABLE } else { PLAIN },
+        })
+    }
 }
 
 /// What a path of a commit leads to.
@@ -269,8 +286,8 @@ fn check_size(path: &RepoPath, size: usize) -> Result<(), ReadError> {
 /// Only the modes that Git writes today; see `fsck.badFilemode`.
 fn kind_of(mode: i32) -> EntryKind {
     match mode {
-        0o100_644 => EntryKind::File { executable: false },
-        0o100_755 => EntryKind::File { executable: true },
+        PLAIN => EntryKind::File { executable: false },
+        EXECUTABLE => EntryKind::File { executable: true },
         DIRECTORY => EntryKind::Directory,
         0o120_000 => EntryKind::Symlink,
         0o160_000 => EntryKind::Submodule,

@@ -202,13 +202,44 @@ impl Tree {
         asked.clone()
     }
 
-    /// Returns what a commit stores at a path: none for a directory, and where nothing is. Files
-    /// on disk and in memory are stored nowhere.
+    /// Forgets what [`Self::asked`] returns, so that it is that of one question.
+    pub fn forget_asked(&self) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.clear();
+    }
+
+    /// Returns what a commit stores at a path, or would of files on disk and in memory: none for a
+    /// directory, and where nothing is.
     pub fn stored(&self, path: &RepoPath) -> Result<Option<Blob>, ReadError> {
-        match &self.files {
-            Files::Commit(files) => files.stored(path),
-            Files::Directory(_) | Files::Memory(_) => Ok(None),
+        let read = match &self.files {
+            Files::Commit(files) => return files.stored(path),
+            Files::Directory(files) => files.read(path),
+            Files::Memory(files) => files.read(path),
+        };
+        match read {
+            Ok(bytes) => {
+                let blob = Blob::of_file(&bytes, self.is_executable(path)?);
+                blob.map(Some).map_err(|error| ReadError::Io {
+                    path: path.clone(),
+                    message: error.to_string(),
+                })
+            }
+            Err(
+                ReadError::Missing { .. }
+                | ReadError::NotAFile { .. }
+                | ReadError::NotADirectory { .. }
+                | ReadError::Symlink { .. }
+                | ReadError::Submodule { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+
+    fn is_executable(&self, file: &RepoPath) -> Result<bool, ReadError> {
+        let directory = file.parent().unwrap_or_else(RepoPath::root);
+        let executable = EntryKind::File { executable: true };
+        let mut entries = self.entries(&directory)?.into_iter().flatten();
+        Ok(entries.any(|one| one.kind == executable && Some(&*one.name) == file.file_name()))
     }
 
     /// Reads a file.

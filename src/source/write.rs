@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{Oid, Repository, Signature, Time};
 
-use super::commit::{Blob, DIRECTORY};
+use super::commit::{Blob, DIRECTORY, PLAIN};
 use super::mirror;
 use super::path::RepoPath;
 use super::revision::Revision;
@@ -69,9 +69,6 @@ pub fn write_file(
     let mode = before.map_or(PLAIN, |before| before.mode);
     Ok(Blob { id, mode })
 }
-
-/// Mode of an entry that is a file.
-const PLAIN: i32 = 0o100_644;
 
 /// What is to be at some paths of a commit: none = nothing.
 pub type Changes = BTreeMap<RepoPath, Option<Blob>>;

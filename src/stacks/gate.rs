@@ -6,10 +6,10 @@ use super::head::{Head, Released, commit_at, standing_in};
 use super::stays::{manifest_at, suspension};
 use super::{LoadError, at_revision, by_branch, manifests, shown};
 use crate::desired::{DesiredState, StackName};
-use crate::gates::{self, ApprovalRule, Nameless};
+use crate::gates::{self, ApprovalRule, Closed, Nameless};
 use crate::host::View;
 use crate::plan::{self, Waits};
-use crate::source::{self, Changes, Revision, Tree};
+use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, Tree};
 use crate::trust::{self, AllowedSigners, Arrival, Gate, NoApproval, Standing, Unapproved};
 
 /// How far back releases are looked at for a way back: months of deploys.
@@ -28,30 +28,94 @@ pub(super) fn gate(
     dir: &str,
     stack: &StackName,
 ) -> Result<Gate, LoadError> {
-    let (name, shown) = (stack.as_str(), shown(dir));
-    let window = gates::of(&view.config.windows, name, &shown);
-    let rule = gates::of(&view.config.approvals, name, &shown);
-    if window.is_none() && rule.is_none() {
+    if !has_rules(view, dir, stack) {
         return Ok(Gate::default());
     }
     let here = at_revision(view, head, dir)?.files;
-    let arrival = arrival(view, &here, stack)?;
+    gate_of(view, Some(head), dir, stack, &here)
+}
+
+/// Returns what a change of a stack would have to wait for if its branch had the files of a tree,
+/// which has just been asked for those of the stack and no others.
+///
+/// # Errors
+/// The record, the mirror or the tree can't be read.
+pub(super) fn gate_of_tree(
+    view: &View,
+    tree: &Tree,
+    dir: &str,
+    stack: &StackName,
+) -> Result<Gate, LoadError> {
+    if !has_rules(view, dir, stack) {
+        return Ok(Gate::default());
+    }
+    let stored = |path: RepoPath| Ok((path.clone(), tree.stored(&path)?));
+    let here = tree.asked().into_iter().map(stored);
+    let here = here.collect::<Result<Changes, ReadError>>()?;
+    let head = tree.commit().map(|commit| &commit.revision);
+    // A commit of another repository has signatures, and nobody vouches for that repository.
+    let head = head.filter(|head| Tree::at_commit(&view.mirror(), head).is_ok());
+    gate_of(view, head, dir, stack, &here)
+}
+
+/// Returns that the settings let changes of a stack in at other hours than now; `shown` is the
+/// directory of its manifest as it is shown.
+pub fn closed(view: &View, stack: &StackName, shown: &str) -> Option<Closed> {
+    let window = gates::of(&view.config.windows, stack.as_str(), shown)?;
+    let window = window.clone().in_zone(&view.time_zone);
+    window.closed(view.clock.now())
+}
+
+/// Returns who must approve what is new in a stack, if the settings say so.
+pub fn approvers(view: &View, stack: &StackName, shown: &str) -> Vec<String> {
+    let rule = gates::of(&view.config.approvals, stack.as_str(), shown);
+    rule.map(|rule| rule.signers.clone()).unwrap_or_default()
+}
+
+fn has_rules(view: &View, dir: &str, stack: &StackName) -> bool {
+    let (name, shown) = (stack.as_str(), shown(dir));
+    gates::of(&view.config.windows, name, &shown).is_some()
+        || gates::of(&view.config.approvals, name, &shown).is_some()
+}
+
+/// Returns what files of a stack have to wait for; `head` is the commit that has them, where the
+/// mirror has that.
+fn gate_of(
+    view: &View,
+    head: Option<&Revision>,
+    dir: &str,
+    stack: &StackName,
+    here: &Changes,
+) -> Result<Gate, LoadError> {
+    let shown = shown(dir);
+    let rule = gates::of(&view.config.approvals, stack.as_str(), &shown);
+    let arrival = arrival(view, here, stack)?;
     let unapproved = match (rule, &arrival) {
-        (Some(rule), Arrival::New) => {
-            let asked = Asked {
-                view,
-                head,
-                dir,
-                here: &here,
-                rule,
-            };
-            asked.unapproved(stack)?
-        }
+        (Some(rule), Arrival::New) => match head {
+            Some(head) => {
+                let asked = Asked {
+                    view,
+                    head,
+                    dir,
+                    stack,
+                    here,
+                    rule,
+                };
+                asked.unapproved()?
+            }
+            None => Some(Unapproved {
+                stack: stack.to_string(),
+                head: CommitInfo::uncommitted().revision,
+                signers: rule.signers.clone(),
+                trailer: rule.trailer.clone(),
+                why: Some("these files are in no commit that this host has fetched".to_owned()),
+            }),
+        },
         (Some(_), Arrival::Released | Arrival::GoesBack) | (None, _) => None,
     };
     Ok(Gate {
         arrival,
-        window: window.map(|window| window.clone().in_zone(&view.time_zone)),
+        closed: closed(view, stack, &shown),
         unapproved,
         nameless: Vec::new(),
     })
@@ -111,7 +175,7 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
         .collect();
     let gate = gate(view, &head, &dir, stack)?;
     if gate.arrival == Arrival::New {
-        found.extend(plan::waits_at(&gate, now));
+        found.extend(plan::waits_at(&gate));
     }
     Ok(found)
 }
@@ -159,8 +223,11 @@ pub(super) fn wait_for_rules(
     rules: Vec<Nameless>,
 ) -> Result<(), LoadError> {
     if desired.gate == Gate::default() && !rules.is_empty() {
-        let here = at_revision(view, &desired.commit.revision, dir)?.files;
-        desired.gate.arrival = arrival(view, &here, &desired.stack)?;
+        desired.gate.arrival = match at_revision(view, &desired.commit.revision, dir) {
+            Ok(here) => arrival(view, &here.files, &desired.stack)?,
+            // Files of no commit that was fetched.
+            Err(_) => Arrival::New,
+        };
     }
     desired.gate.nameless = rules;
     Ok(())
@@ -195,14 +262,17 @@ struct Asked<'a> {
     view: &'a View,
     head: &'a Revision,
     dir: &'a str,
+    stack: &'a StackName,
     here: &'a Changes,
     rule: &'a ApprovalRule,
 }
 
 impl Asked<'_> {
     /// Returns that nobody has, if so: no commit since the last release which has the same files.
-    fn unapproved(&self, stack: &StackName) -> Result<Option<Unapproved>, LoadError> {
-        let Self { view, rule, .. } = *self;
+    fn unapproved(&self) -> Result<Option<Unapproved>, LoadError> {
+        let Self {
+            view, rule, stack, ..
+        } = *self;
         let signers = rule.allowed_signers.as_deref().or_else(|| {
             let verify = view.config.verify_of(self.dir)?;
             Some(verify.allowed_signers.as_path())
@@ -226,7 +296,7 @@ impl Asked<'_> {
             let at = commit_at(view, &revision)?.committed_at;
             let at = at.max(released_at).min(now);
             let signature = source::signature_of(&view.mirror(), &revision)?;
-            match trust::approval(&signature, rule, &signers, at) {
+            match trust::approval(&signature, rule, stack.as_str(), &signers, at) {
                 Ok(by) if is_same(view, self.here, &revision) => {
                     let revision = revision.as_str();
                     tracing::debug!(revision, by, "approved");
@@ -255,6 +325,7 @@ impl Asked<'_> {
 
     fn without(&self, why: Option<String>) -> Unapproved {
         Unapproved {
+            stack: self.stack.to_string(),
             head: self.head.clone(),
             signers: self.rule.signers.clone(),
             trailer: self.rule.trailer.clone(),

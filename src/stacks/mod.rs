@@ -32,12 +32,13 @@ use crate::plan::Pin;
 use crate::record::RecordError;
 use crate::source::{self, Changes, CommitInfo, ReadError, RepoPath, Revision, SourceError, Tree};
 use crate::trust::{Refusal, Standing};
-pub use gate::{LOOK_BACK, in_git, waiting};
+pub use gate::{LOOK_BACK, approvers, closed, in_git, waiting};
 use head::{Head, Released};
 pub use head::{standing, standing_in};
 use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
+pub use shared::check_together;
 pub use stays::instead;
 use stays::{kept, manifest_at};
 use together::{refuse_doubles, report_gone};
@@ -134,7 +135,7 @@ pub async fn load(view: &View, only: Option<&str>) -> Result<Loaded, LoadError> 
     pinned.replace(&mut loaded);
     nameless::hold(view, &mut loaded)?;
     refuse_doubles(&mut loaded);
-    shared::check(view, &mut loaded);
+    check_shared(view, &mut loaded);
     report_gone(view, &mut loaded).await?;
     match only {
         Some(name) => pick(loaded, name),
@@ -250,7 +251,8 @@ pub fn at_revision(view: &View, revision: &Revision, dir: &str) -> Result<AtRevi
 }
 
 /// Loads the stacks of this host from files that are not what a branch has: a working tree, or
-/// another commit. Nobody vouches for them, so they are for looking alone.
+/// another commit. Nobody vouches for them, so they are for looking alone. They wait for what they
+/// would wait for on the branch.
 ///
 /// # Errors
 /// The tree can't be searched, or has no stack of the name `only`.
@@ -260,12 +262,17 @@ pub fn of_tree(view: &View, tree: &Tree, only: Option<&str>) -> Result<Loaded, L
         Some(sources) => sources.iter().map(|source| source.dir.clone()).collect(),
         None => every_stack(tree)?,
     };
-    let load = |dir: String| {
-        let desired = load_one(view, tree, &dir);
-        (shown(&dir), desired)
+    let load = |dir: &str| {
+        tree.forget_asked();
+        let mut desired = load_one(view, tree, dir)?;
+        desired.gate = gate::gate_of_tree(view, tree, dir, &desired.stack)?;
+        Ok(desired)
     };
-    let mut loaded: Loaded = dirs.into_iter().map(load).collect();
+    let dirs = dirs.into_iter();
+    let mut loaded: Loaded = dirs.map(|dir| (shown(&dir), load(&dir))).collect();
+    nameless::hold(view, &mut loaded)?;
     refuse_doubles(&mut loaded);
+    check_shared(view, &mut loaded);
     match only {
         Some(name) => pick(loaded, name),
         None => Ok(loaded),
@@ -360,6 +367,10 @@ pub async fn fetch(view: &View, branch: &str, _mirror: &Lock) -> Result<Tree, Lo
         }
         tree => Ok(tree?),
     }
+}
+
+fn check_shared(view: &View, loaded: &mut Loaded) {
+    check_together(&view.policy(), view.config.age_identity.as_deref(), loaded);
 }
 
 fn every_stack(tree: &Tree) -> Result<Vec<String>, LoadError> {

@@ -1,16 +1,18 @@
 //! Finds stacks that read the same file of secrets, and images whose names do not say what runs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{LoadError, Loaded};
 use crate::desired::{DesiredState, StackName};
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
-use crate::host::View;
 use crate::permits::Strictness;
+use crate::policy::Policy;
 
 /// Tells of both, or refuses the stacks that share a file, as the settings say.
-pub(super) fn check(view: &View, loaded: &mut Loaded) {
-    let policy = view.policy();
+///
+/// `age_key` is the file of the host's key, which they all have in common.
+pub fn check_together(policy: &Policy, age_key: Option<&Path>, loaded: &mut Loaded) {
     for desired in loaded.values_mut().flatten() {
         let moving = desired.services.values().filter_map(|service| {
             let warning = policy.warning_of(&service.spec.image)?;
@@ -26,7 +28,7 @@ pub(super) fn check(view: &View, loaded: &mut Loaded) {
     if strictness == Strictness::Allow {
         return;
     }
-    for (dir, found) in shared(view, loaded) {
+    for (dir, found) in shared(age_key, loaded) {
         match (strictness, loaded.get_mut(&dir)) {
             (Strictness::Refuse, Some(desired)) => {
                 *desired = Err(LoadError::State(Diagnostics(found)));
@@ -40,11 +42,11 @@ pub(super) fn check(view: &View, loaded: &mut Loaded) {
 }
 
 /// Returns for each directory which of its files of secrets another stack reads too.
-fn shared(view: &View, loaded: &Loaded) -> BTreeMap<String, Vec<Diagnostic>> {
+fn shared(age_key: Option<&Path>, loaded: &Loaded) -> BTreeMap<String, Vec<Diagnostic>> {
     let mut readers: BTreeMap<String, BTreeMap<&String, &StackName>> = BTreeMap::new();
     for (dir, desired) in loaded {
         let Ok(desired) = desired else { continue };
-        for file in files(view, desired) {
+        for file in files(age_key, desired) {
             readers.entry(file).or_default().insert(dir, &desired.stack);
         }
     }
@@ -71,11 +73,9 @@ fn shared(view: &View, loaded: &Loaded) -> BTreeMap<String, Vec<Diagnostic>> {
 }
 
 /// Returns the files of secrets that a stack reads: those of the host, and encrypted ones.
-fn files(view: &View, desired: &DesiredState) -> impl Iterator<Item = String> {
-    let key = view.config.age_identity.clone();
+fn files(age_key: Option<&Path>, desired: &DesiredState) -> impl Iterator<Item = String> {
     let of_host = desired.host_files.iter();
-    // The key is that of the host.
-    let of_host = of_host.filter(move |file| Some(*file) != key.as_ref());
+    let of_host = of_host.filter(move |file| Some(file.as_path()) != age_key);
     let of_host = of_host.map(|file| file.display().to_string());
     of_host.chain(desired.sealed_files.iter().map(ToString::to_string))
 }

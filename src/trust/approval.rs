@@ -23,6 +23,12 @@ pub enum NoApproval {
         /// Whose key it is.
         signer: String,
     },
+    /// It says that it is for other stacks.
+    #[error("has the trailer, and is for {stacks} alone")]
+    OtherStacks {
+        /// Which ones.
+        stacks: String,
+    },
     /// It is signed by somebody else than the one that it names.
     #[error("has the trailer for {named}, and is signed by {signer}")]
     AnotherName {
@@ -33,7 +39,11 @@ pub enum NoApproval {
     },
 }
 
-/// Returns who approves what a commit has: a principal of the rule, by whose key it is signed and
+/// The trailer that says which stacks an approval is for, with commas between; without it, it is
+/// for all that the commit has.
+pub(super) const FOR_STACKS: &str = "Approved-stacks";
+
+/// Returns who approves what a commit has of a stack: a principal of the rule, by whose key it is signed and
 /// whom a trailer of its names. The key must have been valid at `at`, in seconds since 1970.
 ///
 /// # Errors
@@ -41,17 +51,32 @@ pub enum NoApproval {
 pub fn approval(
     signature: &Signature,
     rule: &ApprovalRule,
+    stack: &str,
     signers: &AllowedSigners,
     at: i64,
 ) -> Result<String, NoApproval> {
-    let named = match signature {
-        Signature::One { payload, .. } => addresses(payload, &rule.trailer),
+    let payload = match signature {
+        Signature::One { payload, .. } => payload,
         // Without a signature nobody knows whom it is by; it is not asked what it says.
         Signature::None | Signature::Several => return Err(NoApproval::NoTrailer),
     };
+    let named = values(payload, &rule.trailer);
+    let named: Vec<String> = named
+        .iter()
+        .map(|value| address(value).to_owned())
+        .collect();
     let Some(first) = named.first() else {
         return Err(NoApproval::NoTrailer);
     };
+    let stacks = values(payload, FOR_STACKS);
+    let mut each = stacks
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    if !stacks.is_empty() && !each.any(|one| one == stack) {
+        let stacks = escape_control(&stacks.join(", "));
+        return Err(NoApproval::OtherStacks { stacks });
+    }
     let signer = check(signature, signers, at).map_err(NoApproval::NotTrusted)?;
     let mut principals = signer.principals.split(',').map(str::trim);
     let mut may = principals.clone().filter(|one| is_in(&rule.signers, one));
@@ -72,9 +97,8 @@ fn is_in(all: &[String], one: &str) -> bool {
     all.iter().any(|other| other.eq_ignore_ascii_case(one))
 }
 
-/// Returns whom the trailers of one name in a commit object name: the address in angle brackets,
-/// or the whole value where there is none.
-fn addresses(object: &[u8], trailer: &str) -> Vec<String> {
+/// Returns the values of the trailers of one name in a commit object.
+fn values(object: &[u8], trailer: &str) -> Vec<String> {
     // Headers end at the first empty line.
     let end = object.windows(2).position(|two| two == b"\n\n");
     let message = end
@@ -83,11 +107,10 @@ fn addresses(object: &[u8], trailer: &str) -> Vec<String> {
     let message = String::from_utf8_lossy(message);
     let all = source::trailers(&message).into_iter();
     let of_name = all.filter(|(name, _)| name.eq_ignore_ascii_case(trailer));
-    of_name
-        .map(|(_, value)| address(&value).to_owned())
-        .collect()
+    of_name.map(|(_, value)| value).collect()
 }
 
+/// Returns the address in angle brackets, or the whole value where there is none.
 fn address(value: &str) -> &str {
     let inside = value
         .rsplit_once('<')
@@ -100,15 +123,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_those_of_the_trailers() {
+    fn values_are_those_of_the_trailers() {
         let object = "tree 1\nauthor A <Approved-by: x>\n\nApprove\n\n\
                       Approved-by: Ada <ada@example.org>\napproved-by: bob@example.org\n";
-        let found = addresses(object.as_bytes(), "Approved-by");
-        assert_eq!(found, ["ada@example.org", "bob@example.org"]);
-        assert_eq!(
-            addresses(b"tree 1\nApproved-by: a\n", "Approved-by"),
-            [""; 0]
-        );
+        let found = values(object.as_bytes(), "Approved-by");
+        assert_eq!(found, ["Ada <ada@example.org>", "bob@example.org"]);
+        assert_eq!(values(b"tree 1\nApproved-by: a\n", "Approved-by"), [""; 0]);
     }
 
     #[test]

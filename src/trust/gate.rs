@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::gates::{Nameless, Window};
+use super::approval::FOR_STACKS;
+use crate::gates::{Closed, Nameless};
 use crate::source::Revision;
 
 /// What the settings have a change of a stack wait for.
@@ -12,8 +13,8 @@ use crate::source::Revision;
 pub struct Gate {
     /// What Git says, beside what was released.
     pub arrival: Arrival,
-    /// When changes are let in; `None` = always.
-    pub window: Option<Window>,
+    /// That changes are not let in now; `None` = they are.
+    pub closed: Option<Closed>,
     /// That nobody who must has approved it.
     pub unapproved: Option<Unapproved>,
     /// Rules that may be meant for it and name no stack.
@@ -36,6 +37,8 @@ pub enum Arrival {
 /// Something new that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unapproved {
+    /// Which stack.
+    pub stack: String,
     /// The commit that says it.
     pub head: Revision,
     /// Who may approve.
@@ -56,9 +59,10 @@ impl fmt::Display for Unapproved {
         write!(
             f,
             "; one of them commits on top: git commit --allow-empty --gpg-sign -m Approve --trailer \
-             \"{}: NAME <{}>\"",
+             \"{}: NAME <{}>\" --trailer \"{FOR_STACKS}: {}\"",
             self.trailer,
-            self.signers.first().map_or("ADDRESS", String::as_str)
+            self.signers.first().map_or("ADDRESS", String::as_str),
+            self.stack,
         )
     }
 }

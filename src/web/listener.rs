@@ -10,6 +10,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::guard::Guard;
 use super::router::router;
 use super::settings::Settings;
 use super::webhook::Hooks;
@@ -37,6 +38,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// The listener of the controller; it ends when it is dropped.
 pub struct Web {
     hooks: Hooks,
+    names: Guard,
     events: Events,
     address: Option<SocketAddr>,
     /// The one task that listens, if any.
@@ -47,7 +49,8 @@ impl Web {
     /// Makes a listener that listens nowhere. Webhooks ring `bell`.
     pub fn new(bell: Bell, events: Events) -> Self {
         Self {
-            hooks: Hooks::new(bell, events.clone()),
+            hooks: Hooks::new(bell, &events),
+            names: Guard::default(),
             events,
             address: None,
             listening: JoinSet::new(),
@@ -59,6 +62,7 @@ impl Web {
     /// An address that can't be bound is told, and tried again.
     pub async fn follow(&mut self, settings: &Settings) {
         self.hooks.set_secret(settings.secret.clone());
+        self.names.set_names(settings.names.clone());
         if settings.listen == self.address {
             return;
         }
@@ -68,7 +72,7 @@ impl Web {
         if !address.ip().to_canonical().is_loopback() {
             self.events.tell(Event::ListensToOthers { address });
         }
-        let router = router(self.hooks.clone());
+        let router = router(self.hooks.clone(), self.names.clone());
         self.listening
             .spawn(listen(address, router, self.events.clone()));
     }

@@ -1,5 +1,6 @@
 //! What the listener takes from the host's settings, with the secret that they name.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ use crate::secret::Sensitive;
 pub struct Settings {
     /// Where to listen; `None` = nowhere.
     pub listen: Option<SocketAddr>,
+    /// The names by which it may be asked, beside addresses and `localhost`; in lower case.
+    pub names: BTreeSet<String>,
     /// What webhooks are signed with; `None` = there are none.
     pub secret: Option<Arc<Secret>>,
 }
@@ -96,6 +99,7 @@ impl Settings {
         let secret = webhook.map(|webhook| Secret::read(&webhook.secret_file));
         Ok(Self {
             listen: config.listen,
+            names: config.listen_names.clone(),
             secret: secret.transpose()?.map(Arc::new),
         })
     }

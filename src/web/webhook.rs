@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt;
 
+use super::refusals::Refusals;
 use super::settings::Secret;
 use super::signature::Check;
 use crate::bell::Bell;
-use crate::events::{Event, Events};
+use crate::events::Events;
 
 /// Most bytes of a body. It is hashed and not kept, so this bounds time, not memory.
 const LARGEST: usize = 1024 * 1024;
@@ -21,15 +22,15 @@ pub(super) struct Hooks {
     /// `None` = there are no webhooks.
     secret: Arc<RwLock<Option<Arc<Secret>>>>,
     bell: Bell,
-    events: Events,
+    refusals: Refusals,
 }
 
 impl Hooks {
-    pub(super) fn new(bell: Bell, events: Events) -> Self {
+    pub(super) fn new(bell: Bell, events: &Events) -> Self {
         Self {
             secret: Arc::default(),
             bell,
-            events,
+            refusals: Refusals::new(events.clone()),
         }
     }
 
@@ -43,9 +44,9 @@ impl Hooks {
         secret.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Refuses without saying what is wrong; the host's own people are told once.
+    /// Refuses without saying what is wrong; the host's own people are told.
     fn refuse(&self) -> StatusCode {
-        self.events.tell(Event::WebhookRefused);
+        self.refusals.count();
         StatusCode::UNAUTHORIZED
     }
 }

@@ -118,7 +118,7 @@ fn what_a_file_of_the_host_says_is_not_missed_and_what_it_can_not_mend_is_told()
 
 #[test]
 fn every_stack_and_every_key_has_its_findings() {
-    let compose = "services: {web: {image: shop}}\n";
+    let compose = "services: {web: {image: 'shop:main'}}\n";
     let checked = check_files(
         &[
             ("a/moored.yaml", "stack: Shop\nimags: {}\nprune: 7\n"),

@@ -61,6 +61,8 @@ fn what_is_wrong_is_refused_with_its_place() {
             "{text:?}"
         );
         snapshot(dir, "error", &text);
+        let without = refused.0.iter().find(|one| one.hint.is_none());
+        assert_eq!(without, None, "it does not say what to write instead");
     });
 }
 

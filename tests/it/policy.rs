@@ -458,8 +458,7 @@ fn stacks_that_share_a_file_of_secrets_are_told_or_refused() {
         ("b/moored.yaml", &manifest("shop-b")),
         ("b/compose.yaml", compose),
     ]);
-    let shown = |town: &Town| {
-        let loaded = town::run(moored::stacks::load(&town.view(), None)).unwrap();
+    let told = |loaded: moored::stacks::Loaded| {
         loaded
             .into_values()
             .map(|desired| match desired {
@@ -467,6 +466,17 @@ fn stacks_that_share_a_file_of_secrets_are_told_or_refused() {
                 Err(error) => format!("refused {error}"),
             })
             .collect::<Vec<String>>()
+    };
+    let shown = |town: &Town| {
+        let view = town.view();
+        let shown = told(town::run(moored::stacks::load(&view, None)).unwrap());
+        // So are those of files that no branch has.
+        let tree = moored::source::Tree::at_commit(&view.mirror(), &town.head()).unwrap();
+        assert_eq!(
+            told(moored::stacks::of_tree(&view, &tree, None).unwrap()),
+            shown
+        );
+        shown
     };
     let told = shown(&town);
     assert!(

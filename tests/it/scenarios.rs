@@ -96,7 +96,7 @@ impl<'a> Scenario<'a> {
         let gate = self.host.gate.clone();
         let load = |bench: &Bench| {
             let desired = bench.load(&state, '2');
-            desired.map(|desired| gate.before(desired))
+            desired.map(|desired| gate.before(desired, bench.clock.seconds()))
         };
         let between = files_below(&self.dir.join("between"));
         for line in self.host.by_hand.clone() {

@@ -207,11 +207,15 @@ static EMPTY: LazyLock<String> = LazyLock::new(|| {
     serde_json::to_string(&taken).unwrap()
 });
 
+#[test]
+fn a_snapshot_of_a_host_without_stacks_is_read() {
+    assert!(Snapshot::parse(EMPTY.as_bytes()).is_ok());
+}
+
 proptest::proptest! {
     /// Whatever is done to a snapshot on its way, it is read or refused.
     #[test]
     fn never_panics_on_a_broken_snapshot(at in 0..EMPTY.len(), with in ".{0,8}") {
-        assert!(Snapshot::parse(EMPTY.as_bytes()).is_ok());
         let mut json = EMPTY.clone();
         json.insert_str(at, &with);
         drop(Snapshot::parse(json.as_bytes()));

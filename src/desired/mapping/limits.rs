@@ -43,8 +43,8 @@ pub(super) fn map(values: Values<'_>) -> Mapped {
             memory_swappiness: (swappiness != 0).then_some(swappiness),
             cpu_count: values.integer("cpu_count"),
             cpu_percent: values.scaled("cpu_percent", 100.0),
-            cpu_rt_period: microseconds(values, "cpu_rt_period"),
-            cpu_rt_runtime: microseconds(values, "cpu_rt_runtime"),
+            cpu_rt_period: values.integer("cpu_rt_period"),
+            cpu_rt_runtime: values.integer("cpu_rt_runtime"),
             cgroup_parent: values.text_or_empty("cgroup_parent"),
             blkio: blkio(values.values("blkio_config")),
         },
@@ -70,14 +70,6 @@ pub(super) fn ulimits(values: Values<'_>) -> BTreeMap<String, Ulimit> {
         .entries("ulimits")
         .map(|entry| (entry.key.clone(), limit(&entry.value)))
         .collect()
-}
-
-/// Microseconds are written as a number or as a duration.
-fn microseconds(values: Values<'_>, key: &str) -> i64 {
-    match values.integer(key) {
-        0 => values.nanoseconds(key) / 1000,
-        number => number,
-    }
 }
 
 fn blkio(config: Values<'_>) -> Blkio {

@@ -55,7 +55,7 @@ impl Environment {
     fn add(&mut self, entry: &Entry, project: &Project<'_>) {
         let (name, node) = (entry.key.as_str(), &entry.value);
         if let Err(why) = check_name(name) {
-            project.refuse_with_hint(node, why, "choose another name, such as LOG_LEVEL");
+            project.refuse_with_hint(node, why, ANOTHER_NAME);
             return;
         }
         let value = node.go_string();
@@ -114,6 +114,9 @@ impl Environment {
         }
     }
 }
+
+/// What to do about a name that [`check_name`] refuses.
+pub(super) const ANOTHER_NAME: &str = "choose another name, such as LOG_LEVEL";
 
 /// Refuses what the engine takes for no name of a variable.
 pub(super) fn check_name(name: &str) -> Result<(), String> {

@@ -232,7 +232,10 @@ impl Project<'_> {
         let content = match self.files.host.read(path) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(None),
-            Err(why) => return Err(Diagnostic::file(&name, why).into()),
+            Err(why) => {
+                let hint = "name a file of NAME=value lines that root of this host can read";
+                return Err(Diagnostic::file(&name, why).hint(hint).into());
+            }
         };
         let lookup = |variable: &str| self.variables.get(variable);
         let entries = env_file::parse(&name, &content, &lookup)?;

@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use super::process::check_name;
+use super::process::{ANOTHER_NAME, check_name};
 use super::project::Project;
 use crate::desired::ServiceName;
 use crate::desired::compose::env_file::{self, Entries};
@@ -105,7 +105,7 @@ impl Project<'_> {
             Environment::Values(values) => {
                 let odd = values.iter().filter_map(|one| {
                     let why = check_name(&one.name).err()?;
-                    Some(Diagnostic::at(file, one.position, why))
+                    Some(Diagnostic::at(file, one.position, why).hint(ANOTHER_NAME))
                 });
                 Diagnostics::check(odd.collect())?;
                 let entry = |one: sops::Value| (one.name, Some(one.text.expose().to_owned()));
@@ -156,9 +156,10 @@ impl Project<'_> {
             let file = path.display().to_string();
             self.files.of_host.borrow_mut().insert(path.to_owned());
             let missing = "the age key of the host is not there";
+            let hint = "age_identity of the host's settings names it: age-keygen -o makes one";
             let text = match self.files.host.read(path) {
-                Ok(text) => text.ok_or_else(|| Diagnostic::file(&file, missing)),
-                Err(why) => Err(Diagnostic::file(&file, why)),
+                Ok(text) => text.ok_or_else(|| Diagnostic::file(&file, missing).hint(hint)),
+                Err(why) => Err(Diagnostic::file(&file, why).hint(hint)),
             };
             match text.and_then(|text| Identities::parse(&file, &text)) {
                 Ok(identities) => {

@@ -151,7 +151,6 @@ fn plain(values: Values<'_>) -> ContainerSpec {
         group_add: set("group_add"),
         sysctls: values.pairs("sysctls"),
         device_cgroup_rules: values.texts("device_cgroup_rules"),
-        volume_driver: values.text_or_empty("volume_driver"),
         storage_opt: values.pairs("storage_opt"),
         ..ContainerSpec::default()
     }

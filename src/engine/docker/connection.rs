@@ -93,17 +93,29 @@ impl Docker {
     }
 
     /// Runs one request to its end within a deadline.
-    pub(super) async fn call<T>(
+    pub(super) fn call<T>(
         &self,
         doing: &str,
         limit: Duration,
         request: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> impl Future<Output = Result<T, EngineError>> {
+        let translate = move |error: &_| error::translate(&self.address(), doing, error);
+        self.call_translated(doing, limit, request, translate)
+    }
+
+    /// Does the same, with words of the caller for what the engine refuses.
+    pub(super) async fn call_translated<T>(
+        &self,
+        doing: &str,
+        limit: Duration,
+        request: impl Future<Output = Result<T, bollard::errors::Error>>,
+        translate: impl FnOnce(&bollard::errors::Error) -> EngineError,
     ) -> Result<T, EngineError> {
         tracing::debug!(doing, "asking the engine");
         match tokio::time::timeout(limit, request).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                let failure = error::translate(&self.address(), doing, &error);
+                let failure = translate(&error);
                 if matches!(failure, EngineError::Unavailable { .. }) {
                     self.end_of_session().await;
                 }

@@ -94,23 +94,11 @@ impl Docker {
         visit: &Visit,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, EngineError> {
-        match tokio::time::timeout(CALL_LIMIT, request).await {
-            Ok(Ok(value)) => {
-                self.was_answered(visit);
-                Ok(value)
-            }
-            Ok(Err(failure)) => {
-                let failure = self.refused(doing, visit, &failure);
-                if matches!(failure, EngineError::Unavailable { .. }) {
-                    self.end_of_session().await;
-                }
-                Err(failure)
-            }
-            Err(_) => Err(EngineError::TimedOut {
-                doing: doing.to_owned(),
-                limit: CALL_LIMIT,
-            }),
-        }
+        let translate = |failure: &Error| self.refused(doing, visit, failure);
+        let answer = self.call_translated(doing, CALL_LIMIT, request, translate);
+        let answer = answer.await?;
+        self.was_answered(visit);
+        Ok(answer)
     }
 
     /// Takes note that a registry gave what was asked of it.

@@ -28,15 +28,18 @@ pub(super) struct Canary {
 impl Canary {
     /// Puts one into an environment file of this directory, and watches processes from then on.
     pub(super) fn plant(dir: &Path) -> Self {
-        // Neither hexadecimal nor a word, so that a part of it turns up by no chance.
-        const LETTERS: &[u8] = b"GHJKMNPQRSTVWXZghjkmnpqrstvwxz";
-        let letter = || char::from(LETTERS[fastrand::usize(..LETTERS.len())]);
-        let value: String = std::iter::repeat_with(letter).take(24).collect();
+        let value = [word(), word(), word()].concat();
         let file = dir.join("canary.env");
-        put(&file, format!("CANARY_TOKEN={value}\n"));
+        let awkward = awkward();
+        let quoted = awkward.replace('\\', r"\\").replace('"', "\\\"");
+        let quoted = quoted.replace('\n', r"\n");
+        put(
+            &file,
+            format!("CANARY_TOKEN={value}\nCANARY_KEY=\"{quoted}\"\n"),
+        );
         let mut canary = Self {
             file,
-            forms: Arc::new(forms(&value)),
+            forms: Arc::new([forms(&value), forms(&awkward)].concat()),
             seen: Arc::default(),
             end: Arc::default(),
             watch: None,
@@ -54,8 +57,8 @@ impl Canary {
     /// Returns the value.
     pub(super) fn value(&self) -> String {
         let text = fs::read_to_string(&self.file).unwrap();
-        let value = text.trim().strip_prefix("CANARY_TOKEN=");
-        value.unwrap().to_owned()
+        let value = text.lines().next().unwrap();
+        value.strip_prefix("CANARY_TOKEN=").unwrap().to_owned()
     }
 
     fn watching(&self) -> JoinHandle<()> {
@@ -111,11 +114,29 @@ impl Drop for Stage {
     }
 }
 
+/// Length of what gives a value away.
+const TELLING: usize = 8;
+
+/// Returns letters that turn up by no chance: neither hexadecimal nor a word.
+fn word() -> String {
+    const LETTERS: &[u8] = b"GHJKMNPQRSTVWXZghjkmnpqrstvwxz";
+    let letter = || char::from(LETTERS[fastrand::usize(..LETTERS.len())]);
+    std::iter::repeat_with(letter).take(TELLING).collect()
+}
+
+/// Returns a value that JSON, addresses and Go's messages have in other words, with parts that
+/// all of them have as they are.
+fn awkward() -> String {
+    let [first, second, third, fourth, last] = [(); 5].map(|()| word());
+    format!("{first}\"{second}\\{third}\n{fourth}é{last}")
+}
+
 /// Returns the forms in which a value may turn up: as it is, a telling part of it, or encoded.
 fn forms(value: &str) -> Vec<Vec<u8>> {
-    const TELLING: usize = 8;
-    let (start, end) = (&value[..TELLING], &value[value.len() - TELLING..]);
-    let mut forms = vec![start.to_owned(), end.to_owned(), hex::encode(value)];
+    let words = value.split(|c: char| !c.is_ascii_alphanumeric());
+    let ends = words.flat_map(|word| [&word[..TELLING], &word[word.len() - TELLING..]]);
+    let mut forms: Vec<String> = ends.map(str::to_owned).collect();
+    forms.extend([value.to_owned(), hex::encode(value)]);
     // What stands before it moves its letters; the first and last ones are shared with neighbours.
     for before in ["", "x", "xx"] {
         let encoded = STANDARD_NO_PAD.encode(format!("{before}{value}"));
@@ -163,14 +184,25 @@ fn a_secret_is_found_in_all_its_forms() {
         assert!(holds(text.as_bytes(), &forms), "{text}");
     }
     assert!(!holds(b"GHJKMNP QRSTVWX", &forms));
+
+    let awkward = awkward();
+    let forms = self::forms(&awkward);
+    for text in [
+        awkward.clone(),
+        serde_json::to_string(&awkward).unwrap(),
+        awkward.replace('"', "%22").replace('\n', "%0A"),
+        STANDARD_NO_PAD.encode(format!("user:{awkward}")),
+        awkward.lines().last().unwrap().to_owned(),
+    ] {
+        assert!(holds(text.as_bytes(), &forms), "{text}");
+    }
 }
 
 #[test]
 fn a_secret_that_is_left_behind_or_shown_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let mut canary = Canary::plant(dir.path());
-    let text = fs::read_to_string(dir.path().join("canary.env")).unwrap();
-    let value = text.trim().strip_prefix("CANARY_TOKEN=").unwrap();
+    let value = &canary.value();
     // A shell that waits for a line.
     let mut shown = std::process::Command::new("sh")
         .args(["-c", "read line", value])

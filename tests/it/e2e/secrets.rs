@@ -150,6 +150,39 @@ fn a_secret_in_an_error_of_the_engine_is_hidden() {
     clean_output(&stage, &stage.moored(&["status"]).exits(0));
 }
 
+/// The awkward value of [`super::canary`], in what programs and the engine say of it, in every
+/// form that we say it in. The look for it is at the end of every test.
+#[test]
+fn a_secret_that_is_quoted_is_hidden() {
+    let stage = Stage::new("quoted");
+    let image = stage.app("v1");
+    let file = stage.path("canary.env");
+    let more = format!("variable_files: ['{}']\n", file.display());
+    let manifest = stage.manifest(&[("web", &image)], &more);
+    for (what, broken) in [
+        // Several lines in the last words of the container.
+        ("said", "    environment: {PORT: '${CANARY_KEY}'}\n"),
+        // The engine quotes it as Go does.
+        ("quoted", "    entrypoint: ['/${CANARY_KEY}']\n"),
+    ] {
+        let files = [
+            ("moored.yaml", manifest.as_str()),
+            ("compose.yaml", &stage.web(broken)),
+        ];
+        stage.commit(what, &files);
+        let ran = stage.moored(&["-vv", "reconcile", "--format", "json"]);
+        ran.exits(1).says(&["[hidden]"]);
+        for format in ["json", "yaml", "text", "markdown"] {
+            for command in ["history", "status", "plan", "drift", "snapshot"] {
+                stage.moored(&[command, "--format", format]);
+            }
+        }
+        stage
+            .moored(&["history", "--format", "json"])
+            .says(&["[hidden]"]);
+    }
+}
+
 #[test]
 fn an_environment_file_that_is_not_there_changes_nothing() {
     let stage = Stage::new("envfile");

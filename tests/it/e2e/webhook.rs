@@ -26,10 +26,8 @@ struct Hooked {
 impl Hooked {
     fn new(area: &str) -> Self {
         let stage = Stage::new(area);
-        let planted = std::fs::read_to_string(stage.path("canary.env")).unwrap();
-        let secret = planted.trim().strip_prefix("CANARY_TOKEN=").unwrap();
         let hooked = Self {
-            secret: secret.to_owned(),
+            secret: stage.canary.value(),
             server: GitHttp::serve(stage.dir.path()),
             port: free_port(),
             stage,
@@ -106,7 +104,7 @@ fn a_signed_webhook_brings_a_commit_at_once_and_another_one_nothing() {
     }
     assert_eq!(hooked.asked(), 0, "it looked");
     stage.unchanged(&before);
-    controller.says("a webhook was refused");
+    controller.says("a webhook was refused: it is not signed");
 
     let began = Instant::now();
     assert_eq!(hooked.send(&signed(&hooked.secret, body)), 202);

@@ -2,7 +2,7 @@
 //! record in a directory of its own, files of the host in memory, and a clock that ticks a second
 //! whenever somebody looks at it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -187,7 +187,7 @@ impl Bench {
                 | Event::Listening { .. }
                 | Event::NotListening { .. }
                 | Event::ListensToOthers { .. }
-                | Event::WebhookRefused
+                | Event::WebhooksRefused { .. }
                 | Event::Rewound { .. }
                 | Event::Planned { .. }
                 | Event::Pulling { .. }
@@ -221,6 +221,7 @@ impl Bench {
                 state_dir: self.state_dir(),
                 age_identity: None,
                 listen: None,
+                listen_names: BTreeSet::new(),
                 webhook: None,
                 windows: BTreeMap::new(),
                 approvals: BTreeMap::new(),

@@ -22,7 +22,7 @@ pub(crate) struct GateYaml {
 
 impl GateYaml {
     /// Returns what Git wants with what the settings have it wait for.
-    pub(crate) fn before(&self, mut desired: DesiredState) -> DesiredState {
+    pub(crate) fn before(&self, mut desired: DesiredState, now: i64) -> DesiredState {
         let arrival = match self.arrival.as_deref() {
             None | Some("new") => Arrival::New,
             Some("released") => Arrival::Released,
@@ -30,14 +30,16 @@ impl GateYaml {
             Some(other) => panic!("{other:?} is no arrival"),
         };
         let unapproved = self.unapproved.then(|| Unapproved {
+            stack: desired.stack.to_string(),
             head: desired.commit.revision.clone(),
             signers: vec!["ops@example.org".to_owned()],
             trailer: "Approved-by".to_owned(),
             why: None,
         });
+        let now = Timestamp::from_second(now).unwrap();
         desired.gate = Gate {
             arrival,
-            window: self.window.clone(),
+            closed: self.window.as_ref().and_then(|one| one.closed(now)),
             unapproved,
             nameless: Vec::new(),
         };

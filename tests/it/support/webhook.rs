@@ -17,7 +17,7 @@ pub(crate) fn signature(secret: &str, body: &str) -> String {
 /// Returns a request with these lines of headers.
 pub(crate) fn request(head: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("{head} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+    format!("{head} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
         .into_bytes()
 }
 
@@ -32,6 +32,18 @@ pub(crate) fn send(address: impl std::net::ToSocketAddrs, bytes: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(bytes).unwrap();
     status(&mut stream)
+}
+
+/// Sends bytes and returns the whole answer; empty = the connection was closed without one.
+pub(crate) fn answer(address: impl std::net::ToSocketAddrs, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).unwrap();
+    let mut answer = Vec::new();
+    // What was read before a reset counts.
+    let _end = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
 }
 
 /// Reads the status of an answer; 0 = there was none.

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
     // Without a host: no room that knows one.
-    ("check", &["source", "engine", "desired"]),
+    ("check", &["source", "policy", "desired"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
     ("proxy", &["desired", "probe"]),
@@ -102,7 +102,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     (
         "stacks",
         &[
-            "source", "trust", "engine", "desired", "plan", "events", "record", "host",
+            "source", "trust", "engine", "policy", "desired", "plan", "events", "record", "host",
         ],
     ),
     (
@@ -125,8 +125,8 @@ const ROOMS: [(&str, &[&str]); 32] = [
     (
         "snapshot",
         &[
-            "source", "engine", "policy", "desired", "check", "observe", "plan", "host", "stacks",
-            "pass",
+            "source", "trust", "engine", "policy", "desired", "check", "observe", "plan", "host",
+            "stacks", "pass",
         ],
     ),
     (
@@ -382,7 +382,7 @@ fn libraries_stay_in_their_rooms() {
             // The form of a result is an argument of the command line too.
             "clap::" => &[home, "src/report/mod.rs"],
             // Models and results are printed in the form that they are written in.
-            "serde_yaml::" => &[home, "src/desired/compose/print.rs", "src/report/mod.rs"],
+            "serde_yaml::" => &[home, "src/desired/compose/print.rs", "src/report/"],
             // Databases of others are backed up with the library that they are written with.
             "rusqlite::" => &[home, "src/backup/sqlite.rs"],
             // The engine shows and takes files in this form.
@@ -484,7 +484,7 @@ fn looking_holds_no_write_engine() {
 
 #[test]
 fn sensitive_values_cannot_be_printed() {
-    let code = read("src/secret.rs");
+    let code = read("src/secret/mod.rs");
     let before = code.split("pub struct Sensitive").next().unwrap();
     let derive = before
         .lines()

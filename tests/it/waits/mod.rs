@@ -1,6 +1,7 @@
 //! What has to wait for an approval, for its hours or for the end of a suspension, and what never
 //! does. Real repositories, signatures that OpenSSH made, an engine in memory.
 
+mod look;
 mod nameless;
 
 use moored::gates::Suspension;
@@ -72,7 +73,7 @@ fn what_is_new_waits_for_a_signed_approval() {
     let (town, signing) = with_approvals();
     let v2 = town.shop("app:v2");
     let text = waits(&town).to_string();
-    insta::assert_snapshot!(named(&text, &[(&v2, "V2")]), @r#"V2 waits for approval by ops@example.org; one of them commits on top: git commit --allow-empty --gpg-sign -m Approve --trailer "Approved-by: NAME <ops@example.org>""#);
+    insta::assert_snapshot!(named(&text, &[(&v2, "V2")]), @r#"V2 waits for approval by ops@example.org; one of them commits on top: git commit --allow-empty --gpg-sign -m Approve --trailer "Approved-by: NAME <ops@example.org>" --trailer "Approved-stacks: shop""#);
     // Text alone counts for nothing.
     say(&town, "ops");
     waits(&town);
@@ -112,6 +113,28 @@ fn an_approval_is_of_content() {
     approve(&town, &signing, "ops", "ops");
     town.succeeds();
     assert_eq!(town.image("shop"), "app:v3");
+}
+
+#[test]
+fn an_approval_may_be_for_some_stacks_alone() {
+    let (town, signing) = with_approvals();
+    let say = |stacks: &str| {
+        let head = town.head();
+        let commit = town.origin.repository.find_commit(oid(&head)).unwrap();
+        let message =
+            format!("Approve\n\nApproved-by: Ops <ops@example.org>\nApproved-stacks: {stacks}\n");
+        let tree = commit.tree_id();
+        town.origin
+            .commit_tree("main", tree, &[oid(&head)], &message);
+        signing.sign(&town.origin, "main", "ops");
+    };
+    town.shop("app:v2");
+    say("board, shop-two");
+    let text = waits(&town).to_string();
+    assert!(text.contains("is for board, shop-two alone"), "{text}");
+    say("board, shop");
+    town.succeeds();
+    assert_eq!(town.image("shop"), "app:v2");
 }
 
 #[test]

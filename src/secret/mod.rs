@@ -3,9 +3,13 @@
 //! [`Sensitive`] has no `Debug`, `Display` or `Serialize`, so printing one is a compile error.
 //! Two values are compared, and recorded, by a digest that is keyed with a key of this host
 //! ([`DigestKey`]): a plain hash of a short password could be guessed.
-//! [`Redactor`] is the last line: text that reaches a person or the journal passes through it.
+//! [`Redactor`] is the last line: text that reaches a person or the journal passes through it,
+//! data before it is made text. Modules: `redactor`, and `forms` in which a value turns up.
 
-use std::sync::{Arc, RwLock};
+mod forms;
+mod redactor;
+
+pub use redactor::Redactor;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
@@ -88,7 +92,6 @@ pub fn looks_secret(name: &str) -> bool {
 /// By name, or because it is long enough that it does not turn up by chance: hiding every
 /// `production` that stands in an environment file would make all output unreadable.
 pub fn worth_hiding(name: &str, value: &str) -> bool {
-    const LONG: usize = 16;
     value.len()
         >= if looks_secret(name) {
             SHORTEST_HIDDEN
@@ -104,48 +107,12 @@ pub fn mentions(text: &str, secrets: &[Sensitive]) -> bool {
         .any(|secret| secret.expose().len() >= SHORTEST_HIDDEN && text.contains(secret.expose()))
 }
 
-/// Replaces every known secret value in a text by `[hidden]`.
-///
-/// Cloning is cheap, and clones share what they know.
-#[derive(Clone, Default)]
-pub struct Redactor(Arc<RwLock<Vec<Sensitive>>>);
-
 /// Values shorter than this are not replaced: hiding every `1` or `true` would make all output
 /// unreadable and protect nothing.
 const SHORTEST_HIDDEN: usize = 6;
 
-impl Redactor {
-    /// Adds values to hide from now on.
-    pub fn learn(&self, values: impl IntoIterator<Item = Sensitive>) {
-        let mut known = self
-            .0
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for value in values {
-            if value.expose().len() >= SHORTEST_HIDDEN && !known.contains(&value) {
-                known.push(value);
-            }
-        }
-        // Longest first: a secret that contains another one must not leave its rest behind.
-        known.sort_by_key(|value| std::cmp::Reverse(value.expose().len()));
-    }
-
-    /// Returns `text` with every known value hidden and control characters escaped, so that
-    /// neither a secret nor a terminal sequence of somebody else reaches a person.
-    pub fn clean(&self, text: &str) -> String {
-        let known = self
-            .0
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut text = text.to_owned();
-        for value in known.iter() {
-            if text.contains(value.expose()) {
-                text = text.replace(value.expose(), "[hidden]");
-            }
-        }
-        escape_control(&text)
-    }
-}
+/// Values of at least this length turn up in a text by no chance.
+const LONG: usize = 16;
 
 /// Returns `text` with control and bidirectional characters, except line feed and tab, written
 /// as `\u{..}`.
@@ -165,26 +132,6 @@ pub fn escape_control(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hides_known_values_longest_first() {
-        let redactor = Redactor::default();
-        redactor.learn([
-            Sensitive::new("hunter22"),
-            Sensitive::new("hunter22-and-more"),
-        ]);
-        assert_eq!(
-            redactor.clean("a hunter22-and-more b hunter22 c"),
-            "a [hidden] b [hidden] c"
-        );
-    }
-
-    #[test]
-    fn leaves_short_values_alone() {
-        let redactor = Redactor::default();
-        redactor.learn([Sensitive::new("1")]);
-        assert_eq!(redactor.clean("port 8081"), "port 8081");
-    }
 
     #[test]
     fn escapes_terminal_sequences() {
