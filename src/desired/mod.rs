@@ -14,6 +14,7 @@ pub mod maintenance;
 pub mod manifest;
 mod mapping;
 pub mod migrations;
+mod named;
 pub mod placed;
 mod project_files;
 pub mod proxy;
@@ -47,6 +48,7 @@ use crate::diagnostic::{Diagnostic, Location};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::gates::Suspension;
+use crate::permits::Touch;
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
 use crate::trust::{Gate, Standing};
@@ -85,8 +87,12 @@ pub struct DesiredState {
     pub files: BTreeMap<RepoPath, PlacedFile>,
     /// Files at fixed places of the host, by their absolute path.
     pub host_placed: BTreeMap<PathBuf, PlacedFile>,
+    /// Places of the host that the manifest names.
+    pub named_places: Vec<NamedPlace>,
     /// The proxy in front of it.
     pub proxy: Option<DesiredProxy>,
+    /// Where the keys of the proxy stand.
+    pub proxy_places: Places,
     /// How long a service without a health check must run before it counts as started.
     pub soak: Duration,
     /// How long everything that was started is watched before it counts as up; `None` = not.
@@ -230,6 +236,19 @@ pub struct PlacedFile {
     /// Whether a service mounts this very file: it is then changed in place, because the mount
     /// pins its inode.
     pub mounted_singly: bool,
+}
+
+/// A place of the host that a manifest names, or where it has a file put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    /// The key of the manifest.
+    pub key: &'static str,
+    /// Where it stands.
+    pub at: Option<Location>,
+    /// The place.
+    pub path: PathBuf,
+    /// What is done there.
+    pub touch: Touch,
 }
 
 /// Returns the name of a service's container when the Compose file gives none: Compose's own.

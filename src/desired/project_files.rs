@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::compose::files::Files;
+use super::StackName;
 use super::host_files::HostFiles;
 use crate::source::{ReadError, RepoPath, Tree};
 
 /// The project directory of the host with the files of the repository in it: what Git has counts,
 /// what it does not have is the host's.
 pub(super) struct ProjectFiles<'a> {
+    pub(super) stack: &'a StackName,
     /// Where relative paths resolve on the host.
     pub(super) directory: &'a Path,
     /// Where they resolve in the repository: beside the first Compose file.
@@ -82,6 +84,9 @@ impl Files for ProjectFiles<'_> {
         if let Some(content) = self.committed(path)? {
             return Ok(Some(content));
         }
+        if let Some(why) = self.host.refuses(self.stack, path) {
+            return Err(why);
+        }
         self.of_host.borrow_mut().insert(path.to_owned());
         let content = self.host.read(path)?;
         // Elsewhere nobody knows what is in it.
@@ -128,6 +133,7 @@ mod tests {
     fn paths_of_the_host_and_of_the_repository_lead_to_one_another() {
         let compose_dir = RepoPath::new("stacks/shop").unwrap();
         let files = ProjectFiles {
+            stack: &StackName::try_from("shop".to_owned()).unwrap(),
             directory: Path::new("/srv/shop"),
             compose_dir: &compose_dir,
             tree: &Tree::from_files(BTreeMap::new()).unwrap(),

@@ -1,14 +1,45 @@
 //! Reads the files of this host that a stack names.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::desired::HostFiles;
+use crate::desired::{HostFiles, StackName};
+use crate::files;
 use crate::host::View;
+use crate::permits::Touch;
+use crate::policy::{Policy, RealPaths};
 
-/// The files of this host: regular ones, of bounded size.
-pub(super) struct FilesOfThisHost<'a>(pub(super) &'a View);
+/// The files of this host: regular ones, of bounded size, that the settings let be read.
+pub(super) struct FilesOfThisHost<'a> {
+    view: &'a View,
+    policy: Policy,
+    /// Where the files lead that may be read.
+    passed: RefCell<BTreeMap<PathBuf, PathBuf>>,
+}
+
+impl<'a> FilesOfThisHost<'a> {
+    /// Takes the settings as they are now.
+    pub(super) fn new(view: &'a View) -> Self {
+        Self {
+            view,
+            policy: view.policy(),
+            passed: RefCell::default(),
+        }
+    }
+
+    /// Returns whether a file is another one than was passed: a link on the way was turned since.
+    fn is_another(&self, path: &Path, file: &File) -> bool {
+        let passed = self.passed.borrow();
+        let Some(passed) = passed.get(path) else {
+            return false;
+        };
+        files::opened_at(file).is_ok_and(|opened| opened != *passed)
+    }
+}
 
 /// Permissions of everybody but the owner and its group.
 const EVERYBODY: u32 = 0o007;
@@ -17,12 +48,23 @@ const EVERYBODY: u32 = 0o007;
 const MAX_HOST_FILE: u64 = 4 * 1024 * 1024;
 
 impl HostFiles for FilesOfThisHost<'_> {
+    fn refuses(&self, stack: &StackName, path: &Path) -> Option<String> {
+        let real = RealPaths::of(path.to_str());
+        let touch = (path, Touch::Read);
+        if let Some(refusal) = self.policy.file(stack.as_str(), "read", touch, &real) {
+            return Some(format!("the host's settings do not let it be read: {}", refusal.without_key()));
+        }
+        let leads = real.get(path).to_owned();
+        self.passed.borrow_mut().insert(path.to_owned(), leads);
+        None
+    }
+
     fn age_identity(&self) -> Option<&Path> {
-        self.0.config.age_identity.as_deref()
+        self.view.config.age_identity.as_deref()
     }
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
-        self.0.saw_host_file(path);
+        self.view.saw_host_file(path);
         let opened = std::fs::OpenOptions::new()
             .read(true)
             // A named pipe that nobody writes to must not hang the controller.
@@ -36,6 +78,9 @@ impl HostFiles for FilesOfThisHost<'_> {
         let about = file
             .metadata()
             .map_err(|error| format!("can't be read: {error}"))?;
+        if self.is_another(path, &file) {
+            return Err("leads elsewhere than a moment ago".to_owned());
+        }
         if !about.is_file() {
             return Err("is not a regular file".to_owned());
         }

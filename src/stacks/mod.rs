@@ -414,7 +414,7 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         default_directory: &default_directory,
         time_zone: &view.time_zone,
     };
-    Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
+    Ok(desired::load(tree, &place, &FilesOfThisHost::new(view))?)
 }
 
 fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {
