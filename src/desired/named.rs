@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::backups::{Backup, Source, Target};
 use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
 use super::manifest::Manifest;
@@ -83,16 +82,16 @@ pub(super) fn places(
         }
     }
     if let Some(page) = &manifest.maintenance {
-        let beside = page
-            .page_name()
-            .map(|name| page.flag.with_file_name(name));
         let keys = ["maintenance", "flag"];
-        for path in [page.flag.clone()].into_iter().chain(beside) {
+        for path in page.host_places() {
             named.add("maintenance", &keys, path, Touch::Write);
         }
     }
     for (name, backup) in &manifest.backups {
-        named.backup(name.as_str(), backup);
+        for (key, path, touch) in backup.host_places() {
+            let keys = ["backups", name.as_str(), key];
+            named.add("backups", &keys, path.to_owned(), touch);
+        }
     }
     if let Some(proxy) = &manifest.proxy
         && proxy.place == ProxyPlace::Host
@@ -131,20 +130,5 @@ impl Named<'_> {
             path,
             touch,
         });
-    }
-
-    fn backup(&mut self, name: &str, backup: &Backup) {
-        let kind = backup.source.kind().to_string();
-        let source = ["backups", name, kind.as_str()];
-        for path in backup.source.paths() {
-            self.add("backups", &source, path.clone(), Touch::BackUp);
-        }
-        if let Source::Postgres(postgres) = &backup.source
-            && let Target::UrlFile(path) = &postgres.target
-        {
-            self.add("backups", &source, path.clone(), Touch::Read);
-        }
-        let to = ["backups", name, "to"];
-        self.add("backups", &to, backup.to.clone(), Touch::BackUp);
     }
 }

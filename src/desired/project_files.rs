@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::compose::files::Files;
 use super::StackName;
+use super::compose::files::Files;
 use super::host_files::HostFiles;
 use crate::source::{ReadError, RepoPath, Tree};
 

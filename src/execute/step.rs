@@ -12,6 +12,7 @@ use super::{
 use super::{latency, network, release, soak};
 use crate::engine::EngineError;
 use crate::events::Event;
+use crate::permits::Touch;
 use crate::plan::{Action, Step, TestPlace};
 
 /// Has the effect of a step.
@@ -44,7 +45,14 @@ pub(super) async fn run(
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::RemakeNetwork(draft) => network::remake(engine, draft).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
-        Action::Place { root, files } => files::place(root, files, &hands.store_of(stack))?,
+        Action::Place { root, files } => {
+            files::place(
+                root,
+                files,
+                &hands.store_of(stack),
+                scene.guard(Touch::Write),
+            )?;
+        }
         Action::Rename { container, name } => engine.rename_container(&container.id, name).await?,
         Action::Create { name, spec, .. } => containers::create(engine, name, spec, whose).await?,
         Action::Replace {

@@ -5,8 +5,8 @@ mod owned;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::fs::Metadata;
+use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 

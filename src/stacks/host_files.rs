@@ -52,7 +52,10 @@ impl HostFiles for FilesOfThisHost<'_> {
         let real = RealPaths::of(path.to_str());
         let touch = (path, Touch::Read);
         if let Some(refusal) = self.policy.file(stack.as_str(), "read", touch, &real) {
-            return Some(format!("the host's settings do not let it be read: {}", refusal.without_key()));
+            return Some(format!(
+                "the host's settings do not let it be read: {}",
+                refusal.without_key()
+            ));
         }
         let leads = real.get(path).to_owned();
         self.passed.borrow_mut().insert(path.to_owned(), leads);

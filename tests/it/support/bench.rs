@@ -22,7 +22,7 @@ use moored::host::View;
 use moored::journal::Outcome;
 use moored::lock::EngineLock;
 use moored::pass::{Looked, PassError, Passed};
-use moored::permits::Permits;
+use moored::permits::{Grant, Permits};
 use moored::plan::{self, Context};
 use moored::policy::{Gated, Policy};
 use moored::reconcile;
@@ -207,6 +207,7 @@ impl Bench {
         View {
             host_files: std::sync::Mutex::default(),
             config: Config {
+                file: None,
                 repository: Repository {
                     url: "/nowhere".to_owned(),
                     branch: "main".to_owned(),
@@ -488,9 +489,12 @@ pub(crate) fn files_below(dir: &Path) -> Files {
     files
 }
 
-/// What is permitted by default, and mounts of the test's own directories.
+/// What is permitted by default, and places of the test's own, and its proxy.
 fn permits(dir: &Path) -> Permits {
-    let mut permits = Permits::default();
+    let mut permits = Permits {
+        host_proxy: Grant::Everybody,
+        ..Permits::default()
+    };
     let own = ["project", "bench"].map(|part| dir.join(part));
     permits.bind_roots.extend(own);
     permits
