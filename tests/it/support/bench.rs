@@ -117,7 +117,7 @@ impl Bench {
             tempfile::tempdir()
         };
         let dir = dir.unwrap();
-        for part in ["project", "bench/data", "bench/site"] {
+        for part in ["state", "project", "bench/data", "bench/site"] {
             std::fs::create_dir_all(dir.path().join(part)).unwrap();
         }
         let engine = FakeEngine::default();
@@ -156,11 +156,11 @@ impl Bench {
 
     /// The state directory.
     pub(crate) fn state_dir(&self) -> PathBuf {
-        self.dir.path().to_owned()
+        self.dir.path().join("state")
     }
 
     pub(crate) fn record(&self) -> Record {
-        Record::open(self.dir.path()).unwrap()
+        Record::open(&self.state_dir()).unwrap()
     }
 
     fn events(&self) -> Events {
@@ -251,7 +251,7 @@ impl Bench {
             gate: Arc::new(Gated::new(Arc::new(self.engine.clone()), self.policy())),
             record: self.record(),
             key: key(),
-            state_dir: self.dir.path().to_owned(),
+            state_dir: self.state_dir(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             events: self.events(),
             redactor: self.redactor.clone(),
@@ -493,6 +493,7 @@ pub(crate) fn files_below(dir: &Path) -> Files {
 fn permits(dir: &Path) -> Permits {
     let mut permits = Permits {
         host_proxy: Grant::Everybody,
+        file_roots: vec!["/etc/shop".into()],
         ..Permits::default()
     };
     let own = ["project", "bench"].map(|part| dir.join(part));
