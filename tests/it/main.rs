@@ -39,6 +39,7 @@ mod neighbours;
 #[cfg(test)]
 mod owed;
 #[cfg(test)]
+mod places;
 mod policy;
 #[cfg(test)]
 mod promote;

@@ -117,7 +117,7 @@ impl Bench {
             tempfile::tempdir()
         };
         let dir = dir.unwrap();
-        for part in ["state", "project", "bench/data", "bench/site"] {
+        for part in ["state", "project", "closed", "bench/data", "bench/site"] {
             std::fs::create_dir_all(dir.path().join(part)).unwrap();
         }
         let engine = FakeEngine::default();
@@ -207,7 +207,7 @@ impl Bench {
         View {
             host_files: std::sync::Mutex::default(),
             config: Config {
-                file: None,
+                file: Some(self.settings_file()),
                 repository: Repository {
                     url: "/nowhere".to_owned(),
                     branch: "main".to_owned(),
@@ -242,7 +242,12 @@ impl Bench {
 
     /// What stacks may ask of the engine.
     pub(crate) fn policy(&self) -> Policy {
-        Policy::new(&self.permits, &self.state_dir(), "fake")
+        self.view().policy()
+    }
+
+    /// The file of the host's settings: in a directory that nobody opens.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.dir.path().join("closed/config.yaml")
     }
 
     /// What doing takes; `stop` turns true when no new step should begin.
