@@ -115,7 +115,7 @@ mod tests {
             ("/etc/shop/shop.env", Touch::Read, "/etc/shop"),
             ("/etc/shadow", Touch::Read, "/etc"),
             ("/usr/bin/x", Touch::Write, "/usr/bin"),
-            ("/home/ada/shop.db", Touch::BackUp, "/home/ada/shop.db"),
+            ("/var/ada/shop.db", Touch::BackUp, "/var/ada/shop.db"),
             ("/var/backups/shop", Touch::BackUp, "/var/backups/shop"),
         ] {
             let said = refused("{}", path, touch).unwrap();

@@ -131,27 +131,27 @@ proptest! {
 fn everything_is_named_at_once_with_what_would_permit_it() {
     let bench = host();
     let manifest = "stack: shop\n\
-        env: {web: {files: [/home/ada/web.env]}}\n\
-        variable_files: [/home/ada/vars.env]\n\
-        files:\n- {from: a.conf, to: /home/cron/a}\n- {from: more, to: /home/more/}\n\
-        maintenance: {flag: /home/page/ON, page: a.conf}\n\
-        backups:\n  db: {sqlite: /home/db/a.db, to: /home/kept}\n";
+        env: {web: {files: [/var/ada/web.env]}}\n\
+        variable_files: [/var/ada/vars.env]\n\
+        files:\n- {from: a.conf, to: /var/x/cron/a}\n- {from: more, to: /var/x/more/}\n\
+        maintenance: {flag: /var/x/page/ON, page: a.conf}\n\
+        backups:\n  db: {sqlite: /var/x/db/a.db, to: /var/x/kept}\n";
     let mut bench = bench;
     for name in ["web", "vars"] {
-        let path = PathBuf::from(format!("/home/ada/{name}.env"));
+        let path = PathBuf::from(format!("/var/ada/{name}.env"));
         bench.host.0.insert(path, b"A=1\n".to_vec());
     }
     let passed = bench.pass(&load(&bench, manifest)).unwrap();
     assert_eq!(passed.outcome, None);
     let said = passed.looked.plan.to_string();
     for expected in [
-        "manifest (moored.yaml:2:21): env: /home/ada/web.env of the host (permitted by policy: {file_roots: [/home/ada]})",
-        "manifest (moored.yaml:3:18): variable_files: /home/ada/vars.env of the host",
-        "manifest (moored.yaml:5:22): files: /home/cron/a of the host (permitted by policy: {file_roots: [/home/cron]})",
-        "manifest (moored.yaml:6:20): files: /home/more/b.conf of the host (permitted by policy: {file_roots: [/home/more]})",
-        "manifest (moored.yaml:7:21): maintenance: /home/page/ON of the host",
-        "manifest (moored.yaml:9:16): backups: /home/db/a.db of the host (permitted by policy: {file_roots: [/home/db/a.db]})",
-        "manifest (moored.yaml:9:35): backups: /home/kept of the host",
+        "manifest (moored.yaml:2:21): env: /var/ada/web.env of the host (permitted by policy: {file_roots: [/var/ada]})",
+        "manifest (moored.yaml:3:18): variable_files: /var/ada/vars.env of the host",
+        "manifest (moored.yaml:5:22): files: /var/x/cron/a of the host (permitted by policy: {file_roots: [/var/x/cron]})",
+        "manifest (moored.yaml:6:20): files: /var/x/more/b.conf of the host (permitted by policy: {file_roots: [/var/x/more]})",
+        "manifest (moored.yaml:7:21): maintenance: /var/x/page/ON of the host",
+        "manifest (moored.yaml:9:16): backups: /var/x/db/a.db of the host (permitted by policy: {file_roots: [/var/x/db/a.db]})",
+        "manifest (moored.yaml:9:35): backups: /var/x/kept of the host",
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }

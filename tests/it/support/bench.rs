@@ -111,12 +111,8 @@ impl Bench {
     pub(crate) fn new() -> Self {
         // Memory where there is some: a journal entry is an fsync.
         let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let dir = dir.unwrap();
+        let in_memory = || tempfile::tempdir_in(memory);
+        let dir = in_memory().or_else(|_| tempfile::tempdir()).unwrap();
         for part in ["state", "project", "closed", "bench/data", "bench/site"] {
             std::fs::create_dir_all(dir.path().join(part)).unwrap();
         }
@@ -341,12 +337,8 @@ impl Bench {
         let flag = self.place("site/ON");
         let later = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         serve(&self.site, move || {
-            let status = if flag.exists() {
-                later.to_owned()
-            } else {
-                ok("")
-            };
-            Some(status)
+            let closed = flag.exists().then(|| later.to_owned());
+            Some(closed.unwrap_or_else(|| ok("")))
         });
         let engine = self.engine.clone();
         serve(&self.front, move || engine.world().marker().map(ok));

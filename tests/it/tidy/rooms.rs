@@ -101,7 +101,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
     (
         "stacks",
         &[
-            "source", "trust", "engine", "desired", "plan", "events", "record", "host",
+            "source", "trust", "engine", "policy", "desired", "plan", "events", "record", "host",
         ],
     ),
     (
@@ -170,6 +170,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
         "by_hand",
         &[
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "backup",
