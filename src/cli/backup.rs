@@ -66,14 +66,8 @@ pub(super) async fn backup(cli: &Cli, command: BackupCommand) -> Result<Exit, Fa
             no_safety_backup,
             stack,
         } => {
-            restore(
-                cli,
-                stack.as_deref(),
-                &name,
-                file.as_deref(),
-                !no_safety_backup,
-            )
-            .await
+            let (stack, file) = (stack.as_deref(), file.as_deref());
+            Box::pin(restore(cli, stack, &name, file, !no_safety_backup)).await
         }
     }
 }

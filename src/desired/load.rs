@@ -85,12 +85,8 @@ pub fn load(
     let own_directory = (place.default_directory)(manifest.stack.as_str());
     let directory = manifest.project_directory.clone();
     let directory = directory.unwrap_or_else(|| own_directory.clone());
-    let on_host = |path: &RepoPath| project_files::on_host(&directory, &compose_dir, path);
     let files = ProjectFiles {
-        listed: paths
-            .iter()
-            .map(|path| (path.clone(), on_host(path)))
-            .collect(),
+        listed: project_files::listed(&directory, &compose_dir, paths),
         stack: &manifest.stack,
         directory: &directory,
         compose_dir: &compose_dir,
@@ -131,9 +127,7 @@ pub fn load(
         files: &composed.found.files,
     };
     let (proxy, host_placed) = settle(&around, findings())?;
-    let node = manifest_node.as_ref();
-    let named_places = named::places(&around, &host_placed, node);
-    let proxy_places = named::proxy_places(&manifest, node);
+    let named = named::places(&around, &host_placed, manifest_node.as_ref());
     let page = page(tree, place, &manifest)?;
     let checklist = checklist(tree, place, &manifest)?;
     let time_zone = manifest.time_zone;
@@ -154,9 +148,8 @@ pub fn load(
         project_directory: directory.clone(),
         files: composed.found.files,
         host_placed,
-        named_places,
+        named,
         proxy,
-        proxy_places,
         soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
         soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),
         time_zone,

@@ -88,11 +88,9 @@ pub struct DesiredState {
     /// Files at fixed places of the host, by their absolute path.
     pub host_placed: BTreeMap<PathBuf, PlacedFile>,
     /// Places of the host that the manifest names.
-    pub named_places: Vec<NamedPlace>,
+    pub named: NamedPlaces,
     /// The proxy in front of it.
     pub proxy: Option<DesiredProxy>,
-    /// Where the keys of the proxy stand.
-    pub proxy_places: Places,
     /// How long a service without a health check must run before it counts as started.
     pub soak: Duration,
     /// How long everything that was started is watched before it counts as up; `None` = not.
@@ -236,6 +234,15 @@ pub struct PlacedFile {
     /// Whether a service mounts this very file: it is then changed in place, because the mount
     /// pins its inode.
     pub mounted_singly: bool,
+}
+
+/// Places of the host that a manifest names.
+#[derive(Clone, Debug, Default)]
+pub struct NamedPlaces {
+    /// Those of which the manifest itself says where they are.
+    pub places: Vec<NamedPlace>,
+    /// Where `host` and `configs` of its proxy stand.
+    pub proxy: Places,
 }
 
 /// A place of the host that a manifest names, or where it has a file put.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::findings::{Findings, Surroundings};
 use super::host_files::HostFiles;
+use super::maintenance::Maintenance;
 use super::manifest::Manifest;
 use super::proxy::ProxyPlace;
-use super::{NamedPlace, PlacedFile, Places};
+use super::{NamedPlace, NamedPlaces, PlacedFile, Places};
 use crate::diagnostic::Diagnostics;
 use crate::permits::Touch;
 use crate::yaml::Node;
@@ -46,66 +47,57 @@ fn read(manifest: &Manifest) -> Vec<(Vec<String>, &PathBuf)> {
     of_variables.chain(of_services).collect()
 }
 
-/// Returns every place of the host that a manifest names by itself, or where it has files put.
+/// Returns every place of the host that a manifest names, or where it has files put.
 pub(super) fn places(
     around: &Surroundings<'_>,
     host_placed: &BTreeMap<PathBuf, PlacedFile>,
     node: Option<&Node>,
-) -> Vec<NamedPlace> {
+) -> NamedPlaces {
+    let manifest = around.manifest;
     let mut named = Named {
         node,
         found: Vec::new(),
     };
-    let manifest = around.manifest;
     for (keys, path) in read(manifest) {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let key = if keys.first() == Some(&"env") {
-            "env"
-        } else {
-            "variable_files"
-        };
-        named.add(key, &keys, path.clone(), Touch::Read);
+        named.add(&keys, path.clone(), Touch::Read);
     }
     for path in host_placed.keys() {
         let mut entries = manifest.files.iter();
         let entry = entries.position(|one| path.starts_with(&one.to.path));
         let entry = entry.unwrap_or_default().to_string();
-        let keys = ["files", entry.as_str(), "to"];
-        named.add("files", &keys, path.clone(), Touch::Write);
+        named.add(&["files", &entry, "to"], path.clone(), Touch::Write);
     }
     // Those in a directory of our own are where we put them.
-    if around.project_directory != around.own_directory {
-        for path in around.files.keys() {
-            let path = around.project_directory.join(path.as_str());
-            let key = "project_directory";
-            named.add(key, &[key], path, Touch::Write);
-        }
+    let is_own = around.project_directory == around.own_directory;
+    for path in around.files.keys().filter(|_| !is_own) {
+        let path = around.project_directory.join(path.as_str());
+        named.add(&["project_directory"], path, Touch::Write);
     }
-    if let Some(page) = &manifest.maintenance {
-        let keys = ["maintenance", "flag"];
-        for path in page.host_places() {
-            named.add("maintenance", &keys, path, Touch::Write);
-        }
+    let pages = manifest.maintenance.iter();
+    for path in pages.flat_map(Maintenance::host_places) {
+        named.add(&["maintenance", "flag"], path, Touch::Write);
     }
     for (name, backup) in &manifest.backups {
         for (key, path, touch) in backup.host_places() {
-            let keys = ["backups", name.as_str(), key];
-            named.add("backups", &keys, path.to_owned(), touch);
+            named.add(&["backups", name.as_str(), key], path.to_owned(), touch);
         }
     }
-    if let Some(proxy) = &manifest.proxy
-        && proxy.place == ProxyPlace::Host
-    {
+    let proxies = manifest.proxy.iter();
+    for proxy in proxies.filter(|proxy| proxy.place == ProxyPlace::Host) {
         for (name, target) in &proxy.configs {
             let keys = proxy.path(&["configs", name]);
-            named.add("proxy", &keys, target.clone(), Touch::Configure);
+            named.add(&keys, target.clone(), Touch::Configure);
         }
     }
-    named.found
+    NamedPlaces {
+        places: named.found,
+        proxy: proxy_keys(manifest, node),
+    }
 }
 
-/// Returns where the parts of a proxy's keys stand that places of the host come from.
-pub(super) fn proxy_places(manifest: &Manifest, node: Option<&Node>) -> Places {
+/// Returns where the keys of a proxy stand that places of the host come from.
+fn proxy_keys(manifest: &Manifest, node: Option<&Node>) -> Places {
     let Some(proxy) = &manifest.proxy else {
         return Places::new();
     };
@@ -116,16 +108,29 @@ pub(super) fn proxy_places(manifest: &Manifest, node: Option<&Node>) -> Places {
     ["host", "configs"].into_iter().filter_map(at).collect()
 }
 
+/// The keys at the top of a manifest under which places of the host are named.
+const KEYS: [&str; 7] = [
+    "variable_files",
+    "env",
+    "files",
+    "project_directory",
+    "maintenance",
+    "backups",
+    "proxy",
+];
+
 struct Named<'a> {
     node: Option<&'a Node>,
     found: Vec<NamedPlace>,
 }
 
 impl Named<'_> {
-    fn add(&mut self, key: &'static str, keys: &[&str], path: PathBuf, touch: Touch) {
+    /// Notes a place that stands at a path of keys.
+    fn add(&mut self, keys: &[&str], path: PathBuf, touch: Touch) {
         let at = self.node.and_then(|node| node.at(keys));
+        let key = KEYS.into_iter().find(|key| keys.first() == Some(key));
         self.found.push(NamedPlace {
-            key,
+            key: key.unwrap_or_default(),
             at: at.map(Node::location),
             path,
             touch,

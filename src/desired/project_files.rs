@@ -62,9 +62,23 @@ impl ProjectFiles<'_> {
     }
 }
 
+/// Returns paths of the repository with where they lie on the host.
+pub(super) fn listed(
+    directory: &Path,
+    compose_dir: &RepoPath,
+    paths: Vec<RepoPath>,
+) -> Vec<(RepoPath, PathBuf)> {
+    let paths = paths.into_iter();
+    let listed = paths.map(|path| {
+        let at = on_host(directory, compose_dir, &path);
+        (path, at)
+    });
+    listed.collect()
+}
+
 /// Returns where a path of the repository lies on the host: in the project directory, or beside
 /// it.
-pub(super) fn on_host(directory: &Path, compose_dir: &RepoPath, path: &RepoPath) -> PathBuf {
+fn on_host(directory: &Path, compose_dir: &RepoPath, path: &RepoPath) -> PathBuf {
     let mut base = directory;
     let mut repository = compose_dir.clone();
     loop {

@@ -261,7 +261,7 @@ fn real_places<'a>(
     recorded: Recorded<'a>,
     proxy: Option<&'a ObservedProxy>,
 ) -> impl Iterator<Item = &'a str> {
-    let named = desired.named_places.iter().map(|named| &named.path);
+    let named = desired.named.places.iter().map(|named| &named.path);
     let gone = recorded.host_placed.into_iter().flat_map(BTreeMap::keys);
     let configs = proxy.into_iter().flat_map(|proxy| proxy.places.values());
     let files = named.chain(gone).chain(configs);

@@ -146,7 +146,7 @@ impl Input<'_> {
             let once = (refusal.key, at.cloned(), refusal.setting.clone());
             found.entry(once).or_insert(refusal);
         };
-        let proxy_at = |key: &str| desired.proxy_places.get(key);
+        let proxy_at = |key: &str| desired.named.proxy.get(key);
         let place = desired.proxy.as_ref().map(|proxy| &proxy.proxy.place);
         if place == Some(&ProxyPlace::Host) {
             add(proxy_at("host"), self.context.policy.host_proxy(stack));
@@ -155,7 +155,7 @@ impl Input<'_> {
             let policy = self.context.policy;
             policy.file(stack, key, (path, touch), &self.observed.real)
         };
-        for place in &desired.named_places {
+        for place in &desired.named.places {
             let refusal = judge(place.key, &place.path, place.touch);
             add(place.at.as_ref(), refusal);
         }

@@ -104,7 +104,7 @@ fn every_example_names_only_places_that_its_settings_permit() {
         for path in tree.find_named(manifest::FILE_NAME).unwrap() {
             let desired = load(&tree, &path, &new_host(&dir));
             let (stack, real) = (desired.stack.as_str(), RealPaths::default());
-            let places = desired.named_places.iter();
+            let places = desired.named.places.iter();
             let places = places.filter_map(|one| {
                 named += 1;
                 policy.file(stack, one.key, (&one.path, one.touch), &real)

@@ -40,6 +40,7 @@ mod neighbours;
 mod owed;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod promote;

@@ -85,18 +85,14 @@ proptest! {
             bench.permits.file_roots.push("/".into());
             bench.permits.file_roots.extend([bench.state_dir(), closed(&bench)]);
         }
-        let mut manifest = format!(
-            "stack: shop\nfiles: [{{from: a.conf, to: {to}/a.conf}}, {{from: more, to: {to}/more/}}]\n"
-        );
-        if let Some(flag) = flag {
-            manifest += &format!("maintenance: {{flag: {flag}/ON, page: a.conf, on: test}}\n");
-        }
-        if let Some(own) = own {
-            manifest += &format!("project_directory: {own}\n");
-        }
-        if let Some((from, to)) = backup {
-            manifest += &format!("backups: {{all: {{files: [{from}], to: {to}/kept, before_deploy: true}}}}\n");
-        }
+        let line = |line: Option<String>| line.unwrap_or_default();
+        let flag = flag.map(|flag| format!("maintenance: {{flag: {flag}/ON, page: a.conf, on: test}}\n"));
+        let own = own.map(|own| format!("project_directory: {own}\n"));
+        let backup = backup.map(|(from, to)| {
+            format!("backups: {{all: {{files: [{from}], to: {to}/kept, before_deploy: true}}}}\n")
+        });
+        let placed = format!("files: [{{from: a.conf, to: {to}/a.conf}}, {{from: more, to: {to}/more/}}]\n");
+        let manifest = ["stack: shop\n", &placed, &line(flag), &line(own), &line(backup)].concat();
         let mut names = ["CLOSED", "STATE", "/bench/out"].iter();
         let is_closed = names.any(|name| manifest.contains(name));
         let manifest = manifest
