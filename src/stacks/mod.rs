@@ -414,7 +414,10 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         default_directory: &default_directory,
         time_zone: &view.time_zone,
     };
-    Ok(desired::load(tree, &place, &FilesOfThisHost::new(view))?)
+    let files = FilesOfThisHost::new(view);
+    let mut desired = desired::load(tree, &place, &files)?;
+    desired.warnings.extend(files.into_warnings());
+    Ok(desired)
 }
 
 fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {

@@ -147,7 +147,7 @@ fn everything_is_named_at_once_with_what_would_permit_it() {
         "manifest (moored.yaml:6:20): files: /var/x/more/b.conf of the host (permitted by policy: {file_roots: [/var/x/more]})",
         "manifest (moored.yaml:7:21): maintenance: /var/x/page/ON of the host",
         "manifest (moored.yaml:9:16): backups: /var/x/db/a.db of the host (permitted by policy: {file_roots: [/var/x/db/a.db]})",
-        "manifest (moored.yaml:9:35): backups: /var/x/kept of the host",
+        "manifest (moored.yaml:9:36): backups: /var/x/kept of the host",
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }

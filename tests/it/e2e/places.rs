@@ -1,7 +1,9 @@
 //! What a manifest names on the host is held until the settings permit it, and what is Moored's own
 //! is closed whatever they permit.
 
+use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 
 use super::stage::Stage;
 use crate::support::put;
@@ -67,12 +69,35 @@ fn a_file_outside_of_what_is_open_is_held_until_the_settings_permit_it() {
 }
 
 #[test]
+fn a_file_of_secrets_that_everybody_may_read_is_told() {
+    let stage = Stage::new("placesopen");
+    let v1 = stage.app("v1");
+    let open = tempfile::tempdir_in("/var/tmp").unwrap();
+    let file = open.path().join("web.env");
+    put(&file, "DB_PASSWORD=not-for-everybody\n");
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    mode(open.path(), 0o755);
+    mode(&file, 0o644);
+    stage.permit(&format!("file_roots: ['{}']", open.path().display()));
+    let shown = file.display();
+    stage.commit_manifest(&v1, &format!("env: {{web: {{files: [{shown}]}}}}\n"));
+    stage
+        .reconcile()
+        .says(&["DB_PASSWORD", &format!("chmod 600 {shown}")]);
+    mode(&file, 0o600);
+    let said = stage.moored(&["plan"]).exits(0);
+    assert!(!said.err.contains("chmod"), "{}", said.err);
+}
+
+#[test]
 fn the_files_that_the_settings_rest_on_are_closed_whatever_they_permit() {
     let stage = Stage::new("placesown");
     let v1 = stage.app("v1");
     let key = stage.path("age.key");
     put(&key, "CANARY_OF_THE_KEY=canary-7c1d\n");
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     let url = stage.path("state").display().to_string();
     let identity = format!("age_identity: {}\n", key.display());
     stage.configure(&url, "30s", &identity);

@@ -426,8 +426,7 @@ fn no_shell_and_few_child_processes() {
         findings.extend(strangers(word, &homes));
     }
     for word in ["\"sh\"", "\"bash\"", "\"-c\"", "/bin/sh", "/bin/bash"] {
-        // The shell of a container, for a health check that is written for one; and nginx's own
-        // option, which names its main file.
+        // A container's shell, for its health check; and nginx's own option for its main file.
         let homes = match word {
             "\"-c\"" => &["src/execute/tries.rs", "src/proxy/commands.rs"][..],
             _ => &["src/execute/tries.rs"],
