@@ -17,6 +17,7 @@ use crate::lock::{Lock, LockError};
 use crate::maintenance::{self, Flag, MaintenanceError, Owner, Page, SwitchedOn, Wanted};
 use crate::pass::{PassError, Passed};
 use crate::plan::{Context, Kind, Plan, Restoring, Schema};
+use crate::policy::Refusal;
 use crate::record::RecordError;
 use crate::stacks::LoadError;
 use crate::{execute, plan, reconcile, stacks};
@@ -45,6 +46,9 @@ pub enum ByHandError {
     /// The maintenance page could not be switched.
     #[error("{0}")]
     Maintenance(#[from] MaintenanceError),
+    /// A file of the host may not be touched.
+    #[error("the host's settings do not permit it: {0}")]
+    NotPermitted(#[from] Refusal),
     /// What was asked for is not in the manifest, or makes no sense.
     #[error("{0}")]
     Refused(String),
@@ -390,12 +394,13 @@ impl<'a> Stack<'a> {
     }
 
     fn maintenance(&self) -> Result<&crate::desired::maintenance::Maintenance, ByHandError> {
-        self.desired.maintenance.as_ref().ok_or_else(|| {
-            ByHandError::Refused(format!(
-                "{} has no maintenance page in its manifest",
-                self.desired.stack
-            ))
-        })
+        let stack = &self.desired.stack;
+        let Some(maintenance) = &self.desired.maintenance else {
+            let none = format!("{stack} has no maintenance page in its manifest");
+            return Err(ByHandError::Refused(none));
+        };
+        self.host.hands.pass_page(stack, maintenance)?;
+        Ok(maintenance)
     }
 
     async fn prove(&self, wanted: Wanted) -> Result<(), ByHandError> {
@@ -422,6 +427,8 @@ impl<'a> Stack<'a> {
 
     /// Returns the id of the container in which the tools of a backup run, if it runs.
     async fn place(&self, backup: &Backup) -> Result<Option<String>, ByHandError> {
+        let hands = &self.host.hands;
+        hands.pass_backup(&self.desired.stack, backup)?;
         let Some(name) = plan::tools_of(&self.desired, backup) else {
             return Ok(None);
         };

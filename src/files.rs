@@ -1,9 +1,12 @@
 //! Writes files so that a crash leaves the old content or the new one, never a half.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -58,6 +61,18 @@ pub fn sweep(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns where an open file or directory is, or was before it was removed, whatever links led to
+/// it.
+///
+/// # Errors
+/// The kernel does not say (`/proc/self/fd`, see proc(5)).
+pub fn opened_at(opened: &impl AsRawFd) -> io::Result<PathBuf> {
+    let told = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()))?;
+    let told = told.into_os_string().into_vec();
+    let path = told.strip_suffix(b" (deleted)").unwrap_or(&told);
+    Ok(PathBuf::from(OsStr::from_bytes(path)))
 }
 
 fn temporary(path: &Path, content: &[u8], mode: u32) -> io::Result<NamedTempFile> {

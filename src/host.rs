@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, OwnFile};
 use crate::engine::docker::Docker;
 use crate::engine::{EngineError, ReadEngine, WriteEngine};
 use crate::events::Events;
@@ -259,7 +259,10 @@ impl Host {
 }
 
 fn policy_of(config: &Config) -> Policy {
-    Policy::new(&config.policy, &config.state_dir, &config.engine)
+    let mut own = config.own_files();
+    let program = std::env::current_exe().ok();
+    own.extend(program.as_deref().map(OwnFile::trusted));
+    Policy::new(&config.policy, &config.state_dir, &config.engine).keeping(&own)
 }
 
 /// Returns the engine of the settings, which gets the logins of this host for its registries.

@@ -21,6 +21,10 @@ const IN_FULL: &str = "write it in full, with its registry: docker.io/library/*,
 pub struct Permits {
     /// Directories of the host that may be mounted, with all below.
     pub bind_roots: Vec<PathBuf>,
+    /// Directories beyond those where a manifest may name files, with all below.
+    pub file_roots: Vec<PathBuf>,
+    /// Who may configure the proxy of the host itself.
+    pub host_proxy: Grant,
     /// Who may have the engine's socket.
     pub docker_socket: Grant,
     /// Who may have all privileges, also in a command inside.
@@ -66,6 +70,8 @@ impl Default for Permits {
     fn default() -> Self {
         Self {
             bind_roots: BIND_ROOTS.iter().map(PathBuf::from).collect(),
+            file_roots: Vec::new(),
+            host_proxy: Grant::Nobody,
             docker_socket: Grant::Nobody,
             privileged: Grant::Nobody,
             capabilities: BTreeMap::new(),
@@ -145,6 +151,19 @@ impl From<WrittenGrant> for Grant {
             WrittenGrant::Only(names) => Self::Only(names),
         }
     }
+}
+
+/// What is done with a file of the host because a manifest names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touch {
+    /// It is read.
+    Read,
+    /// It is written, or removed.
+    Write,
+    /// It is written or removed as configuration of the proxy of the host itself.
+    Configure,
+    /// It is backed up and restored, or has the backups: with all below, if it is a directory.
+    BackUp,
 }
 
 /// What comes of something that is not well.

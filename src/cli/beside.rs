@@ -51,6 +51,7 @@ pub(super) fn failure(error: &ByHandError) -> Failure {
     let exit = match error {
         ByHandError::Pass(error) => exit::of_error(error),
         ByHandError::Busy(_) | ByHandError::Engine(_) => Exit::Unavailable,
+        ByHandError::NotPermitted(_) => Exit::Held,
         ByHandError::Refused(_) => Exit::Usage,
         ByHandError::Record(_) | ByHandError::Backup(_) | ByHandError::Maintenance(_) => {
             Exit::Failed

@@ -1,6 +1,8 @@
 //! The host's settings: everything that decides whom to trust. Read from the host, never from
 //! the state repository. The only reader of the process environment.
 
+mod own;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -8,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+
+pub use own::OwnFile;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
@@ -24,6 +28,9 @@ const LATER: [&str; 2] = ["offsite", "notify"];
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// The file that they are read from; `None` = none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where the desired state comes from.
     pub repository: Repository,
     /// Directories with a `moored.yaml`; left out = every one in the repository.
@@ -328,7 +335,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
             hint: hint.to_owned(),
         }
     })?;
-    parse(&path.display().to_string(), &text).map_err(ConfigError::Invalid)
+    let config = parse(&path.display().to_string(), &text).map_err(ConfigError::Invalid)?;
+    let file = Some(path.to_owned());
+    Ok(Config { file, ..config })
 }
 
 /// Reads and checks the text of the settings.
@@ -438,6 +447,8 @@ fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
     let secret = secret.map(|webhook| ("webhook.secret_file", &webhook.secret_file));
     let roots = config.policy.bind_roots.iter();
     let roots = roots.map(|path| ("policy.bind_roots", path));
+    let of_files = config.policy.file_roots.iter();
+    let roots = roots.chain(of_files.map(|path| ("policy.file_roots", path)));
     let files = signers.chain(authorities).chain(keys);
     let mut files = files.chain(logins).chain(secret).chain(roots);
     let relative = files.find(|(_, path)| !path.is_absolute());

@@ -156,3 +156,48 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     ");
     insta::assert_snapshot!(refused("repository: {url: /s, auth: {ssh_key: /k}}"), @"config.yaml:1:29: repository.auth: auth must be {ssh_key: FILE, known_hosts: FILE}, {username: NAME, token_file: FILE} or {credential_helper: [PROGRAM, ARGUMENT…]}");
 }
+
+#[test]
+fn everything_that_the_settings_rest_on_is_known() {
+    let text = b"repository:\n  url: ssh://h/r.git\n  \
+        auth: {ssh_key: /k/id, known_hosts: /k/hosts}\n  ca_file: /k/ca\n  \
+        verify: {allowed_signers: /k/signers}\n\
+        stacks: [{dir: a, verify: {allowed_signers: /k/of-a}}]\nage_identity: /k/age\n\
+        listen: 127.0.0.1:1\nwebhook: {secret_file: /k/hook}\nregistries: {config: /k/docker}\n\
+        approvals: {a: {signers: [x], allowed_signers: /k/approvers}}\n";
+    let config = parse("c.yaml", text).unwrap();
+    let config = Config {
+        file: Some("/k/c.yaml".into()),
+        ..config
+    };
+    let own = config.own_files();
+    let of = |is_secret: bool| {
+        let own = own.iter().filter(|one| one.is_secret == is_secret);
+        let own: BTreeSet<&str> = own.map(|one| one.path.to_str().unwrap()).collect();
+        own
+    };
+    let secret = [
+        "/etc/moored",
+        "/k/age",
+        "/k/c.yaml",
+        "/k/docker",
+        "/k/hook",
+        "/k/id",
+    ];
+    assert_eq!(of(true), secret.into());
+    let trusted = ["/k/approvers", "/k/ca", "/k/hosts", "/k/of-a", "/k/signers"];
+    assert_eq!(of(false), trusted.into());
+    // Every path that the settings have is one of these, or no file that they rest on.
+    for (auth, path, is_secret) in [
+        ("{token_file: /k/token}", "/k/token", true),
+        ("{credential_helper: [/k/helper, x]}", "/k/helper", false),
+    ] {
+        let text = format!("repository: {{url: 'https://h/r.git', auth: {auth}}}\n");
+        let own = parse("c.yaml", text.as_bytes()).unwrap().own_files();
+        let file = OwnFile {
+            path: path.into(),
+            is_secret,
+        };
+        assert!(own.contains(&file), "{own:?}");
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::StackName;
+
 /// Reads files of the host.
 pub trait HostFiles {
     /// Returns the content of a file; `None` when nothing is there.
@@ -9,6 +11,12 @@ pub trait HostFiles {
     /// # Errors
     /// Why it can't be read, as a sentence for people.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String>;
+
+    /// Returns why a file may not be read for a stack, if it may not; the stack's own files of
+    /// values are asked for before any of them is read.
+    fn refuses(&self, _stack: &StackName, _path: &Path) -> Option<String> {
+        None
+    }
 
     /// Returns the file with the age keys of this host; `None` when the settings name none.
     fn age_identity(&self) -> Option<&Path> {

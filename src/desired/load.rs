@@ -15,6 +15,7 @@ use super::host_files::HostFiles;
 use super::manifest::{self, Manifest, ServiceName};
 use super::mapping::{self, Found, Project, Sealed, Variables};
 use super::migrations::Migration;
+use super::named;
 use super::placed::{self, Taken};
 use super::project_files::{self, ProjectFiles};
 use super::proxy::DesiredProxy;
@@ -76,18 +77,17 @@ pub fn load(
     // The typed reading has no places; the tree has. It reads the same text, so it can't fail
     // where the other did not, but for the strictness of Go's YAML: then places are left out.
     let manifest_node = yaml::parse(path.as_str(), &text).ok();
+    let findings = || Findings::new(path.as_str(), manifest_node.as_ref());
+    named::refuse_reads(&manifest, host, findings())?;
     let paths = compose_files(tree, place, &path, &manifest, manifest_node.as_ref())?;
     let first = paths.first().and_then(RepoPath::parent);
     let compose_dir = first.unwrap_or_else(RepoPath::root);
     let own_directory = (place.default_directory)(manifest.stack.as_str());
     let directory = manifest.project_directory.clone();
     let directory = directory.unwrap_or_else(|| own_directory.clone());
-    let on_host = |path: &RepoPath| project_files::on_host(&directory, &compose_dir, path);
     let files = ProjectFiles {
-        listed: paths
-            .iter()
-            .map(|path| (path.clone(), on_host(path)))
-            .collect(),
+        listed: project_files::listed(&directory, &compose_dir, paths),
+        stack: &manifest.stack,
         directory: &directory,
         compose_dir: &compose_dir,
         tree,
@@ -126,14 +126,14 @@ pub fn load(
         at_rest: &composed.at_rest,
         files: &composed.found.files,
     };
-    let findings = Findings::new(path.as_str(), manifest_node.as_ref());
-    let (proxy, host_placed) = settle(&around, findings)?;
+    let (proxy, host_placed) = settle(&around, findings())?;
+    let named = named::places(&around, &host_placed, manifest_node.as_ref());
     let page = page(tree, place, &manifest)?;
     let checklist = checklist(tree, place, &manifest)?;
     let time_zone = manifest.time_zone;
     let time_zone = time_zone.unwrap_or_else(|| place.time_zone.clone());
     Ok(DesiredState {
-        stack: manifest.stack,
+        stack: manifest.stack.clone(),
         commit: place.commit.clone(),
         standing: Standing::default(),
         gate: Gate::default(),
@@ -148,6 +148,7 @@ pub fn load(
         project_directory: directory.clone(),
         files: composed.found.files,
         host_placed,
+        named,
         proxy,
         soak: manifest.soak.map_or(A_SECOND, |soak| soak.min(A_SECOND)),
         soak_after: manifest.soak.filter(|soak| *soak > A_SECOND),

@@ -47,6 +47,13 @@ impl Maintenance {
     pub fn page_name(&self) -> Option<&str> {
         self.page.as_deref().and_then(name_of)
     }
+
+    /// Returns the files of the host that it writes.
+    pub fn host_places(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let page = self.page_name();
+        let page = page.map(|name| self.flag.with_file_name(name));
+        [Some(self.flag.clone()), page].into_iter().flatten()
+    }
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ pub mod maintenance;
 pub mod manifest;
 mod mapping;
 pub mod migrations;
+mod named;
 pub mod placed;
 mod project_files;
 pub mod proxy;
@@ -48,6 +49,7 @@ use crate::diagnostic::{Diagnostic, Location};
 use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::gates::Suspension;
+use crate::permits::Touch;
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
 use crate::trust::{Gate, Standing};
@@ -86,6 +88,8 @@ pub struct DesiredState {
     pub files: BTreeMap<RepoPath, PlacedFile>,
     /// Files at fixed places of the host, by their absolute path.
     pub host_placed: BTreeMap<PathBuf, PlacedFile>,
+    /// Places of the host that the manifest names.
+    pub named: NamedPlaces,
     /// The proxy in front of it.
     pub proxy: Option<DesiredProxy>,
     /// How long a service without a health check must run before it counts as started.
@@ -231,6 +235,28 @@ pub struct PlacedFile {
     /// Whether a service mounts this very file: it is then changed in place, because the mount
     /// pins its inode.
     pub mounted_singly: bool,
+}
+
+/// Places of the host that a manifest names.
+#[derive(Clone, Debug, Default)]
+pub struct NamedPlaces {
+    /// Those of which the manifest itself says where they are.
+    pub places: Vec<NamedPlace>,
+    /// Where `host` and `configs` of its proxy stand.
+    pub proxy: Places,
+}
+
+/// A place of the host that a manifest names, or where it has a file put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPlace {
+    /// The key of the manifest.
+    pub key: &'static str,
+    /// Where it stands.
+    pub at: Option<Location>,
+    /// The place.
+    pub path: PathBuf,
+    /// What is done there.
+    pub touch: Touch,
 }
 
 /// Returns the name of a service's container when the Compose file gives none: Compose's own.

@@ -119,12 +119,7 @@ impl Taken {
             taken.insert(path, "is placed there already, because a service mounts it");
         }
         if let Some(page) = &around.manifest.maintenance {
-            let name = page.page_name();
-            let files = [
-                Some(page.flag.clone()),
-                name.map(|name| page.flag.with_file_name(name)),
-            ];
-            let files = files.into_iter().flatten();
+            let files = page.host_places();
             taken.extend(files.map(|file| (file, "is where the maintenance page has its files")));
         }
         let own = around.own_directory.to_owned();

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::StackName;
 use super::compose::files::Files;
 use super::host_files::HostFiles;
 use crate::source::{ReadError, RepoPath, Tree};
@@ -11,6 +12,7 @@ use crate::source::{ReadError, RepoPath, Tree};
 /// The project directory of the host with the files of the repository in it: what Git has counts,
 /// what it does not have is the host's.
 pub(super) struct ProjectFiles<'a> {
+    pub(super) stack: &'a StackName,
     /// Where relative paths resolve on the host.
     pub(super) directory: &'a Path,
     /// Where they resolve in the repository: beside the first Compose file.
@@ -60,9 +62,23 @@ impl ProjectFiles<'_> {
     }
 }
 
+/// Returns paths of the repository with where they lie on the host.
+pub(super) fn listed(
+    directory: &Path,
+    compose_dir: &RepoPath,
+    paths: Vec<RepoPath>,
+) -> Vec<(RepoPath, PathBuf)> {
+    let paths = paths.into_iter();
+    let listed = paths.map(|path| {
+        let at = on_host(directory, compose_dir, &path);
+        (path, at)
+    });
+    listed.collect()
+}
+
 /// Returns where a path of the repository lies on the host: in the project directory, or beside
 /// it.
-pub(super) fn on_host(directory: &Path, compose_dir: &RepoPath, path: &RepoPath) -> PathBuf {
+fn on_host(directory: &Path, compose_dir: &RepoPath, path: &RepoPath) -> PathBuf {
     let mut base = directory;
     let mut repository = compose_dir.clone();
     loop {
@@ -81,6 +97,9 @@ impl Files for ProjectFiles<'_> {
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         if let Some(content) = self.committed(path)? {
             return Ok(Some(content));
+        }
+        if let Some(why) = self.host.refuses(self.stack, path) {
+            return Err(why);
         }
         self.of_host.borrow_mut().insert(path.to_owned());
         let content = self.host.read(path)?;
@@ -128,6 +147,7 @@ mod tests {
     fn paths_of_the_host_and_of_the_repository_lead_to_one_another() {
         let compose_dir = RepoPath::new("stacks/shop").unwrap();
         let files = ProjectFiles {
+            stack: &StackName::try_from("shop".to_owned()).unwrap(),
             directory: Path::new("/srv/shop"),
             compose_dir: &compose_dir,
             tree: &Tree::from_files(BTreeMap::new()).unwrap(),

@@ -123,6 +123,7 @@ impl<'a> Place<'a> {
         backup: &'a Backup,
         container: Option<&str>,
     ) -> Result<Self, StepError> {
+        scene.hands.pass_backup(&scene.plan.stack, backup)?;
         let engine = scene.hands.engine();
         let container = match container {
             Some(container) => running(engine, container).await?,

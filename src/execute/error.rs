@@ -8,6 +8,7 @@ use crate::desired::ServiceName;
 use crate::desired::proxy::ProxyKind;
 use crate::engine::{EngineError, ReadEngine};
 use crate::maintenance::MaintenanceError;
+use crate::policy::Refusal;
 use crate::proxy::ProxyError;
 use crate::record::RecordError;
 use crate::secret::Redactor;
@@ -86,6 +87,9 @@ pub enum StepError {
         /// Whether it stays wrong until Git moves.
         lasting: bool,
     },
+    /// A file of the host may not be touched.
+    #[error("the host's settings do not permit it: {0}")]
+    NotPermitted(#[from] Refusal),
     /// The wait was given up because another step failed or a stop was asked for.
     #[error("given up")]
     GivenUp,
@@ -136,6 +140,7 @@ impl StepError {
             | Self::Record(_)
             | Self::Maintenance(_)
             | Self::Backup(_)
+            | Self::NotPermitted(_)
             | Self::GivenUp) => other,
         }
     }
@@ -159,6 +164,7 @@ impl StepError {
             | Self::Backup(_)
             | Self::Proxy(_)
             | Self::Config { .. }
+            | Self::NotPermitted(_)
             | Self::GivenUp) => other,
         }
     }
@@ -176,6 +182,7 @@ impl StepError {
             | Self::Record(_)
             | Self::Command { .. }
             | Self::Maintenance(_)
+            | Self::NotPermitted(_)
             | Self::GivenUp => None,
         };
         matches!(engine, Some(EngineError::Unavailable { .. }))

@@ -1,7 +1,8 @@
 //! Places repository files in the project directory, beneath it and nowhere else.
 //!
 //! Everything goes through a directory handle (`cap-std`): a link that a container has planted
-//! there can't lead a write out of it.
+//! there can't lead a write out of it. Where the handle itself is, is asked of the kernel, and the
+//! host's settings must permit it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -11,13 +12,45 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
 
 use super::StepError;
-use crate::desired::PlacedFile;
+use crate::desired::{PlacedFile, StackName};
 use crate::files::{Mode, digest, mode_of_digest};
+use crate::permits::Touch;
 use crate::plan::Placement;
+use crate::policy::Gated;
+
+/// Whose files are placed, as what, and who is asked whether they may be.
+#[derive(Clone, Copy)]
+pub(super) struct Guard<'a> {
+    pub(super) gate: &'a Gated,
+    pub(super) stack: &'a StackName,
+    pub(super) touch: Touch,
+}
+
+impl Guard<'_> {
+    /// Passes changes below a directory that are permitted, as links lead now.
+    pub(super) fn pass(self, root: &Path, files: &[Placement]) -> Result<(), StepError> {
+        for one in files {
+            // Only what a release of ours has placed is ever removed.
+            let touch = match &one.file {
+                Some(_) => self.touch,
+                None => Touch::Configure,
+            };
+            let path = root.join(one.path.as_str());
+            let stack = self.stack.as_str();
+            self.gate.file(stack, "files", (&path, touch))?;
+        }
+        Ok(())
+    }
+}
 
 /// Writes and removes files, keeping what was there in `store`. Repeatable.
-pub(super) fn place(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
-    let dir = open(root)?;
+pub(super) fn place(
+    root: &Path,
+    files: &[Placement],
+    store: &Path,
+    guard: Guard<'_>,
+) -> Result<(), StepError> {
+    let dir = open(root, files, guard)?;
     for (placement, path) in removals_first(files, |placement| placement.file.is_none()) {
         let failed = |source| StepError::Place {
             path: root.join(path),
@@ -36,8 +69,13 @@ pub(super) fn place(root: &Path, files: &[Placement], store: &Path) -> Result<()
 }
 
 /// Puts back what was there before. Repeatable.
-pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
-    let dir = open(root)?;
+pub(super) fn put_back(
+    root: &Path,
+    files: &[Placement],
+    store: &Path,
+    guard: Guard<'_>,
+) -> Result<(), StepError> {
+    let dir = open(root, files, guard)?;
     for (placement, path) in removals_first(files, |placement| placement.before.is_none()) {
         let failed = |source| StepError::Place {
             path: root.join(path),
@@ -65,8 +103,13 @@ pub(super) fn put_back(root: &Path, files: &[Placement], store: &Path) -> Result
 }
 
 /// Keeps what was placed in `store`, too.
-pub(super) fn keep_all(root: &Path, files: &[Placement], store: &Path) -> Result<(), StepError> {
-    let dir = open(root)?;
+pub(super) fn keep_all(
+    root: &Path,
+    files: &[Placement],
+    store: &Path,
+    guard: Guard<'_>,
+) -> Result<(), StepError> {
+    let dir = open(root, files, guard)?;
     for placement in files {
         let path = Path::new(placement.path.as_str());
         keep(&dir, path, store).map_err(|source| StepError::Place {
@@ -141,13 +184,18 @@ fn is_nothing_there(error: &io::Error) -> bool {
     )
 }
 
-fn open(root: &Path) -> Result<Dir, StepError> {
+/// Opens the directory in which files change, made if it is missing.
+fn open(root: &Path, files: &[Placement], guard: Guard<'_>) -> Result<Dir, StepError> {
+    guard.pass(root, files)?;
     let failed = |source| StepError::Place {
         path: PathBuf::from(root),
         source,
     };
     std::fs::create_dir_all(root).map_err(failed)?;
-    Dir::open_ambient_dir(root, ambient_authority()).map_err(failed)
+    let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(failed)?;
+    // Whoever can write to a directory on the way may have turned it elsewhere just now.
+    guard.pass(&crate::files::opened_at(&dir).map_err(failed)?, files)?;
+    Ok(dir)
 }
 
 /// Keeps what a file is now in the store, under its digest.

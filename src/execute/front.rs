@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{MutexGuard, watch};
 use url::Url;
 
+use super::files::Guard;
 use super::inside::exec;
 use super::one_off::{self, OneOff, OneOffError};
 use super::scene::Scene;
@@ -17,6 +18,7 @@ use crate::desired::proxy::{MarkerAt, ProxyKind};
 use crate::engine::WriteEngine;
 use crate::engine::model::{ContainerSpec, MountSource};
 use crate::files::Mode;
+use crate::permits::Touch;
 use crate::plan::{self, Placement, ProxyTest, Switch, TestPlace};
 use crate::proxy::{self, HostProxy, ProxyError, Shape};
 
@@ -42,6 +44,10 @@ pub(super) async fn test(
     let on_host = matches!(draft.place, TestPlace::Host);
     let _alone = alone(on_host, scene).await;
     let staging = scene.hands.staging_of(&scene.plan.stack);
+    let guard = guard(on_host, scene)?;
+    for (root, placements) in &draft.files {
+        guard.pass(root, placements)?;
+    }
     clear(&staging)?;
     make(&staging)?;
     refuse_links(draft)?;
@@ -91,6 +97,19 @@ async fn alone<'a>(on_host: bool, scene: &'a Scene<'_>) -> Option<MutexGuard<'a,
     } else {
         None
     }
+}
+
+/// Returns who is asked before a proxy's files are touched; the host's own acts on them as root,
+/// and not every stack may have it do so.
+fn guard<'a>(on_host: bool, scene: &'a Scene<'_>) -> Result<Guard<'a>, StepError> {
+    if on_host {
+        scene.hands.gate.host_proxy(scene.plan.stack.as_str())?;
+    }
+    Ok(scene.guard(if on_host {
+        Touch::Configure
+    } else {
+        Touch::Write
+    }))
 }
 
 /// A link is not written through, and would not be one any more if it were replaced.
@@ -293,10 +312,11 @@ pub(super) async fn switch(
 ) -> Result<(), StepError> {
     let _alone = alone(draft.container.is_none(), scene).await;
     let store = scene.hands.configs_of(&scene.plan.stack);
+    let guard = guard(draft.container.is_none(), scene)?;
     for (root, placements) in &draft.files {
-        files::place(root, placements, &store)?;
+        files::place(root, placements, &store, guard)?;
         // What is proved now is what is gone back to some day.
-        files::keep_all(root, placements, &store)?;
+        files::keep_all(root, placements, &store, guard)?;
     }
     files::forget_others(draft.files.values().flatten(), &store);
     if afresh::show_what_is_placed(draft, scene, tell).await? {
@@ -317,8 +337,9 @@ pub(super) async fn back(
 ) -> Result<(), StepError> {
     let _alone = alone(draft.container.is_none(), scene).await;
     let store = scene.hands.configs_of(&scene.plan.stack);
+    let guard = guard(draft.container.is_none(), scene)?;
     for (root, placements) in &draft.files {
-        files::put_back(root, placements, &store)?;
+        files::put_back(root, placements, &store, guard)?;
     }
     if !runs(draft, scene).await? {
         return Ok(());

@@ -11,10 +11,13 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::desired::StackName;
+use crate::desired::backups::Backup;
+use crate::desired::maintenance::Maintenance;
 use crate::engine::WriteEngine;
 use crate::events::Events;
 use crate::lock::{EngineLock, Lock, LockError};
-use crate::policy::Gated;
+use crate::permits::Touch;
+use crate::policy::{Gated, Refusal};
 use crate::record::Record;
 use crate::secret::{DigestKey, Redactor};
 
@@ -50,6 +53,28 @@ impl Hands {
     /// Returns the engine, behind the gate.
     pub fn engine(&self) -> &dyn WriteEngine {
         self.gate.as_ref()
+    }
+
+    /// Passes a backup whose places may be touched, as their links lead now.
+    ///
+    /// # Errors
+    /// One of them may not.
+    pub fn pass_backup(&self, stack: &StackName, backup: &Backup) -> Result<(), Refusal> {
+        let mut places = backup.host_places().into_iter();
+        let pass = |(_, path, touch)| self.gate.file(stack.as_str(), "backups", (path, touch));
+        places.try_for_each(pass)
+    }
+
+    /// Passes a maintenance page whose files may be touched, as their links lead now.
+    ///
+    /// # Errors
+    /// One of them may not.
+    pub fn pass_page(&self, stack: &StackName, page: &Maintenance) -> Result<(), Refusal> {
+        let pass = |path: PathBuf| {
+            let place = (path.as_path(), Touch::Write);
+            self.gate.file(stack.as_str(), "maintenance", place)
+        };
+        page.host_places().try_for_each(pass)
     }
 
     /// Returns where the former content of a stack's files is kept.

@@ -13,7 +13,9 @@ use crate::record::RecordError;
 pub fn settle_leftovers(hands: &Hands, desired: &DesiredState) -> Result<(), RecordError> {
     let stack = &desired.stack;
     hands.record.end_interrupted(stack, hands.clock.now())?;
-    for place in desired.backups.values().flat_map(backup::places) {
+    let backups = desired.backups.values();
+    let passed = backups.filter(|one| hands.pass_backup(stack, one).is_ok());
+    for place in passed.flat_map(backup::places) {
         // What can't be taken away now is another time; the next backup says what is wrong.
         let swept = backup::sweep(&place, hands.record.instance(), stack);
         tracing::debug!(place = %place.display(), swept = swept.is_ok(), "half-written backups");

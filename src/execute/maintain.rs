@@ -144,6 +144,7 @@ fn put_up(
     flag: &Flag,
     scene: &Scene<'_>,
 ) -> Result<SwitchedOn, StepError> {
+    scene.hands.pass_page(&scene.plan.stack, maintenance)?;
     let page = maintenance.page_name().zip(page);
     let page = page.map(|(name, content)| Page { name, content });
     let instance = scene.hands.record.instance();
@@ -161,6 +162,7 @@ fn switch_off(
     owner: &Owner,
     scene: &Scene<'_>,
 ) -> Result<SwitchedOff, StepError> {
+    scene.hands.pass_page(&scene.plan.stack, maintenance)?;
     let instance = scene.hands.record.instance();
     Ok(maintenance::switch_off(&maintenance.flag, owner, instance)?)
 }

@@ -7,9 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Hands;
+use super::files::Guard;
 use super::pulled::Pulled;
 use crate::events::Event;
 use crate::journal::{Entry, Note, Status};
+use crate::permits::Touch;
 use crate::plan::Plan;
 use crate::record::{Journal, RecordError};
 
@@ -39,6 +41,15 @@ impl<'a> Scene<'a> {
             measured: Mutex::default(),
             was_down: AtomicBool::new(false),
             put_down: Mutex::default(),
+        }
+    }
+
+    /// Returns who is asked before files of the host are touched like this.
+    pub(super) fn guard(&self, touch: Touch) -> Guard<'_> {
+        Guard {
+            gate: &self.hands.gate,
+            stack: &self.plan.stack,
+            touch,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Does one step. Each action is one arm; none of them chooses anything.
 
+use std::path::Path;
+
 use tokio::sync::watch;
 
 use super::around::{self, Whose};
@@ -12,7 +14,8 @@ use super::{
 use super::{latency, network, release, soak};
 use crate::engine::EngineError;
 use crate::events::Event;
-use crate::plan::{Action, Step, TestPlace};
+use crate::permits::Touch;
+use crate::plan::{Action, Placement, Step, TestPlace};
 
 /// Has the effect of a step.
 pub(super) async fn run(
@@ -44,7 +47,7 @@ pub(super) async fn run(
         Action::CreateNetwork(network) => engine.create_network(network).await?,
         Action::RemakeNetwork(draft) => network::remake(engine, draft).await?,
         Action::CreateVolume(volume) => engine.create_volume(volume).await?,
-        Action::Place { root, files } => files::place(root, files, &hands.store_of(stack))?,
+        Action::Place { root, files } => place(root, files, scene)?,
         Action::Rename { container, name } => engine.rename_container(&container.id, name).await?,
         Action::Create { name, spec, .. } => containers::create(engine, name, spec, whose).await?,
         Action::Replace {
@@ -117,6 +120,12 @@ pub(super) async fn run(
         Action::Record(draft) => release::record(draft, scene).await?,
     }
     Ok(())
+}
+
+/// Places files that are no configuration of the host's own proxy.
+fn place(root: &Path, files: &[Placement], scene: &Scene<'_>) -> Result<(), StepError> {
+    let store = scene.hands.store_of(&scene.plan.stack);
+    files::place(root, files, &store, scene.guard(Touch::Write))
 }
 
 /// Pulls an image, and tells how far it is.

@@ -16,6 +16,7 @@ use crate::engine::model::{ContainerSpec, Endpoint};
 use crate::engine::{EngineError, WriteEngine};
 use crate::events::Event;
 use crate::journal::{Entry, Outcome};
+use crate::permits::Touch;
 use crate::plan::{
     Action, ContainerRef, Kind, MigrationDraft, Placement, Raise, RemadeNetwork, RestoreDraft,
     Retreat, Step, Switch, is_aside,
@@ -338,7 +339,8 @@ impl<'a> Walk<'a> {
         let tell = self.scene.told(step.number);
         match undo {
             Undo::Files(root, placed) => {
-                files::put_back(root, placed, &hands.store_of(&self.plan.stack))?;
+                let guard = self.scene.guard(Touch::Write);
+                files::put_back(root, placed, &hands.store_of(&self.plan.stack), guard)?;
             }
             Undo::Unmake(name, spec) => {
                 containers::unmake(engine, name, spec).await?;

@@ -245,6 +245,7 @@ impl<'a> Walk<'a> {
             | StepError::Backup(_)
             | StepError::Smoke { .. }
             | StepError::Record(_)
+            | StepError::NotPermitted(_)
             | StepError::GivenUp => step.phase,
         };
         self.trouble.get_or_insert(Trouble {
@@ -302,6 +303,7 @@ fn passing(error: &StepError, phase: Phase) -> Passing {
         | StepError::Command { .. }
         | StepError::Maintenance(_)
         | StepError::Record(_)
+        | StepError::NotPermitted(_)
         | StepError::GivenUp => Passing::No,
         StepError::Backup(error) => match error.engine() {
             Some(EngineError::Unavailable { .. }) => Passing::EngineAway,

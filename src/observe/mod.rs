@@ -5,12 +5,14 @@ mod owned;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::backup;
@@ -65,7 +67,8 @@ pub struct ObservedState {
     pub unanswered: BTreeMap<String, String>,
     /// What registries said this time, as far as a later pass wants to know it.
     pub asked: BTreeMap<String, Asked>,
-    /// Where the places of the host lead that containers and volumes of Git mount.
+    /// Where the places of the host lead that containers and volumes of Git mount, and that the
+    /// manifest names.
     pub real: RealPaths,
 }
 
@@ -194,7 +197,7 @@ pub async fn observe<'a>(
             .collect(),
         files: placed(desired, recorded.files),
         host_placed: host_placed(desired, recorded.host_placed, proxy.as_ref()),
-        real: RealPaths::of(mounted(desired, proxy.as_ref())),
+        real: RealPaths::of(real_places(desired, recorded, proxy.as_ref())),
         proxy,
         maintenance: flag(desired, instance)?,
         sources: sources(desired),
@@ -250,6 +253,19 @@ async fn at_registry(engine: &dyn ReadEngine, reference: &str) -> Result<ImageSt
         }),
         Err(error @ EngineError::Unavailable { .. }) => Err(error),
     }
+}
+
+/// Returns the places of the host of which it matters where their links lead.
+fn real_places<'a>(
+    desired: &'a DesiredState,
+    recorded: Recorded<'a>,
+    proxy: Option<&'a ObservedProxy>,
+) -> impl Iterator<Item = &'a str> {
+    let named = desired.named.places.iter().map(|named| &named.path);
+    let gone = recorded.host_placed.into_iter().flat_map(BTreeMap::keys);
+    let configs = proxy.into_iter().flat_map(|proxy| proxy.places.values());
+    let files = named.chain(gone).chain(configs);
+    mounted(desired, proxy).chain(files.filter_map(|path| path.to_str()))
 }
 
 /// Returns the places of the host that are mounted as Git says it, and by the proxy: its
@@ -327,8 +343,12 @@ fn host_placed<'a>(
 
 /// Returns the digest of a file of the host, if there is one that can be read.
 fn digest_of(path: &Path) -> Option<String> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let mode = Mode::of(file.metadata().ok()?.permissions().mode());
+    let mut options = std::fs::OpenOptions::new();
+    // A pipe that nobody writes to must not hang us, nor a device that never ends.
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let mut file = options.read(true).open(path).ok()?;
+    let about = file.metadata().ok().filter(Metadata::is_file)?;
+    let mode = Mode::of(about.permissions().mode());
     let mut content = Vec::new();
     file.read_to_end(&mut content).ok()?;
     Some(files::digest(&content, mode))

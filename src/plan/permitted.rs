@@ -1,8 +1,9 @@
 //! Holds a stack that asks the engine for what the host's settings do not permit: before anything is
 //! touched, and with everything that is not, so that nobody finds it one by one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -12,9 +13,11 @@ use super::drafts::TestPlace;
 use super::order::Planner;
 use super::services::{Input, container_name};
 use super::slot::{Slot, in_slot};
+use crate::desired::proxy::ProxyPlace;
 use crate::desired::{Hook, Places, Service, ServiceName, Wanted};
 use crate::diagnostic::Location;
 use crate::engine::model::{Exec, Network, Volume};
+use crate::permits::Touch;
 use crate::policy::{Refusal, Seen, Who};
 use crate::secret::mentions;
 
@@ -128,7 +131,59 @@ impl Input<'_> {
         for (name, wanted) in &desired.volumes {
             found.extend(self.volume_not_permitted(name, wanted, seen));
         }
+        found.extend(self.places_not_permitted());
         found
+    }
+
+    /// Returns what the manifest wants of files of the host that is not permitted, once for each
+    /// key and directory.
+    fn places_not_permitted(&self) -> Vec<Refused> {
+        let desired = self.desired;
+        let stack = desired.stack.as_str();
+        let mut found = BTreeMap::new();
+        let mut add = |at: Option<&Location>, refusal: Option<Refusal>| {
+            let Some(refusal) = refusal else { return };
+            let once = (refusal.key, at.cloned(), refusal.setting.clone());
+            found.entry(once).or_insert(refusal);
+        };
+        let proxy_at = |key: &str| desired.named.proxy.get(key);
+        let place = desired.proxy.as_ref().map(|proxy| &proxy.proxy.place);
+        if place == Some(&ProxyPlace::Host) {
+            add(proxy_at("host"), self.context.policy.host_proxy(stack));
+        }
+        let judge = |key, path: &Path, touch| {
+            let policy = self.context.policy;
+            policy.file(stack, key, (path, touch), &self.observed.real)
+        };
+        for place in &desired.named.places {
+            let refusal = judge(place.key, &place.path, place.touch);
+            add(place.at.as_ref(), refusal);
+        }
+        if matches!(place, Some(ProxyPlace::Container(_))) {
+            let places = self.observed.proxy.iter();
+            for path in places.flat_map(|proxy| proxy.places.values()) {
+                add(proxy_at("configs"), judge("proxy", path, Touch::Write));
+            }
+        }
+        // What a release has placed and Git no longer has is removed.
+        let then = self.history.release.iter();
+        let gone = then.flat_map(|release| release.host_placed.keys());
+        let gone = gone.filter(|path| {
+            let wanted = desired.host_placed.contains_key(*path);
+            !wanted && self.observed.host_placed.contains_key(*path)
+        });
+        for path in gone {
+            add(None, judge("files", path, Touch::Configure));
+        }
+        let found = found.into_iter();
+        let found = found.flat_map(|((_, at, _), refusal)| {
+            let mut refused = self.refused("manifest", None, vec![refusal]);
+            for one in &mut refused {
+                one.at.clone_from(&at);
+            }
+            refused
+        });
+        found.collect()
     }
 
     fn service_not_permitted(

@@ -1,9 +1,10 @@
 //! Judges a container, field by field.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use super::places::{Closed, Place};
-use super::refusal::{Refusal, Setting};
+use super::places::{Closed, Place, Purpose};
+use super::refusal::{OWN, Refusal, Setting};
 use super::{Policy, Seen, Who};
 use crate::engine::model::{
     ContainerSpec, Device, DeviceRequest, Endpoint, Exec, Limits, Mount, MountSource, Namespaces,
@@ -169,6 +170,7 @@ impl<'a> Findings<'a> {
 
     /// Notes something that is not permitted.
     pub(super) fn refuse(&mut self, key: &'static str, what: String, setting: Setting) {
+        let setting = Some(setting);
         self.found.push(Refusal { key, what, setting });
     }
 
@@ -196,29 +198,30 @@ impl<'a> Findings<'a> {
         read_only: bool,
         seen: Seen<'_>,
     ) {
-        let policy = self.policy;
         let place = Place {
             stack: self.who.stack,
-            written,
+            written: Path::new(written),
             read_only,
-            socket_is_granted: self.has(&policy.permits.docker_socket),
+            purpose: Purpose::Mount {
+                socket_is_granted: self.has(&self.policy.permits.docker_socket),
+            },
         };
-        match policy.places.judge(place, seen.real) {
-            None => {}
-            Some(Closed::Socket) => {
+        let Some((closed, _)) = self.policy.places.judge(place, seen.real) else {
+            return;
+        };
+        let (what, setting) = match closed {
+            Closed::Socket => {
+                let grant = Setting::new("docker_socket", &format!("[{}]", self.name()));
                 let what = format!("{written} is or has the engine's socket");
-                let setting = Setting::new("docker_socket", &format!("[{}]", self.name()));
-                self.refuse(key, what, setting);
+                (what, Some(grant))
             }
-            Some(Closed::Outside) => {
-                let what = format!("{written} of the host");
-                self.refuse(
-                    key,
-                    what,
-                    Setting::new("bind_roots", &format!("[{written}]")),
-                );
+            Closed::Outside => {
+                let roots = Setting::new("bind_roots", &format!("[{written}]"));
+                (format!("{written} of the host"), Some(roots))
             }
-        }
+            Closed::Own => (format!("{written} {OWN}"), None),
+        };
+        self.found.push(Refusal { key, what, setting });
     }
 
     fn has(&self, grant: &Grant) -> bool {

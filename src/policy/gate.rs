@@ -1,7 +1,8 @@
-//! Stands between the executor and the engine, and lets nothing through that is not permitted,
-//! whatever a plan or an undo asks for.
+//! Stands between the executor and the engine and files of the host, and lets nothing through that
+//! is not permitted, whatever a plan or an undo asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use crate::engine::model::{
 };
 use crate::engine::{Changes, EngineError, ReadEngine, WriteEngine};
 use crate::labels;
+use crate::permits::Touch;
 
 /// An engine that is asked for nothing but what is permitted.
 pub struct Gated {
@@ -35,6 +37,31 @@ impl Gated {
     pub fn follow(&self, policy: Policy) {
         let mut current = self.policy.write().unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(policy);
+    }
+
+    /// Passes a file of the host that may be touched for a stack, as its links lead now; `key` is
+    /// that of the manifest which names it.
+    ///
+    /// # Errors
+    /// It may not be.
+    pub fn file(
+        &self,
+        stack: &str,
+        key: &'static str,
+        (path, touch): (&Path, Touch),
+    ) -> Result<(), Refusal> {
+        // A name that is no text is none of a manifest.
+        let real = RealPaths::of(path.to_str());
+        let refused = self.policy().file(stack, key, (path, touch), &real);
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Passes a stack that may configure the proxy of the host itself.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn host_proxy(&self, stack: &str) -> Result<(), Refusal> {
+        self.policy().host_proxy(stack).map_or(Ok(()), Err)
     }
 
     fn policy(&self) -> Arc<Policy> {

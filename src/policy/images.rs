@@ -21,14 +21,14 @@ impl Policy {
             found.push(Refusal {
                 key,
                 what: format!("image {full}"),
-                setting: Setting::new("images_from", &format!("[{full}]")),
+                setting: Some(Setting::new("images_from", &format!("[{full}]"))),
             });
         }
         if self.permits.mutable_tags == Strictness::Refuse && is_moving(&reference) {
             found.push(Refusal {
                 key,
                 what: moving(image),
-                setting: Setting::new("mutable_tags", "warn"),
+                setting: Some(Setting::new("mutable_tags", "warn")),
             });
         }
         found

@@ -1,15 +1,17 @@
-//! Judges what stacks ask of the engine by the host's settings: [`Policy`] says of a container, a
-//! network or a volume what is not permitted, and [`Gated`] lets nothing of that get to the engine.
+//! Judges what stacks ask of the engine, and of files of the host, by the host's settings:
+//! [`Policy`] says what is not permitted, and [`Gated`] lets nothing of that be done.
 //!
 //! The judgement is pure and takes every field of what is asked for: a new one does not compile
 //! before it is said whether it is harmless. Where links of the host lead is looked up before
 //! ([`RealPaths`]). The table of fields is in `docs/policy.md`, the reasons are in
-//! `docs/decisions/0022-policy.md`. Modules: `container`, `objects`, `places`, `images`, `gate`,
-//! `refusal`.
+//! `docs/decisions/0022-policy.md` and `0027-places.md`. Modules: `container`, `objects`, `files`
+//! (that Moored itself reads and writes), `places`, `links`, `images`, `gate`, `refusal`.
 
 mod container;
+mod files;
 mod gate;
 mod images;
+mod links;
 mod objects;
 mod places;
 mod refusal;
@@ -23,9 +25,11 @@ use serde::{Deserialize, Serialize};
 
 pub use gate::Gated;
 pub use images::warning_of;
-pub use places::{RealPaths, device_of, sources_of};
+pub use links::RealPaths;
+pub use places::{device_of, sources_of};
 pub use refusal::{Refusal, Setting};
 
+use crate::config::OwnFile;
 use crate::permits::{Budget, Permits, Strictness};
 use places::Places;
 
@@ -61,8 +65,22 @@ impl Policy {
         let socket = engine.strip_prefix("unix://").map(PathBuf::from);
         Self {
             permits: permits.clone(),
-            places: Places::new(&permits.bind_roots, state_dir, socket.as_deref()),
+            places: Places::new(
+                &permits.bind_roots,
+                &permits.file_roots,
+                state_dir,
+                socket.as_deref(),
+            ),
         }
+    }
+
+    /// Closes the files that the settings rest on, whatever they permit.
+    #[must_use]
+    pub fn keeping(mut self, own: &[OwnFile]) -> Self {
+        for file in own {
+            self.places.keep(&file.path, file.is_secret);
+        }
+        self
     }
 
     /// Returns how many services of a stack may lose their containers at once.

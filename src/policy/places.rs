@@ -1,11 +1,11 @@
 //! Judges places of the host: which directories may be mounted, and which never by the way.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::links::{RealPaths, clean, follow, trail};
 use crate::engine::model::{ContainerSpec, MountSource, Volume};
 
 /// What lies in a directory that may be mounted is closed nevertheless, unless a directory that
@@ -53,32 +53,8 @@ const HARMLESS: [&str; 6] = [
     "/usr/share/zoneinfo",
 ];
 
-/// How many links of one path are followed, as many as Linux does.
-const MOST_LINKS: usize = 40;
-
-/// Where places of the host lead when their links are followed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RealPaths(BTreeMap<PathBuf, PathBuf>);
-
-impl RealPaths {
-    /// Follows the links of these paths, as far as they exist.
-    pub fn of<'a>(paths: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut found = BTreeMap::new();
-        for path in paths {
-            let path = Path::new(path);
-            for path in [path.to_owned(), clean(path)] {
-                let real = follow(&path);
-                found.insert(path, real);
-            }
-        }
-        Self(found)
-    }
-
-    /// Returns where a path leads; one that was not looked up leads where it says.
-    fn get<'a>(&'a self, path: &'a Path) -> &'a Path {
-        self.0.get(path).map_or(path, PathBuf::as_path)
-    }
-}
+/// Where the proxies of the host have their configuration, as their packages make it.
+const OF_PROXIES: [&str; 2] = ["/etc/caddy", "/etc/nginx"];
 
 /// Returns the places of the host that a container mounts.
 pub fn sources_of(spec: &ContainerSpec) -> impl Iterator<Item = &str> {
@@ -101,171 +77,190 @@ pub fn device_of(volume: &Volume) -> Option<&str> {
     device.filter(|device| device.starts_with('/'))
 }
 
-/// Why a place may not be mounted.
+/// Why a place may not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// It lies in no directory that may be mounted, or it is or has what is closed.
+    /// It lies in no directory that may be had, or it is or has what is closed.
     Outside,
     /// It is or has the engine's socket.
     Socket,
+    /// It is or has what is Moored's own, and no setting opens it.
+    Own,
 }
 
-/// A place of the host that is to be mounted.
+/// A place of the host that a stack wants.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     /// For which stack.
     pub(super) stack: &'a str,
     /// Its path.
-    pub(super) written: &'a str,
+    pub(super) written: &'a Path,
     /// Whether it is only read.
     pub(super) read_only: bool,
-    /// Whether who mounts it may have the engine's socket.
-    pub(super) socket_is_granted: bool,
+    /// What for.
+    pub(super) purpose: Purpose,
 }
 
-/// The directories that may be mounted, and those that are closed in them.
+/// What a place of the host is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A container mounts it.
+    Mount {
+        /// Whether it may have the engine's socket.
+        socket_is_granted: bool,
+    },
+    /// A manifest names it.
+    File,
+    /// A manifest names it as configuration of the host's own proxy.
+    ProxyFile,
+}
+
+/// The directories that may be had, and those that are closed in them.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Places {
     roots: BTreeSet<PathBuf>,
+    /// Further ones where manifests may name files.
+    file_roots: BTreeSet<PathBuf>,
     closed: BTreeSet<PathBuf>,
     sockets: BTreeSet<PathBuf>,
     state_dirs: BTreeSet<PathBuf>,
+    /// What no root opens for writing.
+    kept: BTreeSet<PathBuf>,
+    /// What no root opens at all.
+    secret: BTreeSet<PathBuf>,
 }
 
 impl Places {
-    pub(super) fn new(roots: &[PathBuf], state_dir: &Path, socket: Option<&Path>) -> Self {
-        let both = |path: &Path| [clean(path), follow(path)];
-        let all = |paths: &[&str]| -> BTreeSet<PathBuf> {
-            paths
-                .iter()
-                .flat_map(|path| both(Path::new(path)))
-                .collect()
-        };
-        let state_dirs: BTreeSet<PathBuf> = both(state_dir).into();
+    pub(super) fn new(
+        roots: &[PathBuf],
+        file_roots: &[PathBuf],
+        state_dir: &Path,
+        socket: Option<&Path>,
+    ) -> Self {
         let mut sockets = all(&SOCKETS);
         sockets.extend(socket.into_iter().flat_map(both));
-        let mut closed = all(&CLOSED);
-        closed.extend(state_dirs.iter().cloned());
+        let state_dirs: BTreeSet<PathBuf> = both(state_dir).into();
         Self {
             roots: roots.iter().flat_map(|root| both(root)).collect(),
-            closed,
+            file_roots: file_roots.iter().flat_map(|root| both(root)).collect(),
+            closed: all(&CLOSED),
             sockets,
+            kept: BTreeSet::new(),
+            secret: state_dirs.clone(),
             state_dirs,
         }
     }
 
-    /// Judges a place as it is written, and as its links lead.
-    pub(super) fn judge(&self, place: Place<'_>, real: &RealPaths) -> Option<Closed> {
-        let Place {
-            stack,
-            written,
-            read_only,
-            socket_is_granted,
-        } = place;
-        let written = Path::new(written);
-        let cleaned = clean(written);
-        let all = [real.get(written), real.get(&cleaned), cleaned.as_path()];
+    /// Closes a file of ours, and the links that lead there, whatever the roots are.
+    pub(super) fn keep(&mut self, path: &Path, is_secret: bool) {
+        let closed = if is_secret {
+            &mut self.secret
+        } else {
+            &mut self.kept
+        };
+        closed.insert(clean(path));
+        closed.extend(trail(path));
+    }
+
+    /// Judges a place as it is written, and as its links lead; returns which of these is closed.
+    pub(super) fn judge(&self, place: Place<'_>, real: &RealPaths) -> Option<(Closed, PathBuf)> {
+        let cleaned = clean(place.written);
+        let all = [
+            cleaned.as_path(),
+            real.get(place.written),
+            real.get(&cleaned),
+        ];
+        let socket_is_granted = matches!(
+            place.purpose,
+            Purpose::Mount {
+                socket_is_granted: true
+            }
+        );
         if socket_is_granted && self.sockets.contains(&cleaned) {
             return None;
         }
-        if !socket_is_granted && all.iter().any(|path| self.has_socket(path)) {
-            return Some(Closed::Socket);
-        }
-        let harmless = |path: &&Path| {
-            let mut known = HARMLESS.iter();
-            read_only && known.any(|known| path.starts_with(known))
+        let own = self.own(place);
+        let roots = self.roots(place.purpose, &own);
+        let closed = |path: &Path| {
+            if !socket_is_granted && self.has_socket(path) {
+                return Some(Closed::Socket);
+            }
+            if self.is_kept(place, path, &own) {
+                return Some(Closed::Own);
+            }
+            let mut harmless = HARMLESS.iter();
+            let is_harmless = place.read_only && harmless.any(|known| path.starts_with(known));
+            let is_open = is_harmless || self.is_open(&roots, path);
+            (!is_open).then_some(Closed::Outside)
         };
-        let mut others = all.into_iter().filter(|path| !harmless(path));
-        others
-            .any(|path| !self.is_open(stack, path))
-            .then_some(Closed::Outside)
+        let mut all = all.into_iter();
+        all.find_map(|path| Some((closed(path)?, path.to_owned())))
     }
 
     fn has_socket(&self, path: &Path) -> bool {
         self.sockets.iter().any(|socket| socket.starts_with(path))
     }
 
-    fn is_open(&self, stack: &str, path: &Path) -> bool {
-        let own = self.own(stack);
-        let roots = self.roots.iter().chain(&own);
-        let mut over = roots.filter(|root| path.starts_with(root));
+    /// Returns whether a path is, has or lies in what no root opens.
+    fn is_kept(&self, place: Place<'_>, path: &Path, own: &[PathBuf]) -> bool {
+        let written = self.kept.iter().filter(|_| !place.read_only);
+        let mut kept = self.secret.iter().chain(written);
+        let is_own = own.iter().any(|own| path.starts_with(own));
+        !is_own && kept.any(|kept| path.starts_with(kept) || kept.starts_with(path))
+    }
+
+    fn is_open(&self, roots: &[&Path], path: &Path) -> bool {
+        let mut over = roots.iter().filter(|root| path.starts_with(root));
         over.any(|root| {
             let mut touched = self.closed.iter().filter(|closed| {
                 // What a mount has in it is given away as well.
                 path.starts_with(closed) || closed.starts_with(path)
             });
-            root == path || touched.all(|closed| root.starts_with(closed))
+            *root == path || touched.all(|closed| root.starts_with(closed))
         })
     }
 
-    /// Returns the directories that we keep for a stack.
-    fn own(&self, stack: &str) -> Vec<PathBuf> {
+    /// Returns the directories that are open for a purpose; `own` are the stack's.
+    fn roots<'p>(&'p self, purpose: Purpose, own: &'p [PathBuf]) -> Vec<&'p Path> {
+        let mounts = self.roots.iter().chain(own).map(PathBuf::as_path);
+        let files = self.file_roots.iter().map(PathBuf::as_path);
+        let proxies = OF_PROXIES.iter().map(Path::new);
+        match purpose {
+            Purpose::Mount { .. } => mounts.collect(),
+            Purpose::File => mounts.chain(files).collect(),
+            Purpose::ProxyFile => mounts.chain(files).chain(proxies).collect(),
+        }
+    }
+
+    /// Returns the directories that we keep for the stack which wants a place.
+    fn own(&self, place: Place<'_>) -> Vec<PathBuf> {
+        let stack = place.stack;
         // It becomes a part of a path.
         if stack.is_empty() || stack.contains(['/', '\\']) || stack.starts_with('.') {
             return Vec::new();
         }
-        let dirs = self.state_dirs.iter();
-        let own = |dir: &PathBuf| {
-            let project = dir.join("stacks").join(stack).join("project");
-            [project, dir.join("staging").join(stack)]
-        };
-        dirs.flat_map(own).collect()
-    }
-}
-
-/// Takes `.` and `..` out of a path by name alone, as the engine does before it mounts.
-fn clean(path: &Path) -> PathBuf {
-    let mut cleaned = PathBuf::from("/");
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => cleaned.push(name),
-            Component::ParentDir => {
-                cleaned.pop();
+        let mut own = Vec::new();
+        for dir in &self.state_dirs {
+            own.push(dir.join("stacks").join(stack).join("project"));
+            // Copies of what is tested are ours to write.
+            if matches!(place.purpose, Purpose::Mount { .. }) {
+                own.push(dir.join("staging").join(stack));
             }
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
+        own
     }
-    cleaned
 }
 
-/// Follows the links of a path as the kernel does; what does not exist is taken as it is written.
-///
-/// Too many links lead to `/`, which nobody may mount by the way.
-fn follow(path: &Path) -> PathBuf {
-    let names = |path: &Path| -> VecDeque<OsString> {
-        let parts = path.components().filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-        });
-        parts.collect()
-    };
-    let mut at = PathBuf::from("/");
-    let mut ahead = names(path);
-    let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&name);
-        let Ok(target) = std::fs::read_link(&next) else {
-            // No link, or nothing there.
-            at = next;
-            continue;
-        };
-        links += 1;
-        if links > MOST_LINKS {
-            return PathBuf::from("/");
-        }
-        if target.is_absolute() {
-            at = PathBuf::from("/");
-        }
-        for name in names(&target).into_iter().rev() {
-            ahead.push_front(name);
-        }
-    }
-    at
+/// Returns a path as it is written, and as its links lead.
+fn both(path: &Path) -> [PathBuf; 2] {
+    [clean(path), follow(path)]
+}
+
+fn all(paths: &[&str]) -> BTreeSet<PathBuf> {
+    paths
+        .iter()
+        .flat_map(|path| both(Path::new(path)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -287,7 +282,7 @@ mod tests {
             std::fs::create_dir_all(path(name)).unwrap();
         }
         let socket = path("open/run/engine.sock");
-        let places = Places::new(&[path("open")], &path("state"), Some(&socket));
+        let places = Places::new(&[path("open")], &[], &path("state"), Some(&socket));
         Host { dir, places }
     }
 
@@ -305,14 +300,20 @@ mod tests {
     fn place<'a>(stack: &'a str, written: &'a str) -> Place<'a> {
         Place {
             stack,
-            written,
+            written: Path::new(written),
             read_only: false,
-            socket_is_granted: false,
+            purpose: Purpose::Mount {
+                socket_is_granted: false,
+            },
         }
     }
 
     fn judge(places: &Places, path: &str) -> Option<Closed> {
-        places.judge(place("shop", path), &RealPaths::of([path]))
+        closed(places, place("shop", path), &RealPaths::of([path]))
+    }
+
+    fn closed(places: &Places, place: Place<'_>, real: &RealPaths) -> Option<Closed> {
+        places.judge(place, real).map(|(closed, _)| closed)
     }
 
     #[test]
@@ -366,7 +367,7 @@ mod tests {
     fn a_root_that_is_a_link_is_one() {
         let host = host();
         symlink(host.path("secret"), host.path("linked")).unwrap();
-        let places = Places::new(&[host.path("linked")], &host.path("state"), None);
+        let places = Places::new(&[host.path("linked")], &[], &host.path("state"), None);
         let path = host.path("linked/x").display().to_string();
         assert_eq!(judge(&places, &path), None);
     }
@@ -383,20 +384,20 @@ mod tests {
             "state/stacks/other/project",
             "state/stacks/shop",
         ] {
-            assert_eq!(host.judge(closed), Some(Closed::Outside), "{closed}");
+            assert_eq!(host.judge(closed), Some(Closed::Own), "{closed}");
         }
-        let odd = Places::new(&[], &host.path("state"), None);
+        let odd = Places::new(&[], &[], &host.path("state"), None);
         let key = host.path("state/key").display().to_string();
         for stack in ["", "..", "../..", "."] {
-            let judged = odd.judge(place(stack, &key), &RealPaths::default());
-            assert_eq!(judged, Some(Closed::Outside), "{stack}");
+            let judged = closed(&odd, place(stack, &key), &RealPaths::default());
+            assert_eq!(judged, Some(Closed::Own), "{stack}");
         }
     }
 
     #[test]
     fn a_wide_root_does_not_give_away_what_is_closed() {
         let state = Path::new("/var/lib/moored");
-        let wide = Places::new(&[PathBuf::from("/")], state, None);
+        let wide = Places::new(&[PathBuf::from("/")], &[], state, None);
         for closed in [
             "/etc",
             "/etc/cron.d",
@@ -411,6 +412,7 @@ mod tests {
         // Its own words are meant.
         let exact = Places::new(
             &[PathBuf::from("/etc/nginx"), PathBuf::from("/proc")],
+            &[],
             state,
             None,
         );
@@ -430,29 +432,32 @@ mod tests {
 
     #[test]
     fn the_socket_can_be_granted_and_nothing_else_with_it() {
-        let places = Places::new(&[], Path::new("/var/lib/moored"), None);
+        let places = Places::new(&[], &[], Path::new("/var/lib/moored"), None);
         let granted = |written| {
             let place = Place {
-                socket_is_granted: true,
+                purpose: Purpose::Mount {
+                    socket_is_granted: true,
+                },
                 ..place("shop", written)
             };
-            places.judge(place, &RealPaths::default())
+            closed(&places, place, &RealPaths::default())
         };
         assert_eq!(granted("/var/run/docker.sock"), None);
         assert_eq!(granted("/run/../run/docker.sock"), None);
         assert_eq!(granted("/var/run"), Some(Closed::Outside));
+        assert_eq!(granted("/var"), Some(Closed::Own));
         assert_eq!(granted("/etc"), Some(Closed::Outside));
     }
 
     #[test]
     fn the_time_zone_may_be_read() {
-        let places = Places::new(&[], Path::new("/var/lib/moored"), None);
+        let places = Places::new(&[], &[], Path::new("/var/lib/moored"), None);
         let judge = |read_only| {
             let place = Place {
                 read_only,
                 ..place("shop", "/etc/localtime")
             };
-            places.judge(place, &RealPaths::default())
+            closed(&places, place, &RealPaths::default())
         };
         assert_eq!(judge(true), None);
         assert_eq!(judge(false), Some(Closed::Outside));

@@ -411,7 +411,10 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         default_directory: &default_directory,
         time_zone: &view.time_zone,
     };
-    Ok(desired::load(tree, &place, &FilesOfThisHost(view))?)
+    let files = FilesOfThisHost::new(view);
+    let mut desired = desired::load(tree, &place, &files)?;
+    desired.warnings.extend(files.into_warnings());
+    Ok(desired)
 }
 
 fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use moored::config;
+use moored::desired::proxy::{DesiredProxy, ProxyPlace};
 use moored::desired::{self, DesiredState, HostFiles, Place, ServiceName, manifest};
 use moored::files::write_atomically;
+use moored::policy::{Policy, RealPaths};
 use moored::source::{CommitInfo, RepoPath, Revision, Tree};
 
 /// A host whose environment files were made from the example's `.env.example`, if it has one, and
@@ -89,6 +91,32 @@ fn every_example_has_a_readme_and_settings_that_load() {
         let settings = config::load(&dir.join("config.example.yaml"));
         settings.unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+#[test]
+fn every_example_names_only_places_that_its_settings_permit() {
+    let mut named = 0;
+    for dir in examples() {
+        let settings = config::load(&dir.join("config.example.yaml")).unwrap();
+        let policy = Policy::new(&settings.policy, &settings.state_dir, &settings.engine)
+            .keeping(&settings.own_files());
+        let tree = Tree::in_directory(&dir).unwrap();
+        for path in tree.find_named(manifest::FILE_NAME).unwrap() {
+            let desired = load(&tree, &path, &new_host(&dir));
+            let (stack, real) = (desired.stack.as_str(), RealPaths::default());
+            let places = desired.named.places.iter();
+            let places = places.filter_map(|one| {
+                named += 1;
+                policy.file(stack, one.key, (&one.path, one.touch), &real)
+            });
+            let on_host = |proxy: &DesiredProxy| proxy.proxy.place == ProxyPlace::Host;
+            let granted = policy.host_proxy(stack);
+            let proxy = granted.filter(|_| desired.proxy.as_ref().is_some_and(on_host));
+            let refused: Vec<String> = places.chain(proxy).map(|one| one.to_string()).collect();
+            assert_eq!(refused, [""; 0], "{}", dir.display());
+        }
+    }
+    assert!(named > 10, "{named}");
 }
 
 #[test]

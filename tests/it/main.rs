@@ -39,6 +39,8 @@ mod neighbours;
 #[cfg(test)]
 mod owed;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod promote;

@@ -26,8 +26,8 @@ fn files(web: &str) -> Files {
         "services:\n  web:\n    image: app:v1\n    environment: {{LEVEL: info, FROM: \
          '${{NAME_TOKEN}}'}}\n    command: [serve, '--password=${{DB_PASSWORD}}']\n{web}"
     );
-    let manifest = "stack: shop\nvariable_files: [/etc/variables.env]\n\
-                    env: {web: {files: [/etc/web.env], require: [SESSION_KEY]}}\n";
+    let manifest = "stack: shop\nvariable_files: [/etc/shop/variables.env]\n\
+                    env: {web: {files: [/etc/shop/web.env], require: [SESSION_KEY]}}\n";
     Files::from([
         ("moored.yaml".to_owned(), manifest.as_bytes().to_vec()),
         ("compose.yaml".to_owned(), compose.into_bytes()),
@@ -48,7 +48,10 @@ fn write_host_files(bench: &mut Bench, salt: &str) {
     let [one, two, three, four] = CANARIES;
     let web = format!("SESSION_KEY={one}{salt}\nNAME={two}{salt}\nPIN={four}{salt}\n");
     let variables = format!("DB_PASSWORD={three}{salt}\nNAME_TOKEN={one}{salt}\n");
-    for (path, text) in [("/etc/web.env", web), ("/etc/variables.env", variables)] {
+    for (path, text) in [
+        ("/etc/shop/web.env", web),
+        ("/etc/shop/variables.env", variables),
+    ] {
         let path = PathBuf::from(path);
         bench.host.0.insert(path, text.into_bytes());
     }
@@ -150,8 +153,8 @@ fn with_password(password: &str) -> (Bench, Files) {
     let web = format!("SESSION_KEY={password}\n");
     let variables = "DB_PASSWORD=canary-three\nNAME_TOKEN=canary-one\n";
     for (path, text) in [
-        ("/etc/web.env", web.as_str()),
-        ("/etc/variables.env", variables),
+        ("/etc/shop/web.env", web.as_str()),
+        ("/etc/shop/variables.env", variables),
     ] {
         bench
             .host

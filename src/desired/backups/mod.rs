@@ -6,12 +6,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Schedule, ServiceName};
+use crate::permits::Touch;
 
 /// One backup. Format: `docs/manifest.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -179,6 +180,32 @@ impl TryFrom<String> for BackupName {
     }
 }
 
+impl Backup {
+    /// Returns the places of the host that it reads and writes, with the key of each and what is
+    /// done there.
+    pub fn host_places(&self) -> Vec<(&'static str, &Path, Touch)> {
+        let url_file = match &self.source {
+            Source::Postgres(postgres) => postgres.target.url_file(),
+            Source::Sqlite(_) | Source::Files(_) | Source::Command(_) => None,
+        };
+        let key = self.source.kind().key();
+        let data = self.source.paths().iter();
+        let data = data.map(|path| (key, path.as_path(), Touch::BackUp));
+        let url_file = url_file.map(|path| (key, path, Touch::Read));
+        let to = ("to", self.to.as_path(), Touch::BackUp);
+        data.chain(url_file).chain([to]).collect()
+    }
+}
+
+impl Target {
+    fn url_file(&self) -> Option<&Path> {
+        match self {
+            Self::UrlFile(path) => Some(path),
+            Self::Local { .. } => None,
+        }
+    }
+}
+
 impl Source {
     /// Returns the service whose container is needed, if one is.
     pub fn service(&self) -> Option<&ServiceName> {
@@ -220,13 +247,20 @@ pub enum Kind {
     Command,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Kind {
+    /// Returns its key in a manifest.
+    pub fn key(self) -> &'static str {
+        match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Files => "files",
             Self::Command => "command",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.key())
     }
 }

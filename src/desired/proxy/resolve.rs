@@ -75,7 +75,7 @@ fn read(name: &str, around: &Surroundings<'_>) -> Result<ProxyConfig, Wrong> {
 
 impl Proxy {
     /// Returns a path of keys in the manifest, from what is below the program's name.
-    pub(super) fn path<'a>(&self, below: &[&'a str]) -> Vec<&'a str> {
+    pub(in crate::desired) fn path<'a>(&self, below: &[&'a str]) -> Vec<&'a str> {
         let kind = match self.kind {
             super::ProxyKind::Nginx => "nginx",
             super::ProxyKind::Caddy => "caddy",

@@ -74,9 +74,9 @@ fn check(bench: &Bench, story: &Story, desired: &DesiredState, case: &str) -> En
         ];
         containers == all.into()
     };
-    let left: Vec<String> = ["bench", "project"]
+    let left: Vec<String> = [bench.place(""), bench.project()]
         .iter()
-        .flat_map(|part| files_below(&bench.state_dir().join(part)).into_keys())
+        .flat_map(|part| files_below(part).into_keys())
         .filter(|path| path.contains(".partial") || path.contains(".moored-"))
         .collect();
     assert_eq!(

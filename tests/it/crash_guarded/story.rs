@@ -131,7 +131,7 @@ impl Story {
         let status = if self.status { "status: [schema]," } else { "" };
         let manifest = format!(
             "stack: shop
-env: {{app: {{files: [/etc/app.env]}}}}
+env: {{app: {{files: [/etc/shop/app.env]}}}}
 maintenance: {{flag: /bench/site/ON, page: off.html}}
 backups:
   rows: {{sqlite: /bench/data/app.db, to: /bench/backups, before_deploy: true}}
@@ -178,7 +178,7 @@ smoke: [{{exec: [smoke], service: app, timeout: 2s}}]
     pub(super) fn host(&self) -> Bench {
         let mut bench = Bench::new();
         let env = format!("API_TOKEN={CANARY}\n");
-        bench.host.0.insert("/etc/app.env".into(), env.into());
+        bench.host.0.insert("/etc/shop/app.env".into(), env.into());
         let stock: HostYaml =
             serde_yaml::from_str("images: {'other:v1': {}, 'app:v2-fixed': {}}").unwrap();
         stock.stock(&bench);

@@ -13,13 +13,13 @@ const REFUSED: [(&str, &str); 6] = [
         "docker_socket: [",
     ),
     ("    volumes: ['/:/host']\n", "docker_socket: ["),
-    ("    volumes: ['/etc:/host:ro']\n", "bind_roots: [/etc]"),
+    ("    volumes: ['/root:/host:ro']\n", "bind_roots: [/root]"),
     ("    pid: host\n", "host_namespaces: ["),
-    ("    volumes: ['way:/host']\n", "bind_roots: [/etc]"),
+    ("    volumes: ['way:/host']\n", "bind_roots: [/root]"),
 ];
 
 /// A volume that is a directory of the host.
-const WAY: &str = "volumes: {way: {driver_opts: {type: none, o: bind, device: /etc}}}\n";
+const WAY: &str = "volumes: {way: {driver_opts: {type: none, o: bind, device: /root}}}\n";
 
 #[test]
 fn what_gives_the_host_away_is_held_until_the_settings_permit_it() {
@@ -56,7 +56,7 @@ fn a_link_out_of_what_may_be_mounted_is_followed_before_anything_is_made() {
     let stage = Stage::new("policylink");
     let v1 = stage.app("v1");
     let link = stage.path("link");
-    symlink("/etc", &link).unwrap();
+    symlink("/root", &link).unwrap();
     let mount = format!("    volumes: ['{}:/host:ro']\n", link.display());
     stage.commit_web("link", &v1, &mount);
     stage.moored(&["reconcile"]).exits(75).says(&["bind_roots"]);

@@ -185,7 +185,7 @@ fn what_was_applied_needs_nothing_more_and_nothing_after_a_restart_of_the_engine
     let mut engine = PrivateEngine::start();
     engine.image("app", &[]);
     let mut permits: Value = serde_yaml::from_str(&format!("{{{EVERYTHING}}}")).unwrap();
-    permits["bind_roots"] = json!([stage.dir.path(), "/tmp"]);
+    permits["bind_roots"] = json!([stage.dir.path(), "/srv"]);
     let settings = json!({
         "repository": {"url": stage.path("state")},
         "state_dir": stage.path("moored"),

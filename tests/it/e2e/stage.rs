@@ -115,7 +115,7 @@ impl Stage {
         let state_dir = self.path("moored").display().to_string();
         let text = format!(
             "repository: {{url: '{url}', poll: {poll}}}\nstate_dir: {state_dir}\n\
-             engine: {ENDPOINT}\npolicy: {{bind_roots: ['{}', /tmp]}}\n{more}",
+             engine: {ENDPOINT}\npolicy: {{bind_roots: ['{}', /srv], host_proxy: true}}\n{more}",
             self.dir.path().display()
         );
         put(self.path("config.yaml"), text);

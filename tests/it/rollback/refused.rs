@@ -32,7 +32,7 @@ fn what_can_not_be_gone_back_to_is_refused() {
         "{unknown}"
     );
     // A file of the host that the release needs is gone.
-    let file = town.bench.state_dir().join("web.env");
+    let file = town.bench.place("web.env");
     crate::support::put(&file, "A=1\n");
     let needs = format!(
         "services: {{web: {{image: 'app:v2', env_file: [{}]}}}}\n",

@@ -22,7 +22,7 @@ use moored::host::View;
 use moored::journal::Outcome;
 use moored::lock::EngineLock;
 use moored::pass::{Looked, PassError, Passed};
-use moored::permits::Permits;
+use moored::permits::{Grant, Permits};
 use moored::plan::{self, Context};
 use moored::policy::{Gated, Policy};
 use moored::reconcile;
@@ -111,13 +111,9 @@ impl Bench {
     pub(crate) fn new() -> Self {
         // Memory where there is some: a journal entry is an fsync.
         let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let dir = dir.unwrap();
-        for part in ["project", "bench/data", "bench/site"] {
+        let in_memory = || tempfile::tempdir_in(memory);
+        let dir = in_memory().or_else(|_| tempfile::tempdir()).unwrap();
+        for part in ["state", "project", "closed", "bench/data", "bench/site"] {
             std::fs::create_dir_all(dir.path().join(part)).unwrap();
         }
         let engine = FakeEngine::default();
@@ -156,11 +152,11 @@ impl Bench {
 
     /// The state directory.
     pub(crate) fn state_dir(&self) -> PathBuf {
-        self.dir.path().to_owned()
+        self.dir.path().join("state")
     }
 
     pub(crate) fn record(&self) -> Record {
-        Record::open(self.dir.path()).unwrap()
+        Record::open(&self.state_dir()).unwrap()
     }
 
     fn events(&self) -> Events {
@@ -207,6 +203,7 @@ impl Bench {
         View {
             host_files: std::sync::Mutex::default(),
             config: Config {
+                file: Some(self.settings_file()),
                 repository: Repository {
                     url: "/nowhere".to_owned(),
                     branch: "main".to_owned(),
@@ -242,7 +239,12 @@ impl Bench {
 
     /// What stacks may ask of the engine.
     pub(crate) fn policy(&self) -> Policy {
-        Policy::new(&self.permits, &self.state_dir(), "fake")
+        self.view().policy()
+    }
+
+    /// The file of the host's settings: in a directory that nobody opens.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.dir.path().join("closed/config.yaml")
     }
 
     /// What doing takes; `stop` turns true when no new step should begin.
@@ -251,7 +253,7 @@ impl Bench {
             gate: Arc::new(Gated::new(Arc::new(self.engine.clone()), self.policy())),
             record: self.record(),
             key: key(),
-            state_dir: self.dir.path().to_owned(),
+            state_dir: self.state_dir(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             events: self.events(),
             redactor: self.redactor.clone(),
@@ -336,12 +338,8 @@ impl Bench {
         let flag = self.place("site/ON");
         let later = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         serve(&self.site, move || {
-            let status = if flag.exists() {
-                later.to_owned()
-            } else {
-                ok("")
-            };
-            Some(status)
+            let closed = flag.exists().then(|| later.to_owned());
+            Some(closed.unwrap_or_else(|| ok("")))
         });
         let engine = self.engine.clone();
         serve(&self.front, move || engine.world().marker().map(ok));
@@ -489,9 +487,13 @@ pub(crate) fn files_below(dir: &Path) -> Files {
     files
 }
 
-/// What is permitted by default, and mounts of the test's own directories.
+/// What is permitted by default, and places of the test's own, and its proxy.
 fn permits(dir: &Path) -> Permits {
-    let mut permits = Permits::default();
+    let mut permits = Permits {
+        host_proxy: Grant::Everybody,
+        file_roots: vec!["/etc/shop".into()],
+        ..Permits::default()
+    };
     let own = ["project", "bench"].map(|part| dir.join(part));
     permits.bind_roots.extend(own);
     permits

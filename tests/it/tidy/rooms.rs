@@ -31,7 +31,6 @@ const ROOMS: [(&str, &[&str]); 32] = [
     ("engine", &["registries"]),
     ("policy", &["engine"]),
     ("desired", &["source", "trust", "sops", "engine"]),
-    // Without a host: no room that knows one.
     ("check", &["source", "policy", "desired"]),
     ("probe", &["desired"]),
     ("maintenance", &["desired", "probe"]),
@@ -171,6 +170,7 @@ const ROOMS: [(&str, &[&str]); 32] = [
         "by_hand",
         &[
             "engine",
+            "policy",
             "desired",
             "maintenance",
             "backup",
