@@ -71,8 +71,9 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<Passed, PassError> {
     let _lock = hands.lock_stack(&desired.stack, A_MOMENT).await?;
     execute::settle_leftovers(hands, &desired)?;
+    let was_due = hands.engine_lock.is_due();
     let mut looked = Box::pin(look_at(view, desired)).await?;
-    if !looked.plan.is_empty() && hands.engine_lock.is_due() {
+    if was_due && !looked.plan.is_empty() {
         hands.engine_lock.take(&view.engine.info().await?.id)?;
         // Whoever had it until now may have been at work.
         looked = Box::pin(look_again(view, looked.desired)).await?;

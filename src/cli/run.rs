@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
@@ -51,6 +52,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
+/// Time for what a command has left in threads to end.
+const TO_END: Duration = Duration::from_secs(5);
+
 fn work(arguments: Arguments) -> Exit {
     source::start();
     let redactor = Redactor::default();
@@ -73,6 +77,8 @@ fn work(arguments: Arguments) -> Exit {
         Err(error) => return cli.fail(Exit::Failed, &format!("failed to start: {error}")),
     };
     let done = runtime.block_on(dispatch(&cli, command));
+    // A thread may hang in a file system that does not answer.
+    runtime.shutdown_timeout(TO_END);
     match done {
         Ok(exit) => exit,
         Err((exit, error)) => {

@@ -32,8 +32,10 @@ impl Config {
             } => found.extend([OwnFile::secret(ssh_key), OwnFile::trusted(known_hosts)]),
             Auth::Token { token_file, .. } => found.push(OwnFile::secret(token_file)),
             Auth::Helper { credential_helper } => {
-                let program = credential_helper.first().map(Path::new);
-                found.extend(program.map(OwnFile::trusted));
+                // The program, or the script that it runs.
+                let named = credential_helper.iter().map(Path::new);
+                let files = named.filter(|path| path.is_absolute());
+                found.extend(files.map(OwnFile::trusted));
             }
             Auth::None => {}
         }

@@ -58,6 +58,12 @@ pub enum Owner {
 /// # Errors
 /// It can't be read, or is no plain file: a link is not followed.
 pub fn observe(flag: &Path, instance: &str) -> io::Result<Option<Flag>> {
+    const WANTED: &str = "it must be a plain file";
+    // Opening a device may do something.
+    let seen = flag.symlink_metadata();
+    if seen.is_ok_and(|seen| !seen.is_file() && !seen.is_symlink()) {
+        return Err(io::Error::other(WANTED));
+    }
     let opened = OpenOptions::new()
         .read(true)
         // A named pipe must not hang the controller, and a link could lead anywhere.
@@ -73,7 +79,7 @@ pub fn observe(flag: &Path, instance: &str) -> io::Result<Option<Flag>> {
     };
     let about = file.metadata()?;
     if !about.is_file() {
-        return Err(io::Error::other("it must be a plain file"));
+        return Err(io::Error::other(WANTED));
     }
     let mut content = Vec::new();
     file.by_ref().take(MAX_BYTES).read_to_end(&mut content)?;

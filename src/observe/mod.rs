@@ -24,7 +24,7 @@ use crate::engine::{EngineError, ReadEngine};
 use crate::files::{self, Mode};
 use crate::maintenance::{self, Flag, MaintenanceError};
 use crate::policy::{self, RealPaths};
-use crate::source::RepoPath;
+use crate::source::{LARGEST_FILE, RepoPath};
 
 pub use front::{Loaded, ObservedProxy, certificate};
 pub use owned::{Found, Ownership, containers};
@@ -343,13 +343,19 @@ fn host_placed<'a>(
 
 /// Returns the digest of a file of the host, if there is one that can be read.
 fn digest_of(path: &Path) -> Option<String> {
+    // Opening a device may do something: a watchdog begins to count.
+    path.metadata().ok().filter(Metadata::is_file)?;
     let mut options = std::fs::OpenOptions::new();
-    // A pipe that nobody writes to must not hang us, nor a device that never ends.
+    // A pipe that nobody writes to must not hang us.
     options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let mut file = options.read(true).open(path).ok()?;
+    let file = options.read(true).open(path).ok()?;
     let about = file.metadata().ok().filter(Metadata::is_file)?;
+    if about.len() > LARGEST_FILE {
+        // No file of a repository is.
+        return Some(format!("larger than {LARGEST_FILE} bytes"));
+    }
     let mode = Mode::of(about.permissions().mode());
     let mut content = Vec::new();
-    file.read_to_end(&mut content).ok()?;
+    file.take(LARGEST_FILE).read_to_end(&mut content).ok()?;
     Some(files::digest(&content, mode))
 }

@@ -185,7 +185,9 @@ impl Places {
             if !socket_is_granted && self.has_socket(path) {
                 return Some(Closed::Socket);
             }
-            if self.is_kept(place, path, &own) {
+            // Who has the socket has the host, and so all of ours as well: it may be looked at.
+            let is_looked_at = socket_is_granted && place.read_only;
+            if !is_looked_at && self.is_kept(place, path, &own) {
                 return Some(Closed::Own);
             }
             let mut harmless = HARMLESS.iter();
@@ -447,6 +449,23 @@ mod tests {
         assert_eq!(granted("/var/run"), Some(Closed::Outside));
         assert_eq!(granted("/var"), Some(Closed::Own));
         assert_eq!(granted("/etc"), Some(Closed::Outside));
+    }
+
+    #[test]
+    fn who_has_the_socket_may_look_at_the_whole_host() {
+        let state = Path::new("/var/lib/moored");
+        let wide = Places::new(&[PathBuf::from("/")], &[], state, None);
+        let judge = |socket_is_granted, read_only| {
+            let place = Place {
+                read_only,
+                purpose: Purpose::Mount { socket_is_granted },
+                ..place("shop", "/")
+            };
+            closed(&wide, place, &RealPaths::default())
+        };
+        assert_eq!(judge(true, true), None);
+        assert_eq!(judge(true, false), Some(Closed::Own));
+        assert_eq!(judge(false, true), Some(Closed::Socket));
     }
 
     #[test]

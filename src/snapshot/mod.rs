@@ -39,7 +39,7 @@ use crate::source::{CommitInfo, ReadError};
 use environment::Environments;
 
 /// The form of a snapshot; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Larger than that of any host that Moored is for.
 const MAX_BYTES: usize = 64 * 1024 * 1024;

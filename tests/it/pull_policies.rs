@@ -28,6 +28,27 @@ fn bench() -> Bench {
     bench
 }
 
+#[test]
+fn a_refresh_is_what_docker_compose_takes_it_for() {
+    let bench = bench();
+    let loaded = |policy: &str| {
+        let compose = format!("services: {{web: {{image: 'app:v1', pull_policy: {policy}}}}}\n");
+        let files = Files::from([
+            ("moored.yaml".to_owned(), b"stack: shop\n".to_vec()),
+            ("compose.yaml".to_owned(), compose.into_bytes()),
+        ]);
+        let desired = bench.load(&files, '1').unwrap();
+        let pull = desired.services.values().next().unwrap().pull;
+        (pull, desired.warnings.len())
+    };
+    let every = Pull::Every(Duration::from_hours(2));
+    assert_eq!(loaded("every_2h"), (every, 0));
+    assert_eq!(
+        loaded("refresh, pull_refresh_after: 12h"),
+        (Pull::Missing, 1)
+    );
+}
+
 /// Somebody pushes another image under the same tag.
 fn push(bench: &Bench, digest: &str) {
     let mut world = bench.engine.world();

@@ -196,11 +196,11 @@ fn what_is_no_snapshot_is_refused() {
     assert!(matches!(refused(""), SnapshotError::Unreadable(_)));
     assert!(matches!(refused("{}"), SnapshotError::Unreadable(_)));
     assert!(matches!(
-        refused("{\"format\": 1}"),
+        refused("{\"format\": 2}"),
         SnapshotError::Unreadable(_)
     ));
-    let other = refused("{\"format\": 2}");
-    assert!(matches!(other, SnapshotError::OtherFormat { found: 2 }));
+    let other = refused("{\"format\": 1}");
+    assert!(matches!(other, SnapshotError::OtherFormat { found: 1 }));
     let deep = "[".repeat(100_000);
     assert!(matches!(refused(&deep), SnapshotError::Unreadable(_)));
 }

@@ -204,6 +204,13 @@ pub(super) fn pull(values: Values<'_>, project: &Project<'_>) -> Pull {
         "never" => Pull::Never,
         "daily" => Pull::Every(Duration::from_secs(24 * HOUR)),
         "weekly" => Pull::Every(Duration::from_secs(7 * 24 * HOUR)),
+        "refresh" => {
+            // Docker Compose reads past `pull_refresh_after`, which the schema has beside it.
+            let message = "pull_policy refresh: the image is pulled when it is missing, as Docker \
+                           Compose takes it; every_12h looks for another one";
+            project.warn(at, message);
+            Pull::Missing
+        }
         "build" => {
             let message =
                 "pull_policy build: moored builds no image; it is pulled when it is missing";
@@ -211,16 +218,21 @@ pub(super) fn pull(values: Values<'_>, project: &Project<'_>) -> Pull {
             Pull::Missing
         }
         _ => {
-            let every = policy.strip_prefix("every_").map(short::parse_duration);
-            if let Some(Ok(every)) = every {
-                return Pull::Every(Duration::from_nanos(every.unsigned_abs()));
-            }
-            let message = format!("\"{}\" is not a pull policy", policy.escape_default());
-            let hint = "missing, always, never, daily, weekly or every_12h";
-            project.refuse_with_hint(at, message, hint);
-            Pull::Missing
+            let found = policy.strip_prefix("every_").and_then(every);
+            found.unwrap_or_else(|| {
+                let message = format!("\"{}\" is not a pull policy", policy.escape_default());
+                let hint = "missing, always, never, daily, weekly, refresh or every_12h";
+                project.refuse_with_hint(at, message, hint);
+                Pull::Missing
+            })
         }
     }
+}
+
+/// Returns that an image is looked for again after a time such as `12h`.
+fn every(time: &str) -> Option<Pull> {
+    let time = short::parse_duration(time).ok()?;
+    Some(Pull::Every(Duration::from_nanos(time.unsigned_abs())))
 }
 
 /// Maps the options of the security modules; a seccomp profile in a file becomes its content.

@@ -17,8 +17,8 @@ use crate::labels;
 /// is among them, also where its clock is a little slow.
 const OVERLAP: i64 = 5;
 
-/// Seconds after its end by which the engine has told of it. Where they have not gone by there, the
-/// engine answers when they have.
+/// Seconds after now within which the engine tells of an end that it shows, and how much slower than
+/// ours its clock may be.
 const TOLD_WITHIN: i64 = 2;
 
 /// Kinds of things whose changes are followed.
@@ -64,27 +64,31 @@ impl Docker {
         else {
             return false;
         };
-        // The event comes right after the time that is noted of it.
-        let until = ended.as_second().saturating_add(TOLD_WITHIN);
+        // It may tell late. Where it has told of the end it is not waited for what comes after.
+        let until = SystemClock.now().max(ended).as_second();
         let options = EventsOptions {
             since: Some(started.as_second().to_string()),
-            until: Some(until.to_string()),
+            until: Some(until.saturating_add(TOLD_WITHIN).to_string()),
             filters: Some(HashMap::from([(
                 "container".to_owned(),
                 vec![container.id.clone()],
             )])),
         };
-        let told = self.call(
-            doing,
-            CALL_LIMIT,
-            client.events(Some(options)).try_collect(),
-        );
-        let told: Vec<EventMessage> = told.await.unwrap_or_default();
-        let said = |what: &str| {
-            let mut actions = told.iter().filter_map(|event| event.action.as_deref());
-            actions.any(|action| action == what)
+        let mut told = client.events(Some(options)).boxed();
+        let look = async {
+            let mut was_told = false;
+            while let Some(event) = told.try_next().await? {
+                let is_end = event.time.is_some_and(|time| time >= ended.as_second());
+                match event.action.as_deref() {
+                    Some("start") => was_told = false,
+                    Some("kill" | "stop") => was_told = true,
+                    Some("die") if is_end => return Ok(!was_told),
+                    Some(_) | None => {}
+                }
+            }
+            Ok(false)
         };
-        said("die") && !said("kill") && !said("stop")
+        self.call(doing, CALL_LIMIT, look).await.unwrap_or(false)
     }
 }
 

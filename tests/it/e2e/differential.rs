@@ -8,11 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use moored::engine::WriteEngine as _;
+use moored::engine::docker::Docker;
 use serde_json::{Map, Value, json};
 
 use super::adopt::compose;
 use super::stage::{EVERYTHING, Stage};
-use crate::support::docker_cli::docker;
+use crate::support::bench::{Hosted, load};
+use crate::support::docker_cli::{ENDPOINT, docker};
+use crate::support::town::run;
 
 /// Keys that are another for every container, network or volume, or that tell how it fares.
 const OF_THE_MOMENT: [&str; 24] = [
@@ -79,6 +83,60 @@ fn moored_makes_what_docker_compose_makes() {
         let text = std::fs::read_to_string(&file).unwrap();
         findings.extend(differences(&case, &text));
     }
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+}
+
+/// What no container of these tests can be started with: there is no such device or scheduler, or
+/// the machine gives no privileges.
+const NOT_STARTED: &str = "services:
+  privileged: {image: app, command: serve, network_mode: none, privileged: true}
+  all: {image: app, command: serve, network_mode: none, gpus: all}
+  some:
+    image: app
+    command: serve
+    network_mode: none
+    gpus: [{driver: nvidia, device_ids: ['0', '3'], capabilities: [gpu, utility], options: {a: b}}]
+  reserved:
+    image: app
+    command: serve
+    network_mode: none
+    deploy: {resources: {reservations: {devices: [{capabilities: [tpu], count: 2}]}}}
+  real-time: {image: app, command: serve, network_mode: none, cpu_rt_period: 11000, cpu_rt_runtime: 9000}
+";
+
+#[test]
+fn what_starts_nowhere_here_is_asked_for_as_docker_compose_does() {
+    let stage = Stage::new("unstarted");
+    let image = stage.sandbox.image("app", &[]);
+    let text = NOT_STARTED.replace("image: app", &format!("image: {image}"));
+    let manifest = format!("stack: {}\n", stage.stack);
+    let files = [("moored.yaml", manifest.as_str()), ("compose.yaml", &text)];
+    stage.commit("both", &files);
+    compose(&stage, true, &["create"]);
+    let theirs = made(&stage);
+    assert_eq!(theirs.len(), 5, "{theirs:#?}");
+    compose(&stage, true, &["down"]);
+
+    let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    let desired = load(&files.into(), '1', &Hosted::default(), &|_| {
+        stage.path("state")
+    })
+    .unwrap();
+    let engine = Docker::connect(ENDPOINT).unwrap();
+    for (name, service) in &desired.services {
+        let mut spec = service.spec.clone();
+        let project = ("com.docker.compose.project", stage.stack.clone());
+        spec.labels.insert(project.0.to_owned(), project.1);
+        let name = format!("{}-{name}-1", stage.stack);
+        run(engine.create_container(&name, &spec)).unwrap();
+    }
+    let mut findings = Vec::new();
+    differ(
+        "unstarted",
+        &json!(theirs),
+        &json!(made(&stage)),
+        &mut findings,
+    );
     assert!(findings.is_empty(), "\n{}", findings.join("\n"));
 }
 

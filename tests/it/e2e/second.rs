@@ -62,8 +62,10 @@ fn a_second_controller_refuses_and_names_the_first() {
 fn settings(stage: &Stage, branch: &str) -> String {
     let url = stage.path("state").display().to_string();
     let text = format!(
-        "repository: {{url: '{url}', branch: {branch}}}\nstate_dir: {}\nengine: {ENDPOINT}\n",
-        stage.path("other").display()
+        "repository: {{url: '{url}', branch: {branch}}}\nstate_dir: {}\nengine: {ENDPOINT}\n\
+         policy: {{file_roots: ['{}']}}\n",
+        stage.path("other").display(),
+        stage.path("").display()
     );
     let path = stage.path(&format!("{branch}.yaml"));
     put(path.clone(), text);
