@@ -102,6 +102,11 @@ impl Reference {
             digest: self.digest.clone(),
         }
     }
+
+    /// Returns whether another reference is of the same repository, however each is written.
+    pub fn is_of_repository(&self, other: &Self) -> bool {
+        self.normalized().repository == other.normalized().repository
+    }
 }
 
 impl fmt::Display for Reference {

@@ -8,6 +8,7 @@ use super::scene::Scene;
 use super::{Hands, StepError, release_files, way_back};
 use crate::desired::ServiceName;
 use crate::engine::model::{Container, ContainerState, Image};
+use crate::engine::reference::Reference;
 use crate::journal::Note;
 use crate::observe::certificate;
 use crate::plan::facts::{Fact, Facts, Field, Veil};
@@ -74,9 +75,9 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         }
         let facts = observed_facts(&container, &git, veil);
         let released = ReleasedImage {
+            digest: image.and_then(|image| known_as(image, &container.spec.image)),
             reference: container.spec.image.clone(),
             id: container.image_id,
-            digest: image.and_then(|image| image.repo_digests.first().cloned()),
         };
         release.images.insert(service.clone(), released);
         release.services.insert(service.clone(), facts);
@@ -85,6 +86,19 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         .record
         .record_release(stack, &release, hands.clock.now())?;
     release_files::write(stack, hands)
+}
+
+/// Returns what registries call an image: in the repository of a reference, if one has it there.
+fn known_as(image: &Image, reference: &str) -> Option<String> {
+    let mut all = image.repo_digests.iter();
+    let reference = Reference::parse(reference).ok();
+    let is_there = |digest: &&String| {
+        let digest = Reference::parse(digest).ok();
+        let both = reference.as_ref().zip(digest);
+        both.is_some_and(|(reference, digest)| reference.is_of_repository(&digest))
+    };
+    let there = all.clone().find(is_there);
+    there.or_else(|| all.next()).cloned()
 }
 
 /// Returns the images that the containers run, each asked for once.

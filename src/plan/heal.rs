@@ -1,8 +1,12 @@
 //! Keeps the last release as it was while the revision of Git is held: a container of it that dies
 //! or goes is made again, although nothing of what Git says is put in place.
 
+use std::collections::BTreeMap;
+
 use super::facts::Field;
-use super::{Context, History, Hold, Kind, Origin, Plan, Reason, Waits, plan};
+use super::{
+    Context, History, Hold, Kind, Origin, Plan, Reason, Release, ReleasedImage, Waits, plan,
+};
 use crate::desired::DesiredState;
 use crate::engine::reference::Reference;
 use crate::observe::{ImageState, ObservedState};
@@ -24,9 +28,10 @@ pub fn heal(
         failed: history.healed.clone(),
         ..history.clone()
     };
-    let Some(observed) = with_released_images(desired, observed, &history) else {
+    let Some(release) = &history.release else {
         return held;
     };
+    let observed = with_released_images(desired, observed, release);
     let healing = plan(desired, &observed, &history, context);
     let mut reasons = healing.differences.iter().flat_map(|one| &one.reasons);
     if healing.differences.is_empty() || !reasons.all(is_drift) {
@@ -47,52 +52,70 @@ pub fn heal(
     }
 }
 
-/// Returns the host as if registries had the images of the last release under their names still;
-/// `None` where another image has such a name on the host.
+/// Returns the host as if registries had the images of the last release under their names still,
+/// and nothing else: what was not released is not there, whoever has given it the name.
 fn with_released_images(
     desired: &DesiredState,
     observed: &ObservedState,
-    history: &History,
-) -> Option<ObservedState> {
-    let mut observed = observed.clone();
-    let release = history.release.as_ref()?;
+    release: &Release,
+) -> ObservedState {
+    let mut released: BTreeMap<&str, Vec<Option<&ReleasedImage>>> = BTreeMap::new();
     for (name, service) in &desired.services {
-        let image = &service.spec.image;
-        let released = release.images.get(name);
-        let Some(released) = released.filter(|one| one.reference == *image) else {
-            continue;
-        };
-        match observed.images.get_mut(image) {
-            Some(ImageState::Here(here)) if here.id != released.id => return None,
-            Some(ImageState::Remote { digest }) => {
-                if let Some(then) = released
-                    .digest
-                    .as_deref()
-                    .and_then(|it| digest_in(it, image))
-                {
-                    *digest = then;
-                }
-            }
-            Some(
-                ImageState::Here(_)
-                | ImageState::Moved { .. }
-                | ImageState::NotPulled
-                | ImageState::Missing { .. }
-                | ImageState::Denied { .. }
-                | ImageState::Unknown { .. },
-            )
-            | None => {}
+        let image = service.spec.image.as_str();
+        let then = release.images.get(name);
+        // Without one, the service was not up at the release, and has nothing that drifts.
+        if let Some(then) = then {
+            let then = Some(then).filter(|then| then.reference == image);
+            released.entry(image).or_default().push(then);
         }
     }
-    Some(observed)
+    let mut observed = observed.clone();
+    for (image, state) in &mut observed.images {
+        match released.get(image.as_str()).map(Vec::as_slice) {
+            Some([Some(one), others @ ..]) if others.iter().all(|other| *other == Some(*one)) => {
+                as_released(state, one, image);
+            }
+            Some(_) => *state = away("the last release has another one"),
+            None => {}
+        }
+    }
+    observed
+}
+
+/// Has an image be the one of a release.
+fn as_released(state: &mut ImageState, released: &ReleasedImage, image: &str) {
+    match state {
+        ImageState::Here(here) if here.id != released.id => {
+            *state = away("another one than that of the last release has its name on this host");
+        }
+        ImageState::Remote { .. } | ImageState::Moved { .. } | ImageState::Missing { .. } => {
+            let digest = released.digest.as_deref();
+            *state = match digest.and_then(|digest| digest_in(digest, image)) {
+                Some(digest) => ImageState::Remote { digest },
+                None => away("nobody knows how a registry calls that of the last release"),
+            };
+        }
+        ImageState::Here(_)
+        | ImageState::NotPulled
+        | ImageState::Denied { .. }
+        | ImageState::Unknown { .. } => {}
+    }
+}
+
+/// Returns that an image can't be had: it holds what is to be made of it, and nothing else.
+fn away(cause: &str) -> ImageState {
+    ImageState::Missing {
+        cause: cause.to_owned(),
+    }
 }
 
 /// Returns the digest of `repository@digest`, if that is the repository of an image.
 fn digest_in(released: &str, image: &str) -> Option<String> {
-    let [released, image] =
-        [released, image].map(|one| Some(Reference::parse(one).ok()?.normalized()));
+    let [released, image] = [released, image].map(|one| Reference::parse(one).ok());
     let released = released?;
-    (released.repository == image?.repository).then_some(released.digest)?
+    image?
+        .is_of_repository(&released)
+        .then_some(released.digest)?
 }
 
 pub(super) fn is_drift(reason: &Reason) -> bool {

@@ -157,7 +157,7 @@ fn loaded(view: &View, target: &Target, commit: &Revision) -> Result<DesiredStat
 /// Returns an image by its digest, with the tag that it was asked for by: for people, and only where
 /// the digest is of the same repository.
 fn pinned(written: Reference, known: Reference) -> Reference {
-    if written.normalized().repository != known.normalized().repository {
+    if !written.is_of_repository(&known) {
         return known;
     }
     Reference {

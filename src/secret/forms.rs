@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::{LONG, SHORTEST_HIDDEN, Sensitive, escape_control};
 
 /// Returns every form in which a value is looked for: as it is, each long line of it, and both as
-/// JSON, an address or an error message has them; the whole also in base64.
+/// JSON, an address or an error message has them; each line and the whole in hexadecimal digits, and
+/// the whole in base64.
 ///
 /// A key of many lines is printed line by line by most programs, with something before each.
 pub(super) fn forms(value: &str) -> Vec<Sensitive> {
@@ -27,6 +28,8 @@ fn encoded(text: &str) -> Vec<Sensitive> {
         Sensitive::new(quoted(text, false)),
         Sensitive::new(quoted(text, true)),
         Sensitive::new(percent(text)),
+        Sensitive::new(hex::encode(text)),
+        Sensitive::new(hex::encode_upper(text)),
     ]
 }
 

@@ -169,6 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn knows_the_hexadecimal_digits_of_a_value() {
+        let redactor = knowing(&["k!ngfisher\na longer line of it"]);
+        for said in [
+            "6b216e676669736865720a61206c6f6e676572206c696e65206f66206974",
+            "6B216E676669736865720A61206C6F6E676572206C696E65206F66206974",
+            "61206c6f6e676572206c696e65206f66206974",
+        ] {
+            assert_eq!(redactor.clean(&format!("0x{said}.")), "0x[hidden].");
+        }
+    }
+
+    #[test]
     fn knows_a_long_line_alone() {
         let key = "-----BEGIN KEY-----\r\n  MIIEvQIBADANBgkqhkiG9w0B/q+=\r\nshort\r\n";
         let redactor = knowing(&[key]);

@@ -2,6 +2,7 @@
 //! goes on from what was released.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -195,7 +196,8 @@ impl<'a> Head<'a> {
     }
 
     /// Returns that the stack in a directory is to be left alone, by the newest commit since its
-    /// release that somebody who may has signed: what nobody vouches for does not end that.
+    /// release that somebody who may has signed: what nobody vouches for does not end that. So it
+    /// is where nobody can say which commit that is, or what that says.
     ///
     /// # Errors
     /// The commits can't be read.
@@ -207,18 +209,31 @@ impl<'a> Head<'a> {
         let (Some(rule), Some(release)) = (self.view.config.verify_of(dir), release) else {
             return Ok(None);
         };
-        let Ok(signers) = self.signers(rule) else {
-            return Ok(None);
+        let signers = match self.signers(rule) {
+            Ok(signers) => signers.clone(),
+            Err(why) => return Ok(Some(in_doubt(&self.commit.revision, why))),
         };
-        let signers = signers.clone();
         let (mirror, release) = (self.view.mirror(), &release.commit);
         let (head, base) = (&self.commit.revision, &release.revision);
-        let since = source::commits_since(&mirror, head, base, MOST_VERIFIED)?;
-        for revision in since.unwrap_or_default() {
+        let Some(since) = source::commits_since(&mirror, head, base, MOST_VERIFIED)? else {
+            let most = MOST_VERIFIED;
+            return Ok(Some(in_doubt(head, Distrust::TooMany { most })));
+        };
+        for revision in since {
             let commit = commit_at(self.view, &revision)?;
-            if check(self.view, &commit, &signers, Some(release)).is_ok() {
-                let manifest = manifest_at(&Tree::at_commit(&mirror, &revision)?, dir);
-                return Ok(manifest.and_then(|manifest| suspension(self.view, &manifest)));
+            match check(self.view, &commit, &signers, Some(release)) {
+                Ok(()) => {
+                    let manifest = manifest_at(&Tree::at_commit(&mirror, &revision)?, dir);
+                    let Some(manifest) = manifest else {
+                        let what = "has no moored.yaml that can be read";
+                        return Ok(Some(in_doubt(&revision, what)));
+                    };
+                    return Ok(suspension(self.view, &manifest));
+                }
+                Err((_, why @ Distrust::Unreadable { .. })) => {
+                    return Ok(Some(in_doubt(&revision, why)));
+                }
+                Err(_) => {}
             }
         }
         Ok(None)
@@ -263,6 +278,19 @@ impl<'a> Head<'a> {
             check(view, &commit, signers, Some(release))?;
         }
         Ok(())
+    }
+}
+
+/// Returns that a stack is left alone because nobody can say whether Git has it left alone.
+fn in_doubt(commit: &Revision, why: impl fmt::Display) -> Suspension {
+    Suspension {
+        reason: format!(
+            "nobody can say whether it is suspended: commit {} {why}",
+            commit.short()
+        ),
+        until: None,
+        since: None,
+        by: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -47,13 +47,19 @@ impl<'a> FilesOfThisHost<'a> {
     }
 
     /// Returns whether a file is another one than was passed: a link on the way was turned since.
+    /// Where the kernel does not say which file it is, it is another.
     fn is_another(&self, path: &Path, file: &File) -> bool {
         let passed = self.passed.borrow();
         let Some(passed) = passed.get(path) else {
             return false;
         };
-        files::opened_at(file).is_ok_and(|opened| opened != *passed)
+        is_not_at(files::opened_at(file), passed)
     }
+}
+
+/// Returns whether what was opened is not known to be the file of a path.
+fn is_not_at(opened: io::Result<PathBuf>, passed: &Path) -> bool {
+    opened.map_or(true, |opened| opened != passed)
 }
 
 /// Permissions of everybody but the owner and its group.
@@ -166,6 +172,15 @@ mod tests {
         ] {
             assert_eq!(found(none), None, "{none:?}");
         }
+    }
+
+    #[test]
+    fn a_file_of_which_nobody_knows_where_it_is_is_another() {
+        let passed = Path::new("/srv/web.env");
+        assert!(!is_not_at(Ok(passed.to_owned()), passed));
+        assert!(is_not_at(Ok("/etc/shadow".into()), passed));
+        let no_proc = io::ErrorKind::NotFound;
+        assert!(is_not_at(Err(no_proc.into()), passed));
     }
 
     #[test]

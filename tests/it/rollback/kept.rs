@@ -178,7 +178,8 @@ fn pulled() -> (Town, String) {
     let one = format!("sha256:{}", "1".repeat(64));
     let mut world = town.bench.engine.world();
     let (image, fate) = world.images.get_mut("app:v1").unwrap();
-    image.repo_digests = vec![format!("app@{one}")];
+    // Whoever has it from elsewhere too is not to look for it there.
+    image.repo_digests = vec![format!("copies.example/app@{one}"), format!("app@{one}")];
     let pushed = (image.clone(), fate.clone());
     world.registry.images.insert(one.clone(), pushed);
     let two = format!("sha256:{}", "2".repeat(64));
@@ -204,6 +205,32 @@ fn the_image_of_the_release_comes_back_whatever_its_tag_stands_for_by_now() {
 }
 
 #[test]
+fn the_image_of_the_release_comes_back_although_its_tag_is_gone() {
+    let (town, one) = pulled();
+    let mut world = town.bench.engine.world();
+    world.remove("shop-web-1");
+    world.images.remove("app:v1");
+    world.registry.tags.remove("app:v1");
+    drop(world);
+    let (plan, outcome) = pass(&town);
+    assert_eq!(outcome, Some(Outcome::Succeeded), "{plan}");
+    assert!(plan.to_string().contains(&one[..19]), "{plan}");
+    assert!(runs(&town));
+}
+
+/// Returns whether a pass changes nothing, as two images can't be had: that of the head, and that of
+/// the release for this reason.
+#[track_caller]
+fn stays_down(town: &Town, why: &str) {
+    let (plan, outcome) = pass(town);
+    assert_eq!((names(&plan).len(), outcome), (2, None), "{plan}");
+    assert!(plan.steps.is_empty(), "{plan}");
+    let said =
+        |hold: &Hold| matches!(hold, Hold::ImageMissing { cause, .. } if cause.contains(why));
+    assert!(plan.holds.iter().any(said), "{plan}");
+}
+
+#[test]
 fn another_image_under_the_tag_is_not_put_in_the_place_of_the_released_one() {
     let (town, _) = pulled();
     let mut world = town.bench.engine.world();
@@ -211,11 +238,63 @@ fn another_image_under_the_tag_is_not_put_in_the_place_of_the_released_one() {
     let other = world.images["app:v2"].clone();
     world.images.insert("app:v1".to_owned(), other);
     drop(world);
+    stays_down(&town, "another one than that of the last release");
+}
+
+#[test]
+fn an_image_that_came_from_no_registry_is_not_pulled_from_one() {
+    for known in [None, Some("copies.example/app")] {
+        let town = Town::new();
+        let two = format!("sha256:{}", "2".repeat(64));
+        let mut world = town.bench.engine.world();
+        let (image, _) = world.images.get_mut("app:v1").unwrap();
+        image.repo_digests = known.iter().map(|known| format!("{known}@{two}")).collect();
+        drop(world);
+        town.release("app:v1");
+        town.shop("nowhere:v9");
+        let mut world = town.bench.engine.world();
+        world.remove("shop-web-1");
+        world.images.remove("app:v1");
+        let other = world.images["app:v2"].clone();
+        world.registry.images.insert(two.clone(), other);
+        world.registry.tags.insert("app:v1".to_owned(), two);
+        drop(world);
+        stays_down(&town, "nobody knows how a registry calls");
+    }
+}
+
+#[test]
+fn an_image_with_another_name_holds_its_own_service_alone() {
+    let town = Town::new();
+    let both = "services: {web: {image: 'app:v1'}, api: {image: 'app:v2'}}\n";
+    town.commit(&[
+        ("moored.yaml", "stack: shop\nsoak: 0s\n"),
+        ("compose.yaml", both),
+    ]);
+    town.succeeds();
+    compose(&town, &both.replace("app:v1", "nowhere:v9"));
+    let mut world = town.bench.engine.world();
+    let other = world.images["app:v1"].clone();
+    world.images.insert("app:v2".to_owned(), other);
+    for dies in ["shop-web-1", "shop-api-1"] {
+        world.stop(dies);
+    }
+    world.remove("shop-web-1");
+    drop(world);
     let (plan, outcome) = pass(&town);
-    assert_eq!(
-        (names(&plan), outcome),
-        (vec!["image-missing".to_owned()], None)
+    assert_eq!(outcome, Some(Outcome::Succeeded), "{plan}");
+    assert!(runs(&town));
+    assert!(
+        town.bench
+            .engine
+            .world()
+            .find("shop-api-1")
+            .unwrap()
+            .shown
+            .is_running()
     );
+    town.bench.engine.world().remove("shop-api-1");
+    stays_down(&town, "another one than that of the last release");
 }
 
 /// A head that can't be loaded: what it is, what it changes, and whether the release is kept.

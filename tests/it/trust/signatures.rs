@@ -459,3 +459,33 @@ fn who_is_not_trusted_does_not_end_a_suspension() {
     }
     release(&town, &signing, "app:v2", "ada");
 }
+
+/// Does a pass with the container of the stack down, which must leave it down.
+#[track_caller]
+fn left_alone(town: &Town, why: &str) {
+    town.bench.engine.world().stop("shop-web-1");
+    let passed = town.pass().remove(".").unwrap().unwrap();
+    let plan = &passed.looked.plan;
+    assert_eq!(passed.outcome, None, "{plan}");
+    let said = |hold: &Hold| hold.to_string().contains(why);
+    assert!(plan.holds.iter().any(said), "{plan}");
+}
+
+#[test]
+fn a_stack_of_which_nobody_can_say_whether_it_is_suspended_is_left_alone() {
+    let (town, signing) = guarded();
+    release(&town, &signing, "app:v1", "ada");
+    let signers = std::fs::read(signing.file()).unwrap();
+    std::fs::remove_file(signing.file()).unwrap();
+    town.shop("app:v2");
+    let why = "nobody can say whether it is suspended: commit";
+    left_alone(&town, why);
+    left_alone(&town, "can't be verified");
+
+    std::fs::write(signing.file(), signers).unwrap();
+    town.commit(&[("moored.yaml", "stack: [shop\n")]);
+    signing.sign(&town.origin, "main", "ada");
+    town.shop("app:v2");
+    left_alone(&town, "has no moored.yaml that can be read");
+    release(&town, &signing, "app:v2", "ada");
+}
