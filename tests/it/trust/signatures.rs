@@ -482,7 +482,7 @@ fn a_stack_of_which_nobody_can_say_whether_it_is_suspended_is_left_alone() {
     left_alone(&town, why);
     left_alone(&town, "can't be verified");
 
-    std::fs::write(signing.file(), signers).unwrap();
+    crate::support::put(signing.file(), signers);
     town.commit(&[("moored.yaml", "stack: [shop\n")]);
     signing.sign(&town.origin, "main", "ada");
     town.shop("app:v2");
