@@ -64,7 +64,7 @@ pub struct ServiceStatus {
 }
 
 /// Looks at every stack that was tried here, or at the one that is named; and at those that wait for
-/// something before their first release.
+/// something before their first release, or can't be loaded.
 ///
 /// # Errors
 /// The engine or the record can't be asked.
@@ -78,7 +78,8 @@ pub async fn status(view: &View, only: Option<&str>) -> Result<StatusReport, Pas
     }
     for stack in untried(view, record, only)? {
         let status = stack_status(view, record, &stack).await?;
-        stacks.extend(Some(status).filter(|status| !status.waits.is_empty()));
+        let is_held = !status.waits.is_empty() || status.refused.is_some();
+        stacks.extend(Some(status).filter(|_| is_held));
     }
     stacks.sort_by(|a, b| a.stack.cmp(&b.stack));
     Ok(StatusReport(stacks))
@@ -166,11 +167,15 @@ async fn stack_status(
 }
 
 fn refused(view: &View, stack: &StackName) -> Result<Option<Refusal>, PassError> {
-    match stacks::standing(view, stack) {
+    let refused = match stacks::standing(view, stack) {
         Ok(Standing::Refused(refusal)) => Ok(Some(refusal)),
+        Ok(Standing::Followed | Standing::Rewritten) => stacks::unloadable(view, stack),
+        Err(error) => Err(error),
+    };
+    match refused {
         // A mirror that is gone or damaged is made again by the next pass.
-        Ok(Standing::Followed | Standing::Rewritten) | Err(LoadError::Read(_)) => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(LoadError::Read(_)) => Ok(None),
+        refused => Ok(refused?),
     }
 }
 

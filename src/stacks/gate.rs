@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::head::{Head, Released, commit_at, standing_in};
 use super::stays::{manifest_at, suspension};
-use super::{LoadError, at_revision, by_branch, manifests, shown};
+use super::{LoadError, at_revision, by_branch, manifests, nameless, shown};
 use crate::desired::{DesiredState, StackName};
 use crate::gates::{self, ApprovalRule, Closed, Nameless};
 use crate::host::View;
@@ -146,11 +146,7 @@ pub fn waiting(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> 
 }
 
 fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadError> {
-    let dir = match Released::of(view, stack)? {
-        Some(release) => Some(release.dir),
-        None => in_git(view)?.remove(stack),
-    };
-    let head = dir.and_then(|dir| {
+    let head = dir_at_head(view, stack)?.and_then(|dir| {
         let branch = view.config.branch_of(&dir);
         let head = source::fetched(&view.mirror(), branch)?;
         Some((head, dir))
@@ -173,11 +169,29 @@ fn waiting_at_head(view: &View, stack: &StackName) -> Result<Vec<Waits>, LoadErr
     let mut found: Vec<Waits> = plan::suspended_in_git(in_git.as_ref(), now)
         .into_iter()
         .collect();
-    let gate = gate(view, &head, &dir, stack)?;
+    let mut gate = gate(view, &head, &dir, stack)?;
+    let rules = nameless::meant_for(view, stack, &dir)?;
+    wait_also(view, &mut gate, (&head, &dir), stack, rules)?;
     if gate.arrival == Arrival::New {
         found.extend(plan::waits_at(&gate));
     }
     Ok(found)
+}
+
+/// Returns the directory of a stack at the head of its branch; that of its last release where it is
+/// in none that can be read there.
+pub(super) fn dir_at_head(view: &View, stack: &StackName) -> Result<Option<String>, LoadError> {
+    let Some(Released { dir, .. }) = Released::of(view, stack)? else {
+        return Ok(in_git(view)?.remove(stack));
+    };
+    let head = source::fetched(&view.mirror(), view.config.branch_of(&dir));
+    let tree = head.map(|head| Tree::at_commit(&view.mirror(), &head));
+    let manifest = tree.transpose()?.and_then(|tree| manifest_at(&tree, &dir));
+    if manifest.is_some_and(|manifest| manifest.stack == *stack) {
+        return Ok(Some(dir));
+    }
+    // It may have moved.
+    Ok(in_git(view)?.remove(stack).or(Some(dir)))
 }
 
 /// Returns the stacks of this host at the heads of their branches, as the last fetch found them, with
@@ -222,14 +236,25 @@ pub(super) fn wait_for_rules(
     desired: &mut DesiredState,
     rules: Vec<Nameless>,
 ) -> Result<(), LoadError> {
-    if desired.gate == Gate::default() && !rules.is_empty() {
-        desired.gate.arrival = match at_revision(view, &desired.commit.revision, dir) {
-            Ok(here) => arrival(view, &here.files, &desired.stack)?,
+    let head = desired.commit.revision.clone();
+    wait_also(view, &mut desired.gate, (&head, dir), &desired.stack, rules)
+}
+
+fn wait_also(
+    view: &View,
+    gate: &mut Gate,
+    (head, dir): (&Revision, &str),
+    stack: &StackName,
+    rules: Vec<Nameless>,
+) -> Result<(), LoadError> {
+    if *gate == Gate::default() && !rules.is_empty() {
+        gate.arrival = match at_revision(view, head, dir) {
+            Ok(here) => arrival(view, &here.files, stack)?,
             // Files of no commit that was fetched.
             Err(_) => Arrival::New,
         };
     }
-    desired.gate.nameless = rules;
+    gate.nameless = rules;
     Ok(())
 }
 

@@ -39,7 +39,7 @@ use host_files::FilesOfThisHost;
 use pinned::PinnedStacks;
 pub use publish::{Published, commit_text, publish};
 pub use shared::check_together;
-pub use stays::instead;
+pub use stays::{instead, unloadable};
 use stays::{kept, manifest_at};
 use together::{refuse_doubles, report_gone};
 

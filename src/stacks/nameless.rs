@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gate::wait_for_rules;
-use super::head::Released;
+use super::head::{Head, Released};
 use super::stays::manifest_at;
-use super::{LoadError, Loaded};
+use super::{LoadError, Loaded, by_branch, manifests, shown};
 use crate::desired::StackName;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::gates::{self, Nameless, plain};
@@ -31,37 +31,121 @@ pub(super) fn hold(view: &View, loaded: &mut Loaded) -> Result<(), LoadError> {
     }
     let past = Past::of(view)?;
     let known = known(view, loaded, &past);
-    let mut rules = Nameless::among("windows", windows, &known);
-    rules.extend(Nameless::among("approvals", approvals, &known));
-    if rules.is_empty() {
+    let astray = Astray::among(view, past, known);
+    if astray.rules.is_empty() {
         return Ok(());
     }
-    let gone = past.gone(&known);
     for (dir, desired) in loaded.iter_mut() {
         let Ok(desired) = desired else { continue };
-        let followed = matches!(desired.standing, Standing::Followed | Standing::Rewritten);
-        let stack = &desired.stack;
-        if !followed || past.pinned.contains(stack) {
-            continue;
+        if matches!(desired.standing, Standing::Followed | Standing::Rewritten) {
+            let meant = astray.meant_for(&desired.stack, dir);
+            wait_for_rules(view, dir, desired, meant)?;
         }
-        let (name, is_new) = (stack.as_str(), !past.released.contains_key(stack));
-        let is_meant = |rule: &&Nameless| {
-            let has_own = match rule.rules.as_str() {
-                "windows" => gates::of(windows, name, dir).is_some(),
-                _ => gates::of(approvals, name, dir).is_some(),
-            };
-            !has_own && (is_new || !gone.contains(plain(&rule.name)))
-        };
-        let meant = rules.iter().filter(is_meant).cloned().collect();
-        wait_for_rules(view, dir, desired, meant)?;
     }
-    loaded.extend(rules.iter().map(|rule| {
-        let hint = format!("there is: {}", Vec::from_iter(known.clone()).join(", "));
+    let known = Vec::from_iter(astray.known).join(", ");
+    loaded.extend(astray.rules.iter().map(|rule| {
+        let hint = format!("there is: {known}");
         let found = Diagnostic::file("the host's settings", rule.to_string()).hint(hint);
         let refused = Err(Diagnostics::from(found).into());
         (format!("{}.{}", rule.rules, rule.name), refused)
     }));
     Ok(())
+}
+
+/// Returns the rules that name no stack and may be meant for one in a directory, as the heads of the
+/// branches were at the last fetch; does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub(super) fn meant_for(
+    view: &View,
+    stack: &StackName,
+    dir: &str,
+) -> Result<Vec<Nameless>, LoadError> {
+    if view.config.windows.is_empty() && view.config.approvals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(dirs) = dirs_at_heads(view)? else {
+        return Ok(Vec::new());
+    };
+    let past = Past::of(view)?;
+    let mut known: BTreeSet<String> = dirs.iter().map(|dir| plain(dir).to_owned()).collect();
+    // A pinned stack is one even where Git does not have it any more.
+    known.extend(past.pinned.iter().map(StackName::to_string));
+    let pinned = past.pinned.iter().filter_map(|stack| past.dir_of(stack));
+    known.extend(pinned.map(|dir| plain(dir).to_owned()));
+    for dir in dirs {
+        let name = name_in(view, &dir).or_else(|| past.released_in(&dir));
+        known.extend(name.map(|name| name.to_string()));
+    }
+    Ok(Astray::among(view, past, known).meant_for(stack, &shown(dir)))
+}
+
+/// Returns the directories of all stacks at the heads of their branches; `None` where a branch has
+/// not been fetched and nobody knows which it has.
+fn dirs_at_heads(view: &View) -> Result<Option<Vec<String>>, LoadError> {
+    let mut all = Vec::new();
+    for (branch, dirs) in by_branch(view) {
+        if let Some(dirs) = dirs {
+            all.extend(dirs);
+            continue;
+        }
+        let Some(revision) = source::fetched(&view.mirror(), &branch) else {
+            return Ok(None);
+        };
+        let tree = Tree::at_commit(&view.mirror(), &revision)?;
+        let Some(commit) = tree.commit() else {
+            return Ok(None);
+        };
+        let mut head = Head::new(view, &branch, commit);
+        all.extend(match head.refusal("")? {
+            Some(_) => head.released_dirs()?,
+            None => manifests(&tree)?,
+        });
+    }
+    Ok(Some(all))
+}
+
+/// The rules of the settings that name no stack.
+struct Astray<'a> {
+    view: &'a View,
+    past: Past,
+    /// Names and directories of the stacks that there are.
+    known: BTreeSet<String>,
+    /// Those of stacks that there were.
+    gone: BTreeSet<String>,
+    rules: Vec<Nameless>,
+}
+
+impl<'a> Astray<'a> {
+    fn among(view: &'a View, past: Past, known: BTreeSet<String>) -> Self {
+        let mut rules = Nameless::among("windows", &view.config.windows, &known);
+        rules.extend(Nameless::among("approvals", &view.config.approvals, &known));
+        Self {
+            gone: past.gone(&known),
+            view,
+            past,
+            known,
+            rules,
+        }
+    }
+
+    /// Returns those that may be meant for a stack, whose directory is given as it is shown.
+    fn meant_for(&self, stack: &StackName, dir: &str) -> Vec<Nameless> {
+        if self.past.pinned.contains(stack) {
+            return Vec::new();
+        }
+        let (windows, approvals) = (&self.view.config.windows, &self.view.config.approvals);
+        let (name, is_new) = (stack.as_str(), !self.past.released.contains_key(stack));
+        let is_meant = |rule: &&Nameless| {
+            let has_own = match rule.rules.as_str() {
+                "windows" => gates::of(windows, name, dir).is_some(),
+                _ => gates::of(approvals, name, dir).is_some(),
+            };
+            !has_own && (is_new || !self.gone.contains(plain(&rule.name)))
+        };
+        self.rules.iter().filter(is_meant).cloned().collect()
+    }
 }
 
 /// Returns the names and directories of all stacks, as far as they can be known.
@@ -108,6 +192,10 @@ impl Past {
             }
         }
         Ok(past)
+    }
+
+    fn dir_of(&self, stack: &StackName) -> Option<&str> {
+        self.released.get(stack)?.as_deref()
     }
 
     fn released_in(&self, dir: &str) -> Option<StackName> {

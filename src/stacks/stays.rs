@@ -1,13 +1,15 @@
 //! Loads stacks as they were released last, where the head of their branch is not followed or
 //! can't be loaded.
 
+use super::gate::dir_at_head;
 use super::head::{Head, Released};
 use super::{LoadError, at_revision, load_one};
-use crate::desired::DesiredState;
 use crate::desired::manifest::{self, Manifest};
+use crate::desired::{DesiredState, StackName};
+use crate::diagnostic::Diagnostics;
 use crate::gates::Suspension;
 use crate::host::View;
-use crate::source::{self, RepoPath, Tree};
+use crate::source::{self, ReadError, RepoPath, Revision, Tree};
 use crate::trust::{Refusal, Standing, UnloadableHead};
 
 /// Loads a stack as it was released last, because the head of its branch is not followed;
@@ -47,6 +49,39 @@ pub fn instead(
     }
 }
 
+/// Returns that what the head of a stack's branch says of it can't be loaded, as the last fetch found
+/// it; does not ask the remote.
+///
+/// # Errors
+/// The record or the mirror can't be read.
+pub fn unloadable(view: &View, stack: &StackName) -> Result<Option<Refusal>, LoadError> {
+    let Some(dir) = dir_at_head(view, stack)? else {
+        return Ok(None);
+    };
+    let branch = view.config.branch_of(&dir);
+    let Some(head) = source::fetched(&view.mirror(), branch) else {
+        return Ok(None);
+    };
+    let tree = Tree::at_commit(&view.mirror(), &head)?;
+    let manifest = manifest_path(&dir).map(|path| tree.read(&path));
+    if matches!(manifest, Some(Err(ReadError::Missing { .. }))) {
+        // It is gone from Git, or has moved.
+        return Ok(None);
+    }
+    Ok(match load_one(view, &tree, &dir) {
+        Err(LoadError::State(found)) => Some(not_loadable(branch, head, &found)),
+        Ok(_) | Err(_) => None,
+    })
+}
+
+fn not_loadable(branch: &str, head: Revision, found: &Diagnostics) -> Refusal {
+    Refusal::NotLoadable(UnloadableHead {
+        branch: branch.to_owned(),
+        head,
+        findings: found.0.len(),
+    })
+}
+
 fn while_unloadable(view: &View, dir: &str) -> Result<Option<DesiredState>, LoadError> {
     let branch = view.config.branch_of(dir);
     let Some(revision) = source::fetched(&view.mirror(), branch) else {
@@ -66,11 +101,7 @@ fn while_unloadable(view: &View, dir: &str) -> Result<Option<DesiredState>, Load
     let Some(release) = head.release_in(dir)? else {
         return Ok(None);
     };
-    let refusal = Refusal::NotLoadable(UnloadableHead {
-        branch: branch.to_owned(),
-        head: revision,
-        findings: found.0.len(),
-    });
+    let refusal = not_loadable(branch, revision, &found);
     let suspended = suspension(view, &manifest);
     let kept = kept(view, Some(release), refusal, suspended).ok();
     Ok(kept.filter(|kept| kept.stack == manifest.stack))
@@ -78,9 +109,13 @@ fn while_unloadable(view: &View, dir: &str) -> Result<Option<DesiredState>, Load
 
 /// Returns the manifest in a directory, if there is one that can be read.
 pub(super) fn manifest_at(tree: &Tree, dir: &str) -> Option<Manifest> {
-    let path = RepoPath::new(dir).and_then(|dir| dir.join(manifest::FILE_NAME));
-    let text = tree.read(&path.ok()?).ok()?;
+    let text = tree.read(&manifest_path(dir)?).ok()?;
     manifest::parse(dir, &text).ok()
+}
+
+fn manifest_path(dir: &str) -> Option<RepoPath> {
+    let dir = RepoPath::new(dir);
+    dir.and_then(|dir| dir.join(manifest::FILE_NAME)).ok()
 }
 
 /// Returns that a manifest has its stack left alone.

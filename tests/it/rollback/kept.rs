@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use moored::gates::Suspension;
 use moored::journal::Outcome;
 use moored::plan::{Hold, Kind, Plan, Weight};
+use moored::report::{self, Report as _};
 use moored::stacks::LoadError;
+use moored::trust::Refusal;
 
-use super::{Town, shop};
+use super::{Town, run, shop};
 use crate::support::fake_engine::{Faults, World};
 use crate::support::origin::oid;
 
@@ -351,6 +353,11 @@ fn the_release_is_kept_while_the_head_can_not_be_loaded_and_the_findings_are_tol
             };
             assert_eq!(runs(&town), *is_kept, "{what}");
         }
+        let status = run(report::status(&town.view(), None)).unwrap();
+        let refused = &status.0[0].refused;
+        let is_told = matches!(refused, Some(Refusal::NotLoadable(_)));
+        assert!(is_told, "{what}: {}", status.text());
+        assert!(status.text().contains("can't be loaded"));
         assert_eq!(town.image("shop"), "app:v1");
         town.release("app:v2");
     }

@@ -2,10 +2,11 @@
 
 use moored::journal::Outcome;
 use moored::plan::{Hold, Kind, Plan, Waits};
+use moored::report;
 
 use super::FRIDAYS;
 use crate::support::by_hand;
-use crate::support::town::Town;
+use crate::support::town::{Town, run};
 
 /// A town with a stack in each of these directories, released.
 fn with_stacks(names: &[&str]) -> Town {
@@ -37,12 +38,28 @@ fn pass(town: &Town) -> (Vec<(String, String)>, Vec<String>) {
         match passed {
             Ok(passed) => {
                 let rules = nameless(&passed.looked.plan);
+                let stack = passed.looked.plan.stack.to_string();
+                assert_eq!(in_status(town, &stack), rules, "status of {stack}");
                 waiting.extend(rules.into_iter().map(|rule| (dir.clone(), rule)));
             }
             Err(error) => told.push(format!("{dir}: {error}")),
         }
     }
     (waiting, told)
+}
+
+/// Returns because of which rules a stack waits as its status says.
+fn in_status(town: &Town, stack: &str) -> Vec<String> {
+    let status = run(report::status(&town.view(), Some(stack))).unwrap();
+    let waits = status.0.into_iter().flat_map(|status| status.waits);
+    let rules = waits.filter_map(|waits| {
+        if let Waits::Nameless(rule) = waits {
+            Some(rule.name)
+        } else {
+            None
+        }
+    });
+    rules.collect()
 }
 
 fn nameless(plan: &Plan) -> Vec<String> {
@@ -114,6 +131,8 @@ fn a_stack_that_is_gone_leaves_its_rule_behind_and_the_others_go_on() {
     assert_eq!(waiting, []);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(town.image("blog"), "app:v2");
+    let status = run(report::status(&town.view(), None)).unwrap();
+    assert!(status.0.iter().all(|status| status.refused.is_none()));
 }
 
 #[test]
