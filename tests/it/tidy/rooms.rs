@@ -157,7 +157,12 @@ const ROOMS: [(&str, &[&str]); 32] = [
             "promote",
         ],
     ),
-    ("kept", &["observe", "plan", "host", "stacks", "pass"]),
+    (
+        "kept",
+        &[
+            "source", "desired", "observe", "plan", "events", "host", "stacks", "pass",
+        ],
+    ),
     (
         "reconcile",
         &[
