@@ -136,6 +136,7 @@ fn carry_out(plan: &Plan, host: &mut ObservedState) -> Option<Release> {
                     schema: draft.schema,
                     backups: BTreeMap::new(),
                     jobs: draft.jobs,
+                    backups_said: Some(draft.backups_said),
                     host_placed: draft.host_placed,
                     proxy: draft.proxy,
                 });

@@ -20,7 +20,7 @@ use crate::engine::{Origin, ReadEngine};
 use crate::events::Event;
 use crate::host::{Host, local_repository};
 use crate::journal::Outcome;
-use crate::pass::{ByStack, PassError, Passed};
+use crate::pass::{ByStack, PassError, Passed, passed};
 use crate::plan::Weight;
 use crate::reconcile::reconcile;
 use crate::schedule::{self, Schedules};
@@ -143,17 +143,17 @@ fn has_acted(result: &Result<ByStack<Passed>, PassError>) -> bool {
     stacks.any(|passed| passed.as_ref().map_or(true, |one| one.outcome.is_some()))
 }
 
-/// Returns what Git wants of the stacks that could be looked at.
+/// Returns the stacks whose schedules are carried out.
 fn wanted(result: &Result<ByStack<Passed>, PassError>) -> impl Iterator<Item = &DesiredState> {
     let stacks = result.iter().flat_map(|stacks| stacks.values());
-    stacks.filter_map(|passed| Some(&passed.as_ref().ok()?.looked.desired))
+    stacks.filter_map(|one| passed(one)?.looked.scheduled())
 }
 
 /// Returns the time until the next window opens, freeze is over or suspension ends that a stack waits
 /// for.
 fn waits(result: &Result<ByStack<Passed>, PassError>, now: Timestamp) -> Option<Duration> {
-    let stacks = result.iter().flat_map(|stacks| stacks.values()).flatten();
-    let next = stacks.filter_map(|passed| passed.looked.plan.changes_at());
+    let stacks = result.iter().flat_map(|stacks| stacks.values());
+    let next = stacks.filter_map(|one| passed(one)?.looked.plan.changes_at());
     let left = next.min()?.duration_since(now);
     // It may have ended while the pass was at work.
     Some(Duration::try_from(left).unwrap_or_default().max(BURST))
@@ -205,7 +205,18 @@ enum Trouble {
 }
 
 fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
-    let of_error = |error: &PassError| match error {
+    let of_stack = |passed: &Result<Passed, PassError>| match passed {
+        Err(error) => of_error(error),
+        Ok(passed) => of_pass(passed),
+    };
+    match result {
+        Err(error) => of_error(error),
+        Ok(stacks) => stacks.values().map(of_stack).max().unwrap_or(Trouble::None),
+    }
+}
+
+fn of_error(error: &PassError) -> Trouble {
+    match error {
         PassError::Load(LoadError::Source(_) | LoadError::Mirror(_)) => Trouble::Remote,
         // Only a commit mends these, or a person at the host.
         PassError::Load(
@@ -217,31 +228,31 @@ fn trouble(result: &Result<ByStack<Passed>, PassError>) -> Trouble {
         )
         | PassError::Record(_)
         | PassError::Maintenance(_) => Trouble::None,
+        // And this as well; what is kept may have trouble of its own.
+        PassError::Kept { passed, .. } => of_pass(passed),
         PassError::Load(LoadError::Engine(_)) | PassError::Engine(_) | PassError::Busy(_) => {
             Trouble::Engine
         }
-    };
-    let of_stack = |passed: &Result<Passed, PassError>| match passed {
-        Err(error) => of_error(error),
-        Ok(passed) if passed.looked.plan.weight() == Some(Weight::Passing) => Trouble::Remote,
-        Ok(passed) => match &passed.outcome {
-            Some(Outcome::Postponed { .. }) => Trouble::Engine,
-            Some(Outcome::Unsettled { .. }) => Trouble::Remote,
-            None
-            | Some(
-                Outcome::Succeeded
-                | Outcome::RolledBack { .. }
-                | Outcome::Failed { .. }
-                | Outcome::Held { .. }
-                | Outcome::Stuck { .. }
-                | Outcome::Stopped
-                | Outcome::Interrupted,
-            ) => Trouble::None,
-        },
-    };
-    match result {
-        Err(error) => of_error(error),
-        Ok(stacks) => stacks.values().map(of_stack).max().unwrap_or(Trouble::None),
+    }
+}
+
+fn of_pass(passed: &Passed) -> Trouble {
+    if passed.looked.plan.weight() == Some(Weight::Passing) {
+        return Trouble::Remote;
+    }
+    match &passed.outcome {
+        Some(Outcome::Postponed { .. }) => Trouble::Engine,
+        Some(Outcome::Unsettled { .. }) => Trouble::Remote,
+        None
+        | Some(
+            Outcome::Succeeded
+            | Outcome::RolledBack { .. }
+            | Outcome::Failed { .. }
+            | Outcome::Held { .. }
+            | Outcome::Stuck { .. }
+            | Outcome::Stopped
+            | Outcome::Interrupted,
+        ) => Trouble::None,
     }
 }
 
@@ -339,7 +350,12 @@ impl Drift {
         let all_known = result
             .as_ref()
             .is_ok_and(|all| all.values().all(Result::is_ok));
-        let ours = all_known.then(|| wanted(result).flat_map(origins).collect());
+        let ours = all_known.then(|| {
+            let stacks = result.iter().flat_map(|stacks| stacks.values()).flatten();
+            stacks
+                .flat_map(|one| origins(&one.looked.desired))
+                .collect()
+        });
         *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = ours;
     }
 }

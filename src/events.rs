@@ -68,6 +68,8 @@ pub enum Event {
         file: String,
         size: u64,
     },
+    /// What was released of a stack whose head can't be loaded could not be kept as it was.
+    NotKept { dir: String, error: String },
     /// A backup or drill that a schedule wants failed.
     BackupFailed {
         stack: StackName,

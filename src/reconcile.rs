@@ -24,8 +24,7 @@ pub async fn reconcile(host: &Host, only: Option<&str>) -> Result<ByStack<Passed
     let began = Instant::now();
     let stacks = stacks::load(&host.view, only).await?;
     let loaded = began.elapsed();
-    let (view, hands) = (&host.view, &host.hands);
-    let pass = async |dir: &str, desired| pass_loaded(view, hands, dir, desired).await;
+    let pass = async |dir: &str, desired| pass_loaded(&host.view, &host.hands, dir, desired).await;
     let passed = each(stacks, pass).await;
     let pass = began.elapsed().saturating_sub(loaded);
     tracing::debug!(?loaded, ?pass, "a pass is done");
@@ -55,10 +54,11 @@ pub async fn pass_loaded(
     dir: &str,
     desired: Result<DesiredState, LoadError>,
 ) -> Result<Passed, PassError> {
-    if let Some(released) = stacks::instead(view, dir, &desired) {
-        let _told_by_events = Box::pin(pass(view, hands, released)).await;
-    }
-    Box::pin(pass(view, hands, desired?)).await
+    let Some(released) = stacks::instead(view, dir, &desired) else {
+        return Box::pin(pass(view, hands, desired?)).await;
+    };
+    let passed = Box::pin(pass(view, hands, released)).await;
+    kept::beside(view, dir, desired, passed)
 }
 
 /// Time for somebody's command on a stack to end; after it the stack waits for the next pass.
@@ -103,19 +103,19 @@ pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassE
 
 async fn look_again(view: &View, desired: DesiredState) -> Result<Looked, PassError> {
     let (history, asked) = Record::remembered(view.record.as_ref(), &desired.stack)?;
-    let engine = view.engine.as_ref();
-    let recorded = history.recorded();
+    let (engine, recorded) = (view.engine.as_ref(), history.recorded());
     let mut observed = observe::observe(engine, &desired, recorded, view.instance()).await?;
     let now = view.clock.now().as_second();
     observe::ask_registries(engine, &desired, &mut observed, &asked, now).await?;
     let policy = view.policy();
     let context = view.context(&policy, now);
     let plan = plan::plan(&desired, &observed, &history, &context);
-    let plan = kept::keep(view, plan, &history, &context).await?;
+    let (plan, scheduled) = kept::keep(view, plan, &history, &context).await?;
     Ok(Looked {
         desired,
         observed,
         history,
         plan,
+        scheduled,
     })
 }

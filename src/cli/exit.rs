@@ -115,7 +115,7 @@ fn of_holds(plan: &Plan) -> Exit {
 /// Returns the exit code of a pass that could not be made.
 pub(super) fn of_error(error: &PassError) -> Exit {
     match error {
-        PassError::Load(error) => of_load(error),
+        PassError::Load(error) | PassError::Kept { error, .. } => of_load(error),
         PassError::Engine(_) | PassError::Busy(_) => Exit::Unavailable,
         PassError::Record(_) | PassError::Maintenance(_) => Exit::Failed,
     }

@@ -45,6 +45,7 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
             taken
         },
         jobs: draft.jobs.clone(),
+        backups_said: Some(draft.backups_said.clone()),
     };
     if let Some(proxy) = &mut release.proxy {
         let (container, paths) = &draft.certificates;

@@ -46,6 +46,8 @@ pub struct ReleaseDraft {
     pub backups: BTreeMap<String, String>,
     /// Whether those are from before the data changed, and count whatever is taken now.
     pub backups_stand: bool,
+    /// Digest of what Git says of its backups.
+    pub backups_said: String,
 }
 
 /// How the maintenance page is switched on.

@@ -138,7 +138,8 @@ impl<'a> Planner<'a> {
         }
         match desired.gate.arrival {
             Arrival::GoesBack => false,
-            Arrival::New => !self.steps.is_empty(),
+            // What backs up, and how much is kept, is done at its hours without a step.
+            Arrival::New => !self.steps.is_empty() || self.backups_differ(),
             Arrival::Released => {
                 let services = examined.values().flat_map(|one| &one.reasons);
                 let networks: Vec<_> = self.network_differences().collect();

@@ -134,6 +134,13 @@ impl Plan {
         let mut heavy = self.holds.iter().filter(|one| one.is_heavy());
         heavy.clone().next().is_some() && heavy.all(Hold::is_of_revision)
     }
+
+    /// Returns whether schedules are carried out as the last release has them, not as Git says now:
+    /// something keeps what Git says from being put in place.
+    pub fn keeps_schedules(&self) -> bool {
+        let mut heavy = self.holds.iter().filter(|one| one.is_heavy());
+        heavy.any(|one| one.is_of_revision() || matches!(one, Hold::Waits(_)))
+    }
 }
 
 impl Hold {

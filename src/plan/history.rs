@@ -149,6 +149,9 @@ pub struct Release {
     /// What the proxy in front of it has loaded, if Git names one.
     #[serde(default)]
     pub proxy: Option<ReleasedProxy>,
+    /// Digest of what Git says of its backups; `None` = an older program made it.
+    #[serde(default)]
+    pub backups_said: Option<String>,
 }
 
 /// Writes facts as lists: JSON has text keys only, and a field may be more than a text.

@@ -11,7 +11,7 @@ use super::drafts::ReleaseDraft;
 use super::examined::Examined;
 use super::order::Planner;
 use super::services::Input;
-use crate::desired::{Condition, ServiceName};
+use crate::desired::{Condition, ServiceName, backups};
 use crate::engine::model::Healthcheck;
 use crate::source::RepoPath;
 use crate::trust::Standing;
@@ -162,6 +162,7 @@ impl<'a> Planner<'a> {
                 history.guards.clone()
             },
             backups_stand: !history.guards.is_empty(),
+            backups_said: backups::digest(&desired.backups),
         }
     }
 
@@ -231,6 +232,18 @@ impl<'a> Planner<'a> {
                 .get(one.name)
                 .is_some_and(|then| compare(&one.wanted, None, then, known).is_empty())
         });
-        !(same_services && same_files && same_facts)
+        !(same_services && same_files && same_facts) || self.backups_differ()
+    }
+
+    /// Returns whether Git says something else of backups than at the last release.
+    pub(super) fn backups_differ(&self) -> bool {
+        let Input {
+            desired, history, ..
+        } = self.input;
+        let released = history.release.as_ref();
+        match released.and_then(|release| release.backups_said.as_ref()) {
+            Some(said) => *said != backups::digest(&desired.backups),
+            None => !desired.backups.is_empty(),
+        }
     }
 }

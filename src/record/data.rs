@@ -211,6 +211,7 @@ mod tests {
             schema: schema(1, "m1"),
             backups: BTreeMap::new(),
             jobs: BTreeSet::new(),
+            backups_said: None,
         };
         let mut all: Vec<Attempt> = (2..)
             .zip(attempts)

@@ -259,6 +259,7 @@ fn old_attempts_go_and_the_last_release_stays() {
                 schema: Schema::default(),
                 backups: BTreeMap::new(),
                 jobs: BTreeSet::new(),
+                backups_said: None,
             };
             record
                 .record_release(&stack, &release, Timestamp::UNIX_EPOCH)

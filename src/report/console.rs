@@ -113,6 +113,11 @@ impl Console {
             Event::BackupFailed { stack, name, error } => {
                 self.say(&format!("{stack}  backup {name}  failed: {error}"));
             }
+            Event::NotKept { dir, error } => {
+                self.say(&format!(
+                    "{dir}  what was released can't be kept as it was: {error}"
+                ));
+            }
             Event::Drilled { stack, name, file } => {
                 self.say(&format!("{stack}  drill of {name}  {file} can be restored"));
             }

@@ -92,19 +92,23 @@ fn checklist(passed: &Passed) -> BTreeMap<String, String> {
         .collect()
 }
 
+fn findings(error: &LoadError) -> Option<Diagnostics> {
+    match error {
+        LoadError::State(found) => Some(found.clone()),
+        LoadError::Source(_)
+        | LoadError::Mirror(_)
+        | LoadError::Read(_)
+        | LoadError::Refused(_)
+        | LoadError::Record(_)
+        | LoadError::Engine(_)
+        | LoadError::Pinned { .. } => None,
+    }
+}
+
 fn failed(dir: &str, error: &PassError) -> StackResult {
     let diagnostics = match error {
-        PassError::Load(LoadError::State(found)) => Some(found.clone()),
-        PassError::Load(
-            LoadError::Source(_)
-            | LoadError::Mirror(_)
-            | LoadError::Read(_)
-            | LoadError::Refused(_)
-            | LoadError::Record(_)
-            | LoadError::Engine(_)
-            | LoadError::Pinned { .. },
-        )
-        | PassError::Engine(_)
+        PassError::Load(error) | PassError::Kept { error, .. } => findings(error),
+        PassError::Engine(_)
         | PassError::Busy(_)
         | PassError::Maintenance(_)
         | PassError::Record(_) => None,

@@ -113,6 +113,7 @@ mod tests {
                 files: [].into(),
                 host_placed: [].into(),
                 proxy: None,
+                backups_said: None,
                 schema: crate::plan::Schema::default(),
                 backups: [].into(),
                 jobs: [].into(),

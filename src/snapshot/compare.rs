@@ -11,7 +11,7 @@ use super::{Snapshot, SnapshotError, StackSnapshot, fill, public_key};
 use crate::check::{self, Elsewhere};
 use crate::desired::{DesiredState, Pull, StackName, manifest};
 use crate::observe::ImageState;
-use crate::pass::{ByStack, Looked, PassError};
+use crate::pass::{ByStack, Looked, PassError, Scheduled};
 use crate::plan::{self, Context};
 use crate::source::{RepoPath, Tree};
 use crate::stacks::{self, LoadError, Loaded};
@@ -172,5 +172,6 @@ pub fn look_at(
         observed,
         history: Arc::new(history),
         plan,
+        scheduled: Scheduled::Wanted,
     })
 }

@@ -12,7 +12,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Schedule, ServiceName};
+use crate::files::{self, Mode};
 use crate::permits::Touch;
+
+/// Returns the digest of what a manifest says of backups: another one means that it says something
+/// else. An update of this program may give the same content another.
+pub fn digest(backups: &BTreeMap<BackupName, Backup>) -> String {
+    files::digest(format!("{backups:?}").as_bytes(), Mode::Plain)
+}
 
 /// One backup. Format: `docs/manifest.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

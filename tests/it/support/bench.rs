@@ -177,6 +177,7 @@ impl Bench {
                 Event::Waiting { what, .. } => format!("waiting {what}"),
                 Event::Undoing { step, .. } => format!("undo {step}"),
                 Event::Warning { warning, .. } => format!("warning {warning}"),
+                Event::NotKept { dir, error } => format!("not kept {dir} {error}"),
                 Event::Reloaded
                 | Event::ReloadRefused { .. }
                 | Event::NotWatching { .. }
@@ -237,7 +238,6 @@ impl Bench {
         }
     }
 
-    /// What stacks may ask of the engine.
     pub(crate) fn policy(&self) -> Policy {
         self.view().policy()
     }

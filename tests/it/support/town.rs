@@ -154,7 +154,7 @@ impl Town {
         let mut all = Passes::new();
         for (dir, desired) in run(stacks::load(&view, only))? {
             let passed = match run(reconcile::pass_loaded(&view, &hands, &dir, desired)) {
-                Err(PassError::Load(error)) => Err(error),
+                Err(PassError::Load(error) | PassError::Kept { error, .. }) => Err(error),
                 passed => Ok(passed.unwrap()),
             };
             all.insert(dir, passed);

@@ -3,6 +3,7 @@
 
 mod look;
 mod nameless;
+mod schedules;
 
 use moored::gates::Suspension;
 use moored::journal::Outcome;
