@@ -50,7 +50,7 @@ impl HostNginx {
     /// What nginx needs to run in a directory of its own stands before `main`; a server must
     /// listen on `@PORT@`.
     pub(crate) fn start(main: &str, files: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = directory();
         let (port, other) = (free_port(), free_port());
         let begin = "daemon off; user root; worker_processes 2;\n\
              pid @DIR@/nginx.pid; error_log @DIR@/error.log;\n";
@@ -128,7 +128,7 @@ impl HostNginx {
 impl HostCaddy {
     /// Starts one with these sites after its global options, and these other files.
     pub(crate) fn start(sites: &str, files: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = directory();
         let home = tempfile::tempdir().unwrap();
         let (port, other, admin) = (free_port(), free_port(), free_port());
         let main = dir.path().join("Caddyfile");
@@ -303,4 +303,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Makes a directory for a proxy where the settings of tests let manifests name files.
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("mooredtest-")
+        .tempdir_in("/srv")
+        .unwrap()
 }
