@@ -65,6 +65,10 @@ pub struct ObservedState {
     /// Images that are here, and of which no registry says whether there is another one by now;
     /// with what stands in the way.
     pub unanswered: BTreeMap<String, String>,
+    /// Tags that nobody wants to be pulled again and that stand for another image by now, with its
+    /// digest.
+    #[serde(default)]
+    pub moved_tags: BTreeMap<String, String>,
     /// What registries said this time, as far as a later pass wants to know it.
     pub asked: BTreeMap<String, Asked>,
     /// Where the places of the host lead that containers and volumes of Git mount, and that the
@@ -90,6 +94,7 @@ impl ObservedState {
             sources: BTreeSet::new(),
             taken: BTreeMap::new(),
             unanswered: BTreeMap::new(),
+            moved_tags: BTreeMap::new(),
             asked: BTreeMap::new(),
             real: RealPaths::default(),
         }

@@ -36,8 +36,35 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Seconds until a registry that gave no answer is asked again.
 const AGAIN_AFTER: i64 = 120;
 
-/// Finds out which images on the host have another one under their tag at the registry, where a
-/// pull policy wants to know; `before` is what was said at earlier passes.
+/// Seconds between two looks whether a tag that nobody wants to be pulled again was moved.
+const LOOKED_AT: i64 = 24 * 3600;
+
+/// How much somebody wants to know what a tag stands for by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Interest {
+    /// Another image under it is pulled; seconds between two questions.
+    Pulls(i64),
+    /// Another image under it is told, and nothing is done.
+    Tells,
+}
+
+impl Interest {
+    /// Returns whether it is time to ask again.
+    fn is_due(self, asked: &Asked, now: i64) -> bool {
+        let passed = now.saturating_sub(asked.at);
+        // The clock was set back: what it said then says nothing.
+        let since = if passed < 0 { i64::MAX } else { passed };
+        match (self, &asked.answer) {
+            (Self::Pulls(interval), Answer::Digest(_)) => since >= interval,
+            (Self::Pulls(_), Answer::None(_)) => since >= AGAIN_AFTER,
+            (Self::Tells, Answer::Digest(_) | Answer::None(_)) => since >= LOOKED_AT,
+        }
+    }
+}
+
+/// Finds out which images on the host have another one under their tag at the registry: as often as
+/// a pull policy wants to know it, and once a day where none does; `before` is what was said at
+/// earlier passes.
 ///
 /// What is to be remembered of it is in [`ObservedState::asked`]. A registry that gives no answer
 /// stops nothing.
@@ -51,17 +78,21 @@ pub async fn ask_registries(
     before: &BTreeMap<String, Asked>,
     now: i64,
 ) -> Result<(), EngineError> {
-    let wanted = intervals(desired);
-    let due = wanted.iter().filter(|(image, interval)| {
+    let wanted = interests(desired);
+    let due = wanted.iter().filter(|(image, interest)| {
         let Some(ImageState::Here(here)) = observed.images.get(**image) else {
             return false;
         };
+        // One that came from no registry has no other there.
+        if here.repo_digests.is_empty() && **interest == Interest::Tells {
+            return false;
+        }
         // What was answered before somebody pulled another one says nothing of that.
         let before = before.get(**image).filter(|asked| match &asked.answer {
-            Answer::Digest(digest) => is_of(here, digest),
+            Answer::Digest(digest) => **interest == Interest::Tells || is_of(here, digest),
             Answer::None(_) => true,
         });
-        before.is_none_or(|asked| is_due(asked, **interval, now))
+        before.is_none_or(|asked| interest.is_due(asked, now))
     });
     let due: Vec<&str> = due.map(|(image, _)| *image).collect();
     let fresh: BTreeMap<String, Asked> = futures_util::stream::iter(due)
@@ -72,7 +103,7 @@ pub async fn ask_registries(
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
-    for (image, interval) in wanted {
+    for (image, interest) in wanted {
         let known = fresh.get(image).or_else(|| before.get(image));
         let asked = match (observed.images.get(image), known) {
             // It was asked because there is none here.
@@ -83,8 +114,9 @@ pub async fn ask_registries(
             (Some(ImageState::Here(_)), Some(known)) => known.clone(),
             _ => continue,
         };
-        observed.take_in(image, &asked);
-        let worth_keeping = interval > 0 || matches!(asked.answer, Answer::None(_));
+        observed.take_in(image, interest, &asked);
+        let each_time = interest == Interest::Pulls(0);
+        let worth_keeping = !each_time || matches!(asked.answer, Answer::None(_));
         if before.get(image) != Some(&asked) && (worth_keeping || before.contains_key(image)) {
             observed.asked.insert(image.to_owned(), asked);
         }
@@ -93,22 +125,25 @@ pub async fn ask_registries(
 }
 
 impl ObservedState {
-    fn take_in(&mut self, image: &str, asked: &Asked) {
+    fn take_in(&mut self, image: &str, interest: Interest, asked: &Asked) {
         let Some(ImageState::Here(here)) = self.images.get(image) else {
             return;
         };
-        match &asked.answer {
-            Answer::Digest(digest) => {
-                if !is_of(here, digest) {
-                    let moved = ImageState::Moved {
-                        digest: digest.clone(),
-                    };
-                    self.images.insert(image.to_owned(), moved);
-                }
+        let image = image.to_owned();
+        match (&asked.answer, interest) {
+            (Answer::Digest(digest), _) if is_of(here, digest) => {}
+            (Answer::Digest(digest), Interest::Pulls(_)) => {
+                let digest = digest.clone();
+                self.images.insert(image, ImageState::Moved { digest });
             }
-            Answer::None(cause) => {
-                self.unanswered.insert(image.to_owned(), cause.clone());
+            (Answer::Digest(digest), Interest::Tells) => {
+                self.moved_tags.insert(image, digest.clone());
             }
+            (Answer::None(cause), Interest::Pulls(_)) => {
+                self.unanswered.insert(image, cause.clone());
+            }
+            // Nobody waits for it.
+            (Answer::None(_), Interest::Tells) => {}
         }
     }
 }
@@ -119,35 +154,27 @@ fn is_of(image: &Image, digest: &str) -> bool {
     image.repo_digests.iter().any(same)
 }
 
-/// Returns how many seconds must lie between two questions, by image; only images that somebody
-/// wants to be asked for.
-fn intervals(desired: &DesiredState) -> BTreeMap<&str, i64> {
-    let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
+/// Returns how much each image is of interest by the pull policies of its services.
+fn interests(desired: &DesiredState) -> BTreeMap<&str, Interest> {
+    let mut wanted: BTreeMap<&str, Interest> = BTreeMap::new();
     for service in desired.services.values() {
-        let interval = match service.pull {
-            Pull::Missing | Pull::Never => continue,
-            Pull::Always => 0,
-            Pull::Every(interval) => i64::try_from(interval.as_secs()).unwrap_or(i64::MAX),
+        let interest = match service.pull {
+            Pull::Never => continue,
+            Pull::Missing => Interest::Tells,
+            Pull::Always => Interest::Pulls(0),
+            Pull::Every(every) => {
+                Interest::Pulls(i64::try_from(every.as_secs()).unwrap_or(i64::MAX))
+            }
         };
         let image = service.spec.image.as_str();
         // A digest never stands for another image.
         if image.contains('@') {
             continue;
         }
-        let shortest = wanted.entry(image).or_insert(interval);
-        *shortest = interval.min(*shortest);
+        let most = wanted.entry(image).or_insert(interest);
+        *most = interest.min(*most);
     }
     wanted
-}
-
-fn is_due(asked: &Asked, interval: i64, now: i64) -> bool {
-    let passed = now.saturating_sub(asked.at);
-    // The clock was set back: what it said then says nothing.
-    let since = if passed < 0 { i64::MAX } else { passed };
-    match &asked.answer {
-        Answer::Digest(_) => since >= interval,
-        Answer::None(_) => since >= AGAIN_AFTER,
-    }
 }
 
 async fn ask(engine: &dyn ReadEngine, image: &str) -> Result<Answer, EngineError> {
@@ -179,24 +206,25 @@ mod tests {
     fn a_registry_is_not_asked_more_often_than_the_policy_says() {
         let digest = || Answer::Digest("sha256:1".to_owned());
         let none = || Answer::None("away".to_owned());
-        for (answer, interval, now, due) in [
-            (digest(), 0, 1000, true),
-            (digest(), 60, 1059, false),
-            (digest(), 60, 1060, true),
-            (digest(), i64::MAX, 2_000_000_000, false),
+        let pulls = Interest::Pulls;
+        for (answer, interest, now, due) in [
+            (digest(), pulls(0), 1000, true),
+            (digest(), pulls(60), 1059, false),
+            (digest(), pulls(60), 1060, true),
+            (digest(), pulls(i64::MAX), 2_000_000_000, false),
             // One that gave no answer is left in peace, and not for a week.
-            (none(), 0, 1119, false),
-            (none(), 0, 1120, true),
-            (none(), 604_800, 1120, true),
+            (none(), pulls(0), 1119, false),
+            (none(), pulls(0), 1120, true),
+            (none(), pulls(604_800), 1120, true),
+            // Where nobody waits for it, for a day.
+            (none(), Interest::Tells, 87_399, false),
+            (digest(), Interest::Tells, 87_400, true),
             // The clock was set back.
-            (digest(), 60, 999, true),
+            (digest(), pulls(60), 999, true),
         ] {
             let asked = Asked { at: 1000, answer };
-            assert_eq!(
-                is_due(&asked, interval, now),
-                due,
-                "{asked:?} {interval} {now}"
-            );
+            let is_due = interest.is_due(&asked, now);
+            assert_eq!(is_due, due, "{asked:?} {interest:?} {now}");
         }
     }
 }

@@ -170,6 +170,12 @@ impl<'a> Planner<'a> {
             cause: cause.clone(),
         });
         self.holds.extend(silent);
+        let moved = self.input.observed.moved_tags.iter();
+        let moved = moved.map(|(image, digest)| Hold::TagMoved {
+            image: image.clone(),
+            digest: digest.clone(),
+        });
+        self.holds.extend(moved);
     }
 
     /// Pulls the image of one service if it is missing.

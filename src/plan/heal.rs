@@ -187,6 +187,7 @@ impl Hold {
             | Self::BackupLate { .. }
             | Self::Pinned { .. }
             | Self::RegistrySilent { .. }
+            | Self::TagMoved { .. }
             | Self::NetworkInUse { .. }
             | Self::Differs { .. }
             | Self::DriftReported { .. }

@@ -254,6 +254,19 @@ pub enum Hold {
         /// What stands in the way.
         cause: String,
     },
+    /// A tag stands for another image by now.
+    #[error(
+        "image {image}: its tag stands for another image by now ({}); the one that was deployed runs \
+         on. Name the one that is meant by a tag of its own, or by its digest as `moored promote` \
+         does; `pull_policy: daily` takes whatever the tag stands for",
+        short_id(digest.strip_prefix("sha256:").unwrap_or(digest))
+    )]
+    TagMoved {
+        /// Which one.
+        image: String,
+        /// What the registry has there, `sha256:…`.
+        digest: String,
+    },
     /// The engine's API is too old for what Git asks for.
     #[error(
         "the engine speaks API {api} and is too old for {}; nothing is changed: leave \

@@ -106,6 +106,7 @@ fn says_nothing_of_images(hold: &Hold) -> bool {
         hold,
         Hold::BackupLate { .. }
             | Hold::RegistrySilent { .. }
+            | Hold::TagMoved { .. }
             | Hold::Orphan { .. }
             | Hold::NotOfStack { .. }
             | Hold::Differs { .. }

@@ -138,6 +138,25 @@ fn always_follows_the_tag_and_missing_does_not() {
 }
 
 #[test]
+fn a_tag_that_moved_is_told_once_a_day_where_nobody_wants_it_pulled() {
+    let bench = bench();
+    let desired = load(&bench, Pull::Missing, Pull::Missing);
+    calls(&bench, &desired);
+    push(&bench, "sha256:two");
+    assert_eq!(holds(&bench, &desired), "", "it was asked today");
+    bench.clock.advance(24 * HOUR);
+    assert_eq!(calls(&bench, &desired).len(), 0, "what runs stays");
+    let said = holds(&bench, &desired);
+    let moved = "image app:v1: its tag stands for another image by now (two)";
+    assert!(said.contains(moved), "{said}");
+    // An answer that nobody waits for is not missed.
+    bench.engine.world().registry.down = true;
+    bench.clock.advance(24 * HOUR);
+    assert_eq!(calls(&bench, &desired).len(), 0);
+    assert_eq!(holds(&bench, &desired), "");
+}
+
+#[test]
 fn a_registry_is_asked_when_the_time_has_come() {
     let bench = bench();
     let day = Pull::Every(Duration::from_secs(24 * 3600));
