@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::backup::{self, BackupError, Drilled, Listed, Manifest, Origin, Progress, Work};
 use crate::desired::DesiredState;
 use crate::desired::backups::{Backup, BackupName};
+use crate::desired::maintenance::Maintenance;
 use crate::engine::model::ContainerState;
 use crate::engine::{EngineError, WriteEngine};
 use crate::events::Event;
@@ -387,25 +388,40 @@ impl<'a> Stack<'a> {
     /// # Errors
     /// The manifest has none, it can't be switched, or the site does not answer.
     pub async fn maintenance_off(&self) -> Result<Option<Flag>, ByHandError> {
-        let maintenance = self.maintenance()?;
-        let there = maintenance::take_away(&maintenance.flag, self.host.view.instance())?;
+        let maintenance = self.page()?;
+        let (flag, instance) = (&maintenance.flag, self.host.view.instance());
+        let there = maintenance::observe(flag, instance).ok().flatten();
+        // A page that was put up while that was permitted must come off.
+        if there.is_none_or(|there| there.owner == Owner::Unknown) {
+            self.host
+                .hands
+                .pass_page(&self.desired.stack, maintenance)?;
+        }
+        let there = maintenance::take_away(flag, instance)?;
         self.prove(Wanted::Off).await?;
         Ok(there)
     }
 
-    fn maintenance(&self) -> Result<&crate::desired::maintenance::Maintenance, ByHandError> {
+    fn maintenance(&self) -> Result<&Maintenance, ByHandError> {
+        let maintenance = self.page()?;
+        self.host
+            .hands
+            .pass_page(&self.desired.stack, maintenance)?;
+        Ok(maintenance)
+    }
+
+    fn page(&self) -> Result<&Maintenance, ByHandError> {
         let stack = &self.desired.stack;
         let Some(maintenance) = &self.desired.maintenance else {
             let none = format!("{stack} has no maintenance page in its manifest");
             return Err(ByHandError::Refused(none));
         };
-        self.host.hands.pass_page(stack, maintenance)?;
         Ok(maintenance)
     }
 
     async fn prove(&self, wanted: Wanted) -> Result<(), ByHandError> {
         const UNTIL_SEEN: Duration = Duration::from_secs(10);
-        let maintenance = self.maintenance()?;
+        let maintenance = self.page()?;
         if let Some(probe) = &maintenance.probe {
             maintenance::prove(probe, wanted, UNTIL_SEEN, &|_| {}).await?;
         }

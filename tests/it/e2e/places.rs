@@ -69,6 +69,32 @@ fn a_file_outside_of_what_is_open_is_held_until_the_settings_permit_it() {
 }
 
 #[test]
+fn a_page_of_ours_comes_off_whatever_is_permitted_by_then() {
+    let stage = Stage::new("placespage");
+    let v1 = stage.app("v1");
+    let closed = tempfile::tempdir_in("/var/tmp").unwrap();
+    let flag = closed.path().join("page/ON");
+    let maintenance = format!("maintenance: {{flag: {}}}\n", flag.display());
+    stage.permit(&format!("file_roots: ['{}']", closed.path().display()));
+    stage.commit_manifest(&v1, &maintenance);
+    stage.reconcile();
+    let on = ["maintenance", "on", "--reason", "new disk"];
+    stage.moored(&on).exits(0);
+    assert!(flag.exists());
+    let url = stage.path("state").display().to_string();
+    stage.configure(&url, "30s", "");
+    let off = ["maintenance", "off"];
+    stage.moored(&off).exits(0).says(&["maintenance is off"]);
+    assert!(!flag.exists());
+    // A file that says nothing of us may be anybody's.
+    put(&flag, "");
+    for command in [&on[..], &off[..]] {
+        stage.moored(command).exits(75).says(&["file_roots"]);
+    }
+    assert!(flag.exists());
+}
+
+#[test]
 fn a_file_of_secrets_that_everybody_may_read_is_told() {
     let stage = Stage::new("placesopen");
     let v1 = stage.app("v1");
