@@ -28,10 +28,11 @@ fn an_engine_that_is_killed_in_the_middle_of_a_deploy() {
         engine.take(image);
     }
     let settings = format!(
-        "repository: {{url: '{}'}}\nstate_dir: {}\nengine: {}\n",
+        "repository: {{url: '{}'}}\nstate_dir: {}\nengine: {}\npolicy: {{file_roots: ['{}']}}\n",
         stage.path("state").display(),
         stage.path("moored").display(),
-        engine.endpoint()
+        engine.endpoint(),
+        stage.path("").display()
     );
     put(stage.path("config.yaml"), settings);
     let commit = |image: &str| {
