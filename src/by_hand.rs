@@ -393,30 +393,26 @@ impl<'a> Stack<'a> {
         let there = maintenance::observe(flag, instance).ok().flatten();
         // A page that was put up while that was permitted must come off.
         if there.is_none_or(|there| there.owner == Owner::Unknown) {
-            self.host
-                .hands
-                .pass_page(&self.desired.stack, maintenance)?;
+            self.maintenance()?;
         }
         let there = maintenance::take_away(flag, instance)?;
         self.prove(Wanted::Off).await?;
         Ok(there)
     }
 
+    /// Returns the page of the manifest, whose files may be touched.
     fn maintenance(&self) -> Result<&Maintenance, ByHandError> {
         let maintenance = self.page()?;
-        self.host
-            .hands
-            .pass_page(&self.desired.stack, maintenance)?;
+        let hands = &self.host.hands;
+        hands.pass_page(&self.desired.stack, maintenance)?;
         Ok(maintenance)
     }
 
     fn page(&self) -> Result<&Maintenance, ByHandError> {
-        let stack = &self.desired.stack;
-        let Some(maintenance) = &self.desired.maintenance else {
-            let none = format!("{stack} has no maintenance page in its manifest");
-            return Err(ByHandError::Refused(none));
-        };
-        Ok(maintenance)
+        self.desired.maintenance.as_ref().ok_or_else(|| {
+            let stack = &self.desired.stack;
+            ByHandError::Refused(format!("{stack} has no maintenance page in its manifest"))
+        })
     }
 
     async fn prove(&self, wanted: Wanted) -> Result<(), ByHandError> {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::desired::StackName;
 use crate::desired::backups::BackupName;
+use crate::desired::{DesiredState, StackName};
 use crate::diagnostic::Diagnostic;
 use crate::engine::model::PullProgress;
 use crate::plan::{Plan, Step};
@@ -107,6 +107,14 @@ impl Events {
     /// Sends events nowhere.
     pub fn none() -> Self {
         Self::new(|_| {})
+    }
+
+    /// Tells what is not wrong with a stack and still worth saying.
+    pub fn warn(&self, desired: &DesiredState) {
+        for warning in desired.warnings.iter().cloned() {
+            let stack = desired.stack.clone();
+            self.tell(Event::Warning { stack, warning });
+        }
     }
 
     /// Tells an event.

@@ -1,13 +1,14 @@
 //! Writes files so that a crash leaves the old content or the new one, never a half.
 
 use std::ffi::OsStr;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
@@ -63,13 +64,43 @@ pub fn sweep(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a file for reading, and says what it is; none where it is no regular file.
+///
+/// # Errors
+/// What the system says.
+pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
+    // Opening a device may do something: a watchdog begins to count.
+    if !path.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut options = OpenOptions::new();
+    // By now it may be a pipe that nobody writes to, which must not hang us.
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.read(true).open(path)?;
+    let about = file.metadata()?;
+    Ok(about.is_file().then_some((file, about)))
+}
+
+/// Returns the program that runs here, also where its file was replaced since.
+///
+/// # Errors
+/// The kernel does not say.
+pub fn this_program() -> io::Result<PathBuf> {
+    told("/proc/self/exe")
+}
+
 /// Returns where an open file or directory is, or was before it was removed, whatever links led to
 /// it.
 ///
 /// # Errors
 /// The kernel does not say (`/proc/self/fd`, see proc(5)).
 pub fn opened_at(opened: &impl AsRawFd) -> io::Result<PathBuf> {
-    let told = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()))?;
+    told(&format!("/proc/self/fd/{}", opened.as_raw_fd()))
+}
+
+/// Returns where the kernel says that something is.
+fn told(link: &str) -> io::Result<PathBuf> {
+    let told = std::fs::read_link(link)?;
     let told = told.into_os_string().into_vec();
     let path = told.strip_suffix(b" (deleted)").unwrap_or(&told);
     Ok(PathBuf::from(OsStr::from_bytes(path)))

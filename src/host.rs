@@ -260,11 +260,8 @@ impl Host {
 
 fn policy_of(config: &Config) -> Policy {
     let mut own = config.own_files();
-    let program = std::env::current_exe().ok();
-    let program = program.as_deref().and_then(Path::to_str);
-    // So the kernel calls one that was replaced while it runs.
-    let program = program.map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
-    own.extend(program.map(|path| OwnFile::trusted(Path::new(path))));
+    let program = files::this_program().ok();
+    own.extend(program.as_deref().map(OwnFile::trusted));
     Policy::new(&config.policy, &config.state_dir, &config.engine).keeping(&own)
 }
 

@@ -94,10 +94,7 @@ pub async fn pass(view: &View, hands: &Hands, desired: DesiredState) -> Result<P
 /// The engine or the record could not be asked.
 pub async fn look_at(view: &View, desired: DesiredState) -> Result<Looked, PassError> {
     view.redactor.learn(desired.secrets.iter().cloned());
-    for warning in desired.warnings.iter().cloned() {
-        let stack = desired.stack.clone();
-        view.events.tell(Event::Warning { stack, warning });
-    }
+    view.events.warn(&desired);
     look_again(view, desired).await
 }
 

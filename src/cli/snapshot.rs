@@ -7,7 +7,6 @@ use super::args::PlanArguments;
 use super::context::{Cli, Failure, print_text};
 use super::{Exit, check, exit};
 use crate::desired::StackName;
-use crate::events::Event;
 use crate::reconcile;
 use crate::report::{Format, PlanReport, SnapshotReport, render};
 use crate::snapshot::{self, Compared, Snapshot, SnapshotError};
@@ -57,10 +56,7 @@ pub(super) fn plan(cli: &Cli, arguments: &PlanArguments, file: &Path) -> Result<
         return Err((Exit::BadState, why));
     }
     for looked in compared.looked.values().flatten() {
-        for warning in looked.desired.warnings.iter().cloned() {
-            let stack = looked.desired.stack.clone();
-            cli.events.tell(Event::Warning { stack, warning });
-        }
+        cli.events.warn(&looked.desired);
     }
     cli.print(&PlanReport::new(&compared.looked))?;
     tell(cli, &snapshot, &compared);

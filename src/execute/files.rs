@@ -52,17 +52,16 @@ pub(super) fn place(
 ) -> Result<(), StepError> {
     let dir = open(root, files, guard)?;
     for (placement, path) in removals_first(files, |placement| placement.file.is_none()) {
-        let failed = |source| StepError::Place {
-            path: root.join(path),
-            source,
-        };
-        keep(&dir, path, store).map_err(failed)?;
+        let failed = failed(root.join(path));
+        keep(&dir, path, store).map_err(&failed)?;
         match &placement.file {
             Some(file) if file.mounted_singly && dir.is_file(path) => {
-                write_in_place(&dir, path, &file.content, file.mode).map_err(failed)?;
+                write_in_place(&dir, path, &file.content, file.mode).map_err(&failed)?;
             }
-            Some(file) => write_atomically(&dir, path, &file.content, file.mode).map_err(failed)?,
-            None => remove(&dir, path).map_err(failed)?,
+            Some(file) => {
+                write_atomically(&dir, path, &file.content, file.mode).map_err(&failed)?;
+            }
+            None => remove(&dir, path).map_err(&failed)?,
         }
     }
     Ok(())
@@ -77,26 +76,23 @@ pub(super) fn put_back(
 ) -> Result<(), StepError> {
     let dir = open(root, files, guard)?;
     for (placement, path) in removals_first(files, |placement| placement.before.is_none()) {
-        let failed = |source| StepError::Place {
-            path: root.join(path),
-            source,
-        };
+        let failed = failed(root.join(path));
         // One that leads elsewhere was never written to.
-        if is_link(&dir, path) || present(&dir, path).map_err(failed)? == placement.before {
+        if is_link(&dir, path) || present(&dir, path).map_err(&failed)? == placement.before {
             continue;
         }
         match &placement.before {
             Some(digest) => {
-                let content = std::fs::read(store.join(digest)).map_err(failed)?;
+                let content = std::fs::read(store.join(digest)).map_err(&failed)?;
                 let mode = mode_of_digest(digest);
                 // On the inode that it has, because a container may mount this very file.
                 if dir.is_file(path) {
-                    write_in_place(&dir, path, &content, mode).map_err(failed)?;
+                    write_in_place(&dir, path, &content, mode).map_err(&failed)?;
                 } else {
-                    write_atomically(&dir, path, &content, mode).map_err(failed)?;
+                    write_atomically(&dir, path, &content, mode).map_err(&failed)?;
                 }
             }
-            None => remove(&dir, path).map_err(failed)?,
+            None => remove(&dir, path).map_err(&failed)?,
         }
     }
     Ok(())
@@ -112,10 +108,7 @@ pub(super) fn keep_all(
     let dir = open(root, files, guard)?;
     for placement in files {
         let path = Path::new(placement.path.as_str());
-        keep(&dir, path, store).map_err(|source| StepError::Place {
-            path: root.join(path),
-            source,
-        })?;
+        keep(&dir, path, store).map_err(failed(root.join(path)))?;
     }
     Ok(())
 }
@@ -184,17 +177,22 @@ fn is_nothing_there(error: &io::Error) -> bool {
     )
 }
 
+/// Says that something of the host can't be placed.
+fn failed(path: PathBuf) -> impl Fn(io::Error) -> StepError {
+    move |source| StepError::Place {
+        path: path.clone(),
+        source,
+    }
+}
+
 /// Opens the directory in which files change, made if it is missing.
 fn open(root: &Path, files: &[Placement], guard: Guard<'_>) -> Result<Dir, StepError> {
     guard.pass(root, files)?;
-    let failed = |source| StepError::Place {
-        path: PathBuf::from(root),
-        source,
-    };
-    std::fs::create_dir_all(root).map_err(failed)?;
-    let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(failed)?;
+    let failed = failed(root.to_owned());
+    std::fs::create_dir_all(root).map_err(&failed)?;
+    let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(&failed)?;
     // Whoever can write to a directory on the way may have turned it elsewhere just now.
-    guard.pass(&crate::files::opened_at(&dir).map_err(failed)?, files)?;
+    guard.pass(&crate::files::opened_at(&dir).map_err(&failed)?, files)?;
     Ok(dir)
 }
 

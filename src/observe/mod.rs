@@ -5,14 +5,12 @@ mod owned;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
 use std::io::Read;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::stream::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::backup;
@@ -348,13 +346,7 @@ fn host_placed<'a>(
 
 /// Returns the digest of a file of the host, if there is one that can be read.
 fn digest_of(path: &Path) -> Option<String> {
-    // Opening a device may do something: a watchdog begins to count.
-    path.metadata().ok().filter(Metadata::is_file)?;
-    let mut options = std::fs::OpenOptions::new();
-    // A pipe that nobody writes to must not hang us.
-    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.read(true).open(path).ok()?;
-    let about = file.metadata().ok().filter(Metadata::is_file)?;
+    let (file, about) = files::open_regular(path).ok()??;
     if about.len() > LARGEST_FILE {
         // No file of a repository is.
         return Some(format!("larger than {LARGEST_FILE} bytes"));

@@ -256,8 +256,8 @@ pub enum Hold {
     },
     /// A tag stands for another image by now.
     #[error(
-        "image {image}: its tag stands for another image by now ({}); the one that was deployed runs \
-         on. Name the one that is meant by a tag of its own, or by its digest as `moored promote` \
+        "image {image}: its tag stands for another image by now ({}); this host goes on with the one \
+         that it has. Name the one that is meant by a tag of its own, or by its digest as `moored promote` \
          does; `pull_policy: daily` takes whatever the tag stands for",
         short_id(digest.strip_prefix("sha256:").unwrap_or(digest))
     )]

@@ -447,7 +447,7 @@ impl<'a> Planner<'a> {
                 reasons: one.reasons.clone(),
             });
         let mut differences: Vec<Difference> = differences.collect();
-        differences.extend(self.input.leaver_differences());
+        differences.extend(self.leaver_differences());
         differences.extend(self.network_differences());
         differences.extend(self.other_differences());
         Plan {

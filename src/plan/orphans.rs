@@ -38,12 +38,10 @@ impl Planner<'_> {
             });
         }
     }
-}
 
-impl Planner<'_> {
     /// Tells of volumes without a name whose containers go.
     pub(super) fn tell_of_left_volumes(&mut self) {
-        for (leaver, _) in self.input.leavers() {
+        for (leaver, _) in &self.leavers {
             for (target, mount) in &leaver.spec.mounts {
                 if let MountSource::Anonymous(Some(volume)) = &mount.source {
                     self.holds.push(Hold::VolumeStays {
@@ -54,6 +52,32 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// Returns the containers that go as differences of their services.
+    pub(super) fn leaver_differences(&self) -> Vec<Difference> {
+        let leavers = self.leavers.iter();
+        let units: BTreeSet<ServiceName> = leavers.filter_map(|(one, _)| unit(one)).collect();
+        let fact = |text: &str| Some(Fact::Plain(text.to_owned()));
+        let difference = |unit: ServiceName| {
+            let released = self.input.released(&unit).is_some();
+            let reason = Reason {
+                field: Field::Container,
+                git: fact("none"),
+                release: fact("present").filter(|_| released),
+                live: fact("present"),
+                origin: if released {
+                    Origin::Pending
+                } else {
+                    Origin::Drift
+                },
+            };
+            Difference {
+                of: Subject::Service(unit),
+                reasons: vec![reason],
+            }
+        };
+        units.into_iter().map(difference).collect()
     }
 }
 
@@ -91,33 +115,6 @@ impl<'a> Input<'a> {
                 .insert(name.number());
         }
         wanted
-    }
-
-    /// Returns the containers that go as differences of their services.
-    pub(super) fn leaver_differences(&self) -> Vec<Difference> {
-        let leavers = self.leavers();
-        let units: BTreeSet<ServiceName> =
-            leavers.iter().filter_map(|(one, _)| unit(one)).collect();
-        let fact = |text: &str| Some(Fact::Plain(text.to_owned()));
-        let difference = |unit: ServiceName| {
-            let released = self.released(&unit).is_some();
-            let reason = Reason {
-                field: Field::Container,
-                git: fact("none"),
-                release: fact("present").filter(|_| released),
-                live: fact("present"),
-                origin: if released {
-                    Origin::Pending
-                } else {
-                    Origin::Drift
-                },
-            };
-            Difference {
-                of: Subject::Service(unit),
-                reasons: vec![reason],
-            }
-        };
-        units.into_iter().map(difference).collect()
     }
 
     /// Returns our containers of services, whether or not Git names them.

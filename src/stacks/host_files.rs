@@ -1,10 +1,10 @@
 //! Reads the files of this host that a stack names.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::desired::{HostFiles, StackName};
@@ -18,7 +18,8 @@ use crate::secret::looks_secret;
 /// The files of this host: regular ones, of bounded size, that the settings let be read.
 pub(super) struct FilesOfThisHost<'a> {
     view: &'a View,
-    policy: Policy,
+    /// What the settings permit, since it was first asked for: nearly no stack names a file.
+    policy: OnceCell<Policy>,
     /// Where the files lead that may be read.
     passed: RefCell<BTreeMap<PathBuf, PathBuf>>,
     /// Those that everybody may read, with the name of a secret that is in them.
@@ -26,11 +27,11 @@ pub(super) struct FilesOfThisHost<'a> {
 }
 
 impl<'a> FilesOfThisHost<'a> {
-    /// Takes the settings as they are now.
+    /// Asks the settings of a host.
     pub(super) fn new(view: &'a View) -> Self {
         Self {
             view,
-            policy: view.policy(),
+            policy: OnceCell::new(),
             passed: RefCell::default(),
             open: RefCell::default(),
         }
@@ -96,7 +97,8 @@ impl HostFiles for FilesOfThisHost<'_> {
     fn refuses(&self, stack: &StackName, path: &Path) -> Option<String> {
         let real = RealPaths::of(path.to_str());
         let touch = (path, Touch::Read);
-        if let Some(refusal) = self.policy.file(stack.as_str(), "read", touch, &real) {
+        let policy = self.policy.get_or_init(|| self.view.policy());
+        if let Some(refusal) = policy.file(stack.as_str(), "read", touch, &real) {
             return Some(format!(
                 "the host's settings do not let it be read: {}",
                 refusal.without_key()
@@ -113,24 +115,14 @@ impl HostFiles for FilesOfThisHost<'_> {
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
         self.view.saw_host_file(path);
-        let opened = std::fs::OpenOptions::new()
-            .read(true)
-            // A named pipe that nobody writes to must not hang the controller.
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-            .open(path);
-        let file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        let (file, about) = match files::open_regular(path) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Err("is not a regular file".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("can't be read: {error}")),
         };
-        let about = file
-            .metadata()
-            .map_err(|error| format!("can't be read: {error}"))?;
         if self.is_another(path, &file) {
             return Err("leads elsewhere than a moment ago".to_owned());
-        }
-        if !about.is_file() {
-            return Err("is not a regular file".to_owned());
         }
         if self.age_identity() == Some(path) && about.mode() & EVERYBODY != 0 {
             return Err("is open to everybody on this host: chmod 600".to_owned());

@@ -184,10 +184,12 @@ fn pulled() -> (Town, String) {
     image.repo_digests = vec![format!("copies.example/app@{one}"), format!("app@{one}")];
     let pushed = (image.clone(), fate.clone());
     world.registry.images.insert(one.clone(), pushed);
-    let two = format!("sha256:{}", "2".repeat(64));
-    world.registry.tags.insert("app:v1".to_owned(), two);
     drop(world);
     town.release("app:v1");
+    let two = format!("sha256:{}", "2".repeat(64));
+    let mut world = town.bench.engine.world();
+    world.registry.tags.insert("app:v1".to_owned(), two);
+    drop(world);
     town.shop("nowhere:v9");
     pass(&town);
     (town, one)
