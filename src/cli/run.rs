@@ -69,9 +69,14 @@ fn work(arguments: Arguments) -> Exit {
         redactor,
         events,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let mut runtime = if matches!(command, Command::Run) {
+        // Whoever rings or asks for its health is answered while a pass works.
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        // Nobody does: answers of the engine come to the thread that waits for them.
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = runtime.enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return cli.fail(Exit::Failed, &format!("failed to start: {error}")),

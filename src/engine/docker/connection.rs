@@ -15,6 +15,7 @@ use super::error;
 use super::from_engine::{EngineDefaults, SwapLimit};
 use super::greeting::exchange;
 use super::registry::{Quotas, url_safe};
+use super::transport;
 use crate::engine::EngineError;
 use crate::engine::api::ApiVersion;
 use crate::registries::Logins;
@@ -180,14 +181,9 @@ impl Docker {
             major_version: version.0,
             minor_version: version.1,
         };
-        let library_limit = LIBRARY_LIMIT.as_secs();
         let client = match &self.endpoint {
-            Endpoint::Unix(path) => {
-                bollard::Docker::connect_with_unix(path, library_limit, &library_version)
-            }
-            Endpoint::Tcp(authority) => {
-                bollard::Docker::connect_with_http(authority, library_limit, &library_version)
-            }
+            Endpoint::Unix(path) => transport::over_socket(path, &library_version),
+            Endpoint::Tcp(authority) => transport::over_tcp(authority, &library_version),
         };
         let client =
             client.map_err(|failure| error::translate(&self.address(), doing, &failure))?;

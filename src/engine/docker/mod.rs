@@ -25,6 +25,7 @@ mod scripted;
 mod state;
 mod tail;
 mod to_engine;
+mod transport;
 mod write;
 
 pub use connection::Docker;
