@@ -1,7 +1,9 @@
-//! Starts libgit2 without the certificates of the host.
+//! Starts libgit2 without the certificates of the host and without anybody's settings for Git.
 
 use std::env;
 use std::ffi::OsString;
+
+use git2::ConfigLevel;
 
 /// Names a file of certificates that OpenSSL reads instead of the host's own (`openssl(1)`).
 const FILE_OF_CERTIFICATES: &str = "SSL_CERT_FILE";
@@ -12,8 +14,14 @@ const FILE_OF_CERTIFICATES: &str = "SSL_CERT_FILE";
 /// change takes (20 ms measured). Only the children speak TLS through libgit2; what else of this
 /// process does has the environment as it was.
 ///
+/// Nor does it read `/etc/gitconfig` or `~/.gitconfig`: what a person has set for work of their own
+/// has no say. The children have a home of their own in place of that.
+///
 /// To be called once, before there is a second thread.
-#[expect(unsafe_code, reason = "libgit2 can be told by the environment alone")]
+#[expect(
+    unsafe_code,
+    reason = "libgit2 is told by the environment and by settings of the whole process"
+)]
 pub fn start() {
     let before = named_file();
     // SAFETY: this is the only thread, so nobody reads the environment meanwhile.
@@ -25,6 +33,16 @@ pub fn start() {
             Some(value) => env::set_var(FILE_OF_CERTIFICATES, value),
             None => env::remove_var(FILE_OF_CERTIFICATES),
         }
+    }
+    for level in [
+        ConfigLevel::ProgramData,
+        ConfigLevel::System,
+        ConfigLevel::XDG,
+        ConfigLevel::Global,
+    ] {
+        // SAFETY: libgit2 has started, and no other thread reads or writes its settings.
+        // An error is that of a path with a NUL, which this one has not.
+        let _told = unsafe { git2::opts::set_search_path(level, "") };
     }
 }
 

@@ -99,6 +99,12 @@ impl Stage {
             _turn: turn,
         };
         std::fs::create_dir(stage.path("state")).unwrap();
+        std::fs::create_dir(stage.path("home")).unwrap();
+        // Whoever reads it waits until the test has taken too long: no settings of a person for Git
+        // have a say.
+        let settings = stage.path("home/.gitconfig");
+        let made = Command::new("mkfifo").arg(settings).status().unwrap();
+        assert!(made.success(), "mkfifo");
         stage.git(&["init", "--quiet", "--initial-branch=main"]);
         let url = stage.path("state").display().to_string();
         stage.configure(&url, "30s", "");
@@ -265,6 +271,7 @@ impl Stage {
                 .args(["--kill-after=5", "100", MOORED, "--config", config])
                 .args(arguments)
                 .envs(self.programs())
+                .env("HOME", self.path("home"))
                 .stdin(Stdio::null())
                 .output()
                 .unwrap();
@@ -310,6 +317,7 @@ impl Stage {
             .arg("--config")
             .arg(self.path("config.yaml"))
             .args(arguments)
+            .env("HOME", self.path("home"))
             .stdin(Stdio::null())
             .stdout(File::create(&log).unwrap())
             .stderr(File::options().append(true).open(&log).unwrap())
