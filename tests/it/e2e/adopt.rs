@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::support::docker_cli::{ENDPOINT, docker};
 
 /// Docker Compose, as `scripts/test` fetches it.
-const COMPOSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peer/docker-compose");
+pub(super) const COMPOSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/peer/docker-compose");
 
 /// Runs Docker Compose on the project of a stage; returns what it printed on both.
 #[track_caller]

@@ -146,7 +146,7 @@ fn differences(case: &str, text: &str) -> Vec<String> {
     stage.permit(EVERYTHING);
     let image = stage.sandbox.image("app", &[]);
     let manifest = format!(
-        "stack: {}\nsoak: 100ms\nproject_directory: {}\n",
+        "stack: {}\nsoak: 100ms\nvariables: {{TOLD: told}}\nproject_directory: {}\n",
         stage.stack,
         stage.path("state").display()
     );
@@ -157,6 +157,8 @@ fn differences(case: &str, text: &str) -> Vec<String> {
         ("moored.yaml", manifest.as_str()),
         ("compose.yaml", &text),
         ("page", "hello\n"),
+        // Where Docker Compose looks for variables.
+        (".env", "TOLD=told\n"),
         (
             "app.env",
             "PLAIN=a b\nQUOTED=\"c\\td\"\nOWN=2\nBUILT=${PLAIN}-e\n",
@@ -205,7 +207,17 @@ fn differences(case: &str, text: &str) -> Vec<String> {
             again.out, again.err
         ));
     }
+    findings.extend(handed_over(&stage, case));
     findings
+}
+
+/// Has Docker Compose bring up what Moored made; returns what it did not find to be as it wants it.
+fn handed_over(stage: &Stage, case: &str) -> Vec<String> {
+    let said = compose(stage, true, &["up", "--detach"]);
+    let touched = |line: &&str| line.contains("Recreate") || line.contains("Created");
+    let touched = said.lines().filter(touched);
+    let finding = |line: &str| format!("{case}: docker compose up: {line}");
+    touched.map(finding).collect()
 }
 
 /// Makes what a file may name as external.
@@ -218,7 +230,7 @@ fn made_elsewhere(stage: &Stage, image: &str) {
 }
 
 /// Notes where two values differ, by path.
-fn differ(place: &str, theirs: &Value, ours: &Value, findings: &mut Vec<String>) {
+pub(super) fn differ(place: &str, theirs: &Value, ours: &Value, findings: &mut Vec<String>) {
     if theirs == ours {
         return;
     }

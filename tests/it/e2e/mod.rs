@@ -30,6 +30,7 @@ mod kill_deploy;
 mod maintenance;
 mod migrate;
 mod networks;
+mod newer;
 mod places;
 mod play;
 mod policy;

@@ -56,6 +56,7 @@ pub(crate) mod host_proxy;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod loopback;
+pub(crate) mod newer_engine;
 pub(crate) mod origin;
 pub(crate) mod private_engine;
 pub(crate) mod registry;
