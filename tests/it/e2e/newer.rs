@@ -99,7 +99,7 @@ fn a_newer_engine_is_asked_for_what_docker_compose_asks_it_for() {
 
     assert_eq!(theirs.len(), desired.services.len(), "{said}");
     let mut findings = Vec::new();
-    differ("newer", &bare(theirs), &bare(ours), &mut findings);
+    differ("newer", &bare(&theirs), &bare(&ours), &mut findings);
     assert!(findings.is_empty(), "\n{}", findings.join("\n"));
 }
 
@@ -117,7 +117,7 @@ fn create_by_compose(stage: &Stage, engine: &NewerEngine, service: &str) -> Stri
 }
 
 /// Returns what was asked for, without what is the tools' own.
-fn bare(asked: BTreeMap<String, Value>) -> Value {
+fn bare(asked: &BTreeMap<String, Value>) -> Value {
     let mut asked = json!(asked);
     leave_out(&mut asked);
     asked
