@@ -16,11 +16,12 @@ use crate::config::{self};
 use crate::events::Events;
 use crate::proxy;
 use crate::report::Console;
-use crate::secret::Redactor;
+use crate::secret::{self, Redactor};
 use crate::source;
 
 /// Runs the program with `arguments`, the first being its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    secret::leave_no_core_file();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The fetch's child: not for people, so not among the subcommands.
     if arguments

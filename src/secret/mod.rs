@@ -12,6 +12,7 @@ mod redactor;
 pub use redactor::Redactor;
 
 use hmac::{Hmac, KeyInit, Mac};
+use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -30,6 +31,17 @@ impl Sensitive {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// Has the kernel write no core file of this process, nor of those that it starts: what is in their
+/// memory would be in it.
+pub fn leave_no_core_file() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Where the system has no such limit, there is nothing to be done about it.
+    let _ = rustix::process::setrlimit(Resource::Core, none);
 }
 
 /// The key of this host for keyed digests (32 random bytes, kept in the state directory).

@@ -75,9 +75,10 @@ pub fn fetch_child(stdin: impl Read + Send + 'static, mut stdout: impl Write) ->
     if matches!(request.login, Login::Given) {
         request.given = Given::read(&mut stdin);
     }
+    // Of this thread, which does the work, and of those that it starts.
+    let _ = rustix::thread::set_no_new_privs(true);
     end_with_parent(stdin);
     limit(Resource::Data, MEMORY);
-    limit(Resource::Core, 0);
     let written = match &request.push {
         None => serde_json::to_writer(&mut stdout, &checked(&request, mirror::bring)),
         Some(push) => {

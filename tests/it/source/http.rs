@@ -275,6 +275,14 @@ fn ends_the_child_with_its_parent() {
         child.try_wait().unwrap().is_none(),
         "it waits for the server"
     );
+    let shown = |file| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap();
+    assert!(shown("status").contains("NoNewPrivs:\t1\n"));
+    let limits = shown("limits");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<&str> = core.unwrap().split_whitespace().rev().take(3).collect();
+    assert_eq!(core, ["bytes", "0", "0"], "it leaves no core file");
     // What the kernel does for a parent that was killed.
     drop(stdin);
     let ended = (0..250).find_map(|_| {

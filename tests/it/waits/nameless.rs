@@ -136,6 +136,22 @@ fn a_stack_that_is_gone_leaves_its_rule_behind_and_the_others_go_on() {
 }
 
 #[test]
+fn a_stack_at_the_root_that_can_not_be_loaded_is_still_known() {
+    let mut town = Town::new();
+    let compose = "services: {web: {image: 'app:v1'}}\n";
+    let manifest = "stack: shop\nsoak: 0s\n";
+    town.commit(&[("moored.yaml", manifest), ("compose.yaml", compose)]);
+    town.succeeds();
+    windows(&mut town, &["shop"]);
+    town.commit(&[("moored.yaml", "stack: [\n")]);
+    let (_, told) = pass(&town);
+    assert!(
+        !told.iter().any(|told| told.contains("windows")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn who_renames_or_moves_a_stack_does_not_lose_its_rule() {
     let mut town = Town::new();
     put(&town, "apps/web", "shop", "app:v1");
