@@ -23,6 +23,9 @@ pub const VERSION: &str = "com.docker.compose.version";
 pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
 /// Compose files of the project by absolute path, separated by commas.
 pub const CONFIG_FILES: &str = "com.docker.compose.project.config_files";
+/// Files with values for variables that the project was started with, by absolute path, separated
+/// by commas.
+pub const ENVIRONMENT_FILE: &str = "com.docker.compose.project.environment_file";
 /// Name of a network within its Compose file.
 pub const NETWORK: &str = "com.docker.compose.network";
 /// Name of a volume within its Compose file.

@@ -6,8 +6,8 @@
 //! is the only loop; only [`cli`] and [`report`] write for people. [`events`] carries what a pass
 //! tells while it works. [`trust`] says whose commits are followed, [`policy`] what they may ask of
 //! the engine, [`sops`] decrypts what `desired` finds encrypted, and [`registries`] says how to log
-//! in where images are. [`check`] reads a state repository away from its hosts, and [`snapshot`]
-//! plans against one there. [`web`] is what the controller listens to.
+//! in where images are. [`check`] reads a state repository away from its hosts, [`snapshot`]
+//! plans against one there, and [`init`] writes the first manifest. [`web`] is what the controller listens to.
 //!
 //! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
 //! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`program`], [`secret`], [`table`],
@@ -30,6 +30,7 @@ pub mod execute;
 pub mod files;
 pub mod gates;
 pub mod host;
+pub mod init;
 pub mod journal;
 pub mod kept;
 pub mod labels;

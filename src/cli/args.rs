@@ -64,6 +64,12 @@ pub(super) enum Command {
     /// checked, and their number is told. Exits with 65 when a host would refuse a stack.
     Check(CheckArguments),
 
+    /// Write the first moored.yaml of a project, from what Docker Compose runs or from its files
+    ///
+    /// What is sure is written as it is, what is guessed behind a `#`. Nothing is copied, started or
+    /// stopped, and no value of an environment file is shown. What to do next is printed.
+    Init(InitArguments),
+
     /// Print the JSON Schema of moored.yaml, for editors
     Schema,
 
@@ -242,6 +248,37 @@ pub(super) struct CheckArguments {
     /// A directory with files of the hosts: DIR/etc/web.env is taken for /etc/web.env
     #[arg(long, value_name = "DIR")]
     pub(super) host_files: Option<PathBuf>,
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct InitArguments {
+    /// Where moored.yaml goes [default: the directory of the project that runs, else this one]
+    #[arg(value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// The project that runs, as `docker compose ls` has it [default: the one of the directory]
+    #[arg(long, value_name = "NAME", conflicts_with = "stack")]
+    pub(super) project: Option<String>,
+    /// Name of the stack, for files that do not run [default: `name` of the files, else that of
+    /// the directory]
+    #[arg(long, value_name = "NAME")]
+    pub(super) stack: Option<String>,
+    /// A Compose file; later ones go over earlier ones [default: those that the project was started
+    /// from, else as `docker compose` finds them]
+    #[arg(long = "file", short, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// A file with values for variables [default: those that the project was started with, else
+    /// `.env` beside the Compose file]
+    #[arg(long = "env-file", value_name = "FILE")]
+    pub(super) env_files: Vec<PathBuf>,
+    /// Print moored.yaml, and write nothing
+    #[arg(long, conflicts_with_all = ["force", "settings"])]
+    pub(super) stdout: bool,
+    /// Print the host's settings for it, for /etc/moored/config.yaml, and write nothing
+    #[arg(long, conflicts_with = "force")]
+    pub(super) settings: bool,
+    /// Write over a moored.yaml that is there
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Clone, clap::Args)]

@@ -7,6 +7,7 @@ mod by_hand;
 mod check;
 mod context;
 mod exit;
+mod init;
 mod look;
 mod pass;
 mod project;

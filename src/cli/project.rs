@@ -13,7 +13,7 @@ use crate::desired::compose::files::Files;
 use crate::desired::compose::load::Request;
 
 /// Files that are looked for, in this order.
-const NAMES: [&str; 4] = [
+pub(super) const NAMES: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",
@@ -225,7 +225,7 @@ impl Files for Disk {
 }
 
 /// Takes `.` and `..` out of an absolute path.
-fn normal(path: &Path) -> PathBuf {
+pub(super) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         match part {

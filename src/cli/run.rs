@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Arguments, Command};
 use super::context::{Cli, Failure};
 use super::{
-    Exit, backup, by_hand, check, look, pass, promote, render, retry, rollback, snapshot, suspend,
+    Exit, backup, by_hand, check, init, look, pass, promote, render, retry, rollback, snapshot,
+    suspend,
 };
 use crate::config::{self};
 use crate::events::Events;
@@ -102,6 +103,7 @@ async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
         Command::Snapshot => snapshot::snapshot(cli).await,
         Command::Check(arguments) => check::check(cli, &arguments),
         Command::Schema => check::schema(),
+        Command::Init(arguments) => init::init(cli, &arguments).await,
         Command::Drift { stack } => look::drift(cli, stack.as_deref()).await,
         Command::Status { stack } => look::status(cli, stack.as_deref()).await,
         Command::History { stack, limit } => look::history(cli, stack.as_deref(), limit),

@@ -21,6 +21,12 @@ use crate::permits::Permits;
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
 
+/// Where the engine is when nobody says otherwise.
+pub const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
+
+/// Where Moored keeps what is its own when nobody says otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/moored";
+
 /// Keys that the format defines and this version does not act on.
 const LATER: [&str; 2] = ["offsite", "notify"];
 
@@ -461,11 +467,11 @@ const MIN_POLL: Duration = Duration::from_secs(1);
 const MAX_POLL: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn default_state_dir() -> PathBuf {
-    PathBuf::from("/var/lib/moored")
+    PathBuf::from(DEFAULT_STATE_DIR)
 }
 
 fn default_engine() -> String {
-    "unix:///var/run/docker.sock".to_owned()
+    DEFAULT_ENGINE.to_owned()
 }
 
 fn default_branch() -> String {

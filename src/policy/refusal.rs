@@ -18,6 +18,11 @@ impl Setting {
         Self(format!("{key}: {value}"))
     }
 
+    /// Returns the key under `policy`, and the value.
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(": ").unwrap_or((&self.0, ""))
+    }
+
     /// Names a setting without what would be written there.
     fn without_value(&self) -> Self {
         let key = self.0.split(':').next().unwrap_or_default();

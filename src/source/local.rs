@@ -6,6 +6,7 @@ use git2::Repository;
 
 use super::revision::Revision;
 use super::tree::{ReadError, Tree};
+use super::url::Remote;
 use crate::secret::escape_control;
 
 /// Why a commit of a local repository can't be read.
@@ -53,6 +54,56 @@ pub fn at_revision(dir: &Path, revision: &str) -> Result<Tree, LocalError> {
     })?;
     let revision = Revision::from(commit.id());
     Ok(Tree::at_commit(repository.commondir(), &revision)?)
+}
+
+/// A work tree that a directory is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkTree {
+    /// Its directory.
+    pub root: PathBuf,
+    /// The branch that it has; `None` where it has none.
+    pub branch: Option<String>,
+    /// Where it came from, as the settings take it; `None` where they can't.
+    pub origin: Option<String>,
+}
+
+/// Finds the work tree that a directory is in, which need not be there yet.
+pub fn work_tree(dir: &Path) -> Option<WorkTree> {
+    let mut above = dir.ancestors();
+    let root = above.find(|dir| dir.join(".git").exists())?;
+    let repository = open(root).ok()?;
+    let head = repository.find_reference("HEAD").ok();
+    let head = head.as_ref().and_then(|head| head.symbolic_target().ok()?);
+    let branch = head.and_then(|head| head.strip_prefix("refs/heads/"));
+    let origin = repository.find_remote("origin").ok();
+    let origin = origin.as_ref().and_then(|origin| origin.url().ok());
+    Some(WorkTree {
+        root: root.to_owned(),
+        branch: branch.map(str::to_owned),
+        origin: origin.and_then(for_settings),
+    })
+}
+
+/// Returns the address of a remote as the settings take it: without a password, and with a scheme.
+fn for_settings(url: &str) -> Option<String> {
+    let url = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            let user = user.split(':').next().unwrap_or_default();
+            let at = match scheme {
+                "ssh" if !user.is_empty() => format!("{user}@"),
+                _ => String::new(),
+            };
+            format!("{scheme}://{at}{host}/{path}")
+        }
+        None if url.starts_with('/') => url.to_owned(),
+        None => {
+            let (host, path) = url.split_once(':')?;
+            format!("ssh://{host}/{}", path.trim_start_matches('/'))
+        }
+    };
+    Remote::parse(&url).ok().map(|_| url)
 }
 
 /// Opens the repository that a directory is in.
@@ -111,5 +162,39 @@ mod tests {
         let elsewhere = tempfile::tempdir().unwrap();
         let none = at_revision(elsewhere.path(), "HEAD").err().unwrap();
         assert!(matches!(none, LocalError::NotARepository { .. }), "{none}");
+    }
+
+    #[test]
+    fn a_work_tree_is_told_as_the_settings_have_it() {
+        for (url, told) in [
+            (
+                "git@git.example.org:ops/state.git",
+                Some("ssh://git@git.example.org/ops/state.git"),
+            ),
+            (
+                "https://ada:hunter2@git.example.org/s.git",
+                Some("https://git.example.org/s.git"),
+            ),
+            (
+                "ssh://git:x@git.example.org:2222/s.git",
+                Some("ssh://git@git.example.org:2222/s.git"),
+            ),
+            ("/srv/state.git", Some("/srv/state.git")),
+            ("../state", None),
+            ("ftp://git.example.org/s.git", None),
+        ] {
+            assert_eq!(for_settings(url).as_deref(), told, "{url}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(work_tree(dir.path()), None);
+        let repository = Repository::init(dir.path()).unwrap();
+        repository.set_head("refs/heads/next").unwrap();
+        let url = "https://git.example.org/s.git";
+        repository.remote("origin", url).unwrap();
+        let below = dir.path().join("not/there/yet");
+        let found = work_tree(&below).unwrap();
+        assert_eq!(found.root, dir.path());
+        assert_eq!(found.branch.as_deref(), Some("next"));
+        assert_eq!(found.origin.as_deref(), Some(url));
     }
 }

@@ -37,7 +37,7 @@ pub use child::fetch_child;
 pub use commit::{Blob, descends_from};
 pub use error::SourceError;
 pub use fetch::{CHILD_ARGUMENT, FetchAnswer, Limits, fetch, fetch_within};
-pub use local::{LocalError, at_revision};
+pub use local::{LocalError, WorkTree, at_revision, work_tree};
 pub use mirror::{fetched, set_aside};
 pub use path::{PathError, RepoPath};
 pub use push::{Push, push, push_within};

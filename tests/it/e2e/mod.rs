@@ -25,6 +25,7 @@ mod engine_killed;
 mod events;
 mod failure;
 mod faults;
+mod init;
 mod kill;
 mod kill_deploy;
 mod maintenance;
