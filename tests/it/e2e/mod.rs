@@ -10,6 +10,7 @@ mod stage;
 mod standin;
 
 mod adopt;
+mod adopt_systems;
 mod adopt_v1;
 mod blue_green;
 mod blue_green_data;
