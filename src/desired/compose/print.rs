@@ -27,10 +27,16 @@ pub fn yaml(model: &Node) -> Result<String, String> {
     Ok(escaped(&text))
 }
 
-/// Leaves out the content of configs that comes from a variable: the variable's name says it.
+/// Leaves out what has gone into other keys: files of labels, and the content of configs that comes
+/// from a variable, whose name says it.
 fn shown(model: &Node) -> Node {
     let mut model = model.clone();
     if let Kind::Map(top) = &mut model.kind {
+        for service in place::entries(top, "services") {
+            if let Kind::Map(map) = &mut service.value.kind {
+                map.remove("label_file");
+            }
+        }
         for config in place::entries(top, "configs") {
             if let Kind::Map(map) = &mut config.value.kind
                 && map.contains_key("environment")

@@ -92,8 +92,9 @@ pub(super) fn services(
             let result = environment(service, &files.value, scope, loader);
             findings.extend(result.err().into_iter().flat_map(|found| found.0));
         }
-        if let Some(files) = service.remove("label_file") {
-            let result = labels(service, &files.value, loader);
+        // It stays, for Docker Compose's hash of the service has it.
+        if let Some(files) = service.get("label_file").cloned() {
+            let result = labels(service, &files, loader);
             findings.extend(result.err().into_iter().flat_map(|found| found.0));
         }
     }
