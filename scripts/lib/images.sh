@@ -1,11 +1,12 @@
 # shellcheck shell=bash
-# Images of real programs without any registry: PostgreSQL, nginx, Caddy, and the stand-in
+# Images of real programs without any registry: PostgreSQL, nginx, Caddy, Redis, and the stand-in
 # application with `sqlite3` and `psql` beside it, all of Debian's packages. Sourced; needs talk.sh,
 # setup.sh, standin.sh and the variable root, the directory of the checkout.
 #
 #   build_images                          makes what the functions below need, once
 #   database_image NAME:TAG               PostgreSQL; starts as the official image does
 #   proxy_image NAME:TAG                  nginx; sites in /etc/nginx/conf.d/*.conf
+#   redis_image NAME:TAG                  Redis; keeps its data in /data
 #   caddy_image NAME:TAG                  Caddy; its configuration is /etc/caddy/Caddyfile
 #   ledger_image NAME:TAG [ENV=VALUE…]    the stand-in's ledger; APP_VERSION is TAG unless given
 #
@@ -21,6 +22,9 @@ images_directory=$root/target/images
 # The repository of the images that stay.
 standin_repository=moored-standin
 
+# What there are layers of.
+image_kinds=(postgres nginx caddy redis ledger)
+
 # What the layers are made by: when one of these changes, they are made again.
 image_recipes=("$root/scripts/lib/images.sh" "$root/scripts/lib/postgres-entrypoint.sh")
 
@@ -28,7 +32,7 @@ image_recipes=("$root/scripts/lib/images.sh" "$root/scripts/lib/postgres-entrypo
 build_images() {
     local kind
     build_standin
-    for kind in postgres nginx caddy ledger; do
+    for kind in "${image_kinds[@]}"; do
         base_image "$kind" >/dev/null
     done
 }
@@ -53,6 +57,14 @@ proxy_image() {
 caddy_image() {
     local base
     base=$(base_image caddy) || exit
+    docker tag "$base" "$1"
+}
+
+# redis_image NAME:TAG: Redis, with redis-cli in it. Writes its data when it is told to stop, as the
+# official image does.
+redis_image() {
+    local base
+    base=$(base_image redis) || exit
     docker tag "$base" "$1"
 }
 
@@ -98,6 +110,11 @@ caddy_config() {
     printf '%s' '"Cmd":["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"],' \
         '"Env":["HOME=/root","XDG_CONFIG_HOME=/config","XDG_DATA_HOME=/data"],' \
         '"WorkingDir":"/srv","ExposedPorts":{"80/tcp":{},"443/tcp":{}}'
+}
+
+redis_config() {
+    printf '%s' '"Cmd":["redis-server","--protected-mode","no"],"WorkingDir":"/data",' \
+        '"ExposedPorts":{"6379/tcp":{}},"Volumes":{"/data":{}}'
 }
 
 ledger_config() {
@@ -182,10 +199,10 @@ digest_of_layer() {
 make_layers() {
     local kind digest
     umask 022
-    remark 'Making images of PostgreSQL, nginx, Caddy and the ledger from Debian packages.'
+    remark 'Making images of PostgreSQL, nginx, Caddy, Redis and the ledger from Debian packages.'
     rm -rf "${images_directory:?}"/*.digest "$images_directory"/{packages,tree}
     unpack_packages
-    for kind in postgres nginx caddy ledger; do
+    for kind in "${image_kinds[@]}"; do
         "${kind}_tree" "$images_directory/tree"
         pack "$images_directory/tree" >"$images_directory/$kind.tar"
         digest=$(sha256sum "$images_directory/$kind.tar")
@@ -200,7 +217,7 @@ make_layers() {
 unpack_packages() {
     local directory=$images_directory/packages packages package
     has apt-get apt-cache dpkg-deb ||
-        die 'Images of PostgreSQL, nginx and Caddy are made of Debian packages, and there is no apt here.'
+        die 'Images of PostgreSQL, nginx, Caddy and Redis are made of Debian packages, and there is no apt here.'
     mkdir -p "$directory/debs"
     packages=$(packages_to_fetch "$directory")
     if [[ -z $packages ]] || ! fetch_packages "$directory/debs" "$packages" &>/dev/null; then
@@ -229,10 +246,10 @@ packages_to_fetch() {
     : >"$1/nothing-is-installed"
     {
         apt-get install --simulate -o Dir::State::status="$1/nothing-is-installed" \
-            -o APT::Install-Recommends=false "$server" nginx caddy sqlite3 busybox-static 2>/dev/null ||
+            -o APT::Install-Recommends=false "$server" nginx caddy redis-server sqlite3 busybox-static 2>/dev/null ||
             true
     } | awk '/^Inst / { print $2 }' |
-        grep -E '^(lib|zlib|tzdata$|postgresql(-client)?-[0-9]|nginx|caddy$|sqlite3$|busybox-static$)' |
+        grep -E '^(lib|zlib|tzdata$|postgresql(-client)?-[0-9]|nginx|caddy$|redis-(server|tools)$|sqlite3$|busybox-static$)' |
         grep -vE '^lib(llvm|z3-|perl|.*-perl$)' || true
 }
 
@@ -293,6 +310,16 @@ caddy_tree() {
     cp "$packages/usr/bin/caddy" "$tree/usr/bin/"
     printf ':80 {\n\trespond "nothing is configured here" 404\n}\n' >"$tree/etc/caddy/Caddyfile"
     copy_libraries "$tree" "$tree/usr/bin/caddy"
+}
+
+redis_tree() {
+    local tree=$1 packages=$images_directory/packages
+    common_tree "$tree" 'redis:x:103:103::/nonexistent:/bin/false' 'redis:x:103:'
+    mkdir -p "$tree/data"
+    # The server is a link to the program of another name, which looks at how it was called.
+    cp --dereference "$packages/usr/bin/redis-server" "$packages/usr/bin/redis-cli" "$tree/usr/bin/"
+    copy_libraries "$tree" "$tree/usr/bin/redis-server"
+    copy_libraries "$tree" "$tree/usr/bin/redis-cli"
 }
 
 ledger_tree() {

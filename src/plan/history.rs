@@ -332,14 +332,15 @@ impl Release {
     }
 }
 
-/// Returns the tag of a reference, or the beginning of its digest.
+/// Returns the tag of a reference, or the beginning of its digest where it has none.
 fn tag(reference: &str) -> &str {
-    if let Some((_, digest)) = reference.split_once('@') {
-        return digest.get(..19).unwrap_or(digest);
-    }
+    let (named, digest) = match reference.split_once('@') {
+        Some((named, digest)) => (named, digest.get(..19).unwrap_or(digest)),
+        None => (reference, "latest"),
+    };
     // A colon before the last slash is of a registry's port.
-    let name = reference.rsplit('/').next().unwrap_or(reference);
-    name.split_once(':').map_or("latest", |(_, tag)| tag)
+    let name = named.rsplit('/').next().unwrap_or(named);
+    name.split_once(':').map_or(digest, |(_, tag)| tag)
 }
 
 #[cfg(test)]
@@ -351,5 +352,11 @@ mod tests {
         assert_eq!(tag("127.0.0.1:5000/shop/web:v1"), "v1");
         assert_eq!(tag("127.0.0.1:5000/shop/web"), "latest");
         assert_eq!(tag("web@sha256:0123456789abcdef"), "sha256:0123456789ab");
+    }
+
+    #[test]
+    fn what_was_promoted_is_told_by_its_tag() {
+        let promoted = "127.0.0.1:5000/shop/web:v3@sha256:0123456789abcdef";
+        assert_eq!(tag(promoted), "v3");
     }
 }

@@ -65,6 +65,8 @@ mod source;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod systems;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod trust;

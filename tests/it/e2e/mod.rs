@@ -5,9 +5,10 @@
 //! a [`stage::Stage`], and a stage holds a lock that other test processes honour too.
 
 mod canary;
-mod running;
-mod stage;
+pub(crate) mod running;
+pub(crate) mod stage;
 mod standin;
+pub(crate) mod turn;
 
 mod adopt;
 mod adopt_systems;
@@ -19,7 +20,6 @@ mod blue_green_site;
 mod command_line;
 mod controller;
 mod converge;
-mod deploy;
 mod differential;
 mod drift;
 mod engine_killed;
@@ -34,7 +34,7 @@ mod migrate;
 mod networks;
 mod newer;
 mod places;
-mod play;
+pub(crate) mod play;
 mod policy;
 mod promote;
 mod proxy_drift;
@@ -44,12 +44,11 @@ mod proxy_rules;
 mod proxy_service;
 mod proxy_stage;
 mod proxy_tls;
-mod proxy_vehicles;
 mod quiet;
 mod readiness;
 mod registry;
 mod registry_login;
-mod restore;
+pub(crate) mod restore;
 mod rollback;
 mod safety;
 mod second;

@@ -6,42 +6,56 @@ use std::path::{Path, PathBuf};
 
 use super::stage::{Ran, Stage};
 use crate::support::docker_cli::{docker, eventually};
+use crate::support::registry::Registry;
 use crate::support::vehicles::{CANARY, System, Vehicle, as_pairs};
 
 /// A system on a stage.
-pub(super) struct Play {
-    pub(super) stage: Stage,
-    pub(super) system: Vehicle,
+pub(crate) struct Play {
+    pub(crate) stage: Stage,
+    pub(crate) system: Vehicle,
 }
 
 /// What is replaced by what in a manifest or a Compose file.
-pub(super) type Edit<'a> = (&'a str, &'a str);
+pub(crate) type Edit<'a> = (&'a str, &'a str);
 
 impl Play {
     /// Sets up moltfund.
-    pub(super) fn moltfund(area: &str) -> Self {
+    pub(crate) fn moltfund(area: &str) -> Self {
         let stage = Stage::new(area);
         let system = Vehicle::moltfund(&stage.sandbox, &stage.stack, stage.dir.path());
         Self { stage, system }
     }
 
     /// Sets up v-edfinance.
-    pub(super) fn v_edfinance(area: &str) -> Self {
+    pub(crate) fn v_edfinance(area: &str) -> Self {
         let stage = Stage::new(area);
         let system = Vehicle::v_edfinance(&stage.sandbox, &stage.stack, stage.dir.path());
         Self { stage, system }
     }
 
     /// Makes the images of a version; `settings` are those of the API.
-    pub(super) fn images(&self, tag: &str, settings: &[&str]) {
+    pub(crate) fn images(&self, tag: &str, settings: &[&str]) {
         self.system.image("api", tag, settings);
         if self.system.system == System::Moltfund {
             self.system.image("web", tag, &[]);
         }
     }
 
+    /// Serves the state repository over HTTP, and the images that are made from now on at a
+    /// registry.
+    pub(crate) fn published(mut self) -> Self {
+        self.stage.publish();
+        self.system.own.registry = Some(Registry::start());
+        self
+    }
+
     /// Commits a version, with changes to the manifest or the Compose file; returns the commit.
-    pub(super) fn commit(&self, tag: &str, edits: &[Edit<'_>]) -> String {
+    pub(crate) fn commit(&self, tag: &str, edits: &[Edit<'_>]) -> String {
+        self.commit_as(tag, tag, edits)
+    }
+
+    /// Commits a version with a message of its own.
+    pub(crate) fn commit_as(&self, message: &str, tag: &str, edits: &[Edit<'_>]) -> String {
         let mut files = self.system.files();
         files.retain(|file| file.0 != "moored.yaml");
         files.push(("moored.yaml".to_owned(), self.system.manifest(tag)));
@@ -55,11 +69,11 @@ impl Play {
             }
             assert!(edited, "nothing has {from:?}");
         }
-        self.stage.commit(tag, &as_pairs(&files))
+        self.stage.commit(message, &as_pairs(&files))
     }
 
     /// Makes, commits and deploys the first version, with one row in its data.
-    pub(super) fn first(&self, tag: &str, edits: &[Edit<'_>]) {
+    pub(crate) fn first(&self, tag: &str, edits: &[Edit<'_>]) {
         self.images(tag, &["APP_SCHEMA=1"]);
         self.commit(tag, edits);
         self.stage.reconcile();
@@ -71,13 +85,13 @@ impl Play {
     }
 
     /// Does a pass.
-    pub(super) fn pass(&self) -> Ran {
+    pub(crate) fn pass(&self) -> Ran {
         self.stage.moored(&["reconcile"])
     }
 
     /// Does a pass that fails, and another one that holds; returns the first.
     #[track_caller]
-    pub(super) fn fails(&self, says: &[&str]) -> Ran {
+    pub(crate) fn fails(&self, says: &[&str]) -> Ran {
         let ran = self.pass().exits(1).says(says);
         let attempts = self.stage.journal_rows();
         self.pass().exits(75);
@@ -88,7 +102,7 @@ impl Play {
 
     /// Runs the restore command that a text tells people to run; returns it.
     #[track_caller]
-    pub(super) fn restores_as_told(&self, told: &Ran) -> Ran {
+    pub(crate) fn restores_as_told(&self, told: &Ran) -> Ran {
         let text = format!("{}{}", told.out, told.err);
         let start = text.find("moored backup restore").expect(&text);
         let command = text[start..].lines().next().unwrap();
@@ -99,7 +113,7 @@ impl Play {
 
     /// Waits until visitors get this version.
     #[track_caller]
-    pub(super) fn serves(&self, tag: &str) {
+    pub(crate) fn serves(&self, tag: &str) {
         eventually(&format!("{tag} serves"), || {
             let health = self.system.get("/api/health");
             health.is_some_and(|it| {
@@ -109,7 +123,7 @@ impl Play {
     }
 
     /// Returns the files of a backup, oldest first.
-    pub(super) fn backups(&self) -> Vec<String> {
+    pub(crate) fn backups(&self) -> Vec<String> {
         let dir = self.backup_dir();
         let Ok(entries) = fs::read_dir(dir) else {
             return Vec::new();
@@ -125,7 +139,7 @@ impl Play {
     }
 
     /// Returns the directory of the database's backups.
-    pub(super) fn backup_dir(&self) -> PathBuf {
+    pub(crate) fn backup_dir(&self) -> PathBuf {
         let name = match self.system.system {
             System::Moltfund => "backups/database",
             System::VEdfinance => "backups/postgres",
@@ -136,7 +150,7 @@ impl Play {
     /// Checks that there is nothing left to do: plan and drift are empty, one container a service
     /// and nothing half-made, no page, nothing unfinished.
     #[track_caller]
-    pub(super) fn quiet(&self) {
+    pub(crate) fn quiet(&self) {
         self.stage
             .moored(&["plan"])
             .exits(0)
@@ -149,7 +163,7 @@ impl Play {
     /// Checks that each service has one container and nothing else is there, nothing is left
     /// half-made, and no secret got out.
     #[track_caller]
-    pub(super) fn whole(&self) {
+    pub(crate) fn whole(&self) {
         let services: &[&str] = match self.system.system {
             System::Moltfund => &["api", "web", "nginx-proxy"],
             System::VEdfinance => &["api", "postgres"],
@@ -173,7 +187,7 @@ impl Play {
 
     /// Checks that no unfinished file is left.
     #[track_caller]
-    pub(super) fn tidy(&self) {
+    pub(crate) fn tidy(&self) {
         let mut left = below(&self.system.root);
         left.retain(|path| path.to_string_lossy().ends_with(".partial"));
         assert!(left.is_empty(), "{left:?}");
@@ -181,7 +195,7 @@ impl Play {
 
     /// Checks that no secret is in what the program said or keeps.
     #[track_caller]
-    pub(super) fn secret(&self) {
+    pub(crate) fn secret(&self) {
         let said = self.stage.said();
         assert!(!said.contains(CANARY), "a secret was said:\n{said}");
         for path in below(&self.stage.path("moored")) {

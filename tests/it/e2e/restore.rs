@@ -13,20 +13,20 @@ use crate::support::put;
 use crate::support::vehicles::{CANARY, System};
 
 /// A drill of the database's backup.
-const DRILL: Edit<'_> = (
+pub(crate) const DRILL: Edit<'_> = (
     "    before_deploy: true\n",
     "    before_deploy: true\n    drill: {query: select count(*) from entries, at_least: 1}\n",
 );
 
 /// Starts a controller beside which everything else happens.
-fn controller(play: &Play) -> Running {
+pub(crate) fn controller(play: &Play) -> Running {
     let running = play.stage.start(&["run"]);
     std::thread::sleep(Duration::from_millis(1500));
     running
 }
 
 /// Returns the name of the newest backup file.
-fn newest(play: &Play) -> String {
+pub(crate) fn newest(play: &Play) -> String {
     play.backups().pop().expect("there is a backup")
 }
 
@@ -47,12 +47,9 @@ fn agree(path: &Path) {
     put(&own, manifest.to_string());
 }
 
-/// Does everything that a person does with backups, while a controller runs.
-fn by_hand(play: &Play, name: &str) {
-    let (stage, system) = (&play.stage, &play.system);
-    play.first(first_tag(play), &[DRILL]);
-    let running = controller(play);
-
+/// Takes, lists, verifies and drills a backup; returns it.
+pub(crate) fn takes_a_good_one(play: &Play, name: &str) -> String {
+    let stage = &play.stage;
     let ran = stage.moored(&["backup", "now", name]).exits(0);
     let good = newest(play);
     assert!(ran.out.contains(&good), "{}", ran.out);
@@ -68,8 +65,12 @@ fn by_hand(play: &Play, name: &str) {
         .moored(&["backup", "drill", name])
         .exits(0)
         .says(&["can be restored; the query answers 1"]);
+    good
+}
 
-    // Damaged ones are refused before anything is touched, whether the manifest notices or not.
+/// Damaged ones are refused before anything is touched, whether the manifest notices or not.
+pub(crate) fn refuses_damaged(play: &Play, name: &str) {
+    let (stage, system) = (&play.stage, &play.system);
     let rows = system.rows();
     for (what, lies) in [
         ("short", false),
@@ -77,10 +78,11 @@ fn by_hand(play: &Play, name: &str) {
         ("torn", false),
         ("torn", true),
     ] {
+        let taken = play.backups();
         std::thread::sleep(Duration::from_millis(1100));
         stage.moored(&["backup", "now", name]).exits(0);
         let bad = newest(play);
-        assert_ne!(bad, good);
+        assert!(!taken.contains(&bad));
         let path = play.backup_dir().join(&bad);
         damage(&path, |bytes| {
             let middle = bytes.len() / 2;
@@ -106,12 +108,15 @@ fn by_hand(play: &Play, name: &str) {
         fs::remove_file(format!("{}.json", path.display())).unwrap();
     }
     assert_eq!(system.rows(), rows);
+}
 
-    // A good one comes back, under a writer; what was there is backed up first.
+/// A good one comes back, under a writer; what was there is backed up first, and comes back too.
+pub(crate) fn restores(play: &Play, name: &str, good: &str) {
+    let (stage, system) = (&play.stage, &play.system);
     let writer = Writer::start(&system.url("/api/entries"));
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(1100));
     let taken = play.backups().len();
-    let ran = stage.moored(&["backup", "restore", name, &good]).exits(0);
+    let ran = stage.moored(&["backup", "restore", name, good]).exits(0);
     let stored = writer.stop();
     assert_eq!(play.backups().len(), taken + 1, "a safety backup");
     let safety = newest(play);
@@ -125,8 +130,13 @@ fn by_hand(play: &Play, name: &str) {
     assert!(lost.iter().any(|it| it == "writer-1"), "{lost:?}");
     play.serves(first_tag(play));
     play.whole();
+    stage.moored(&["backup", "restore", name, &safety]).exits(0);
+    assert_eq!(lost_or_doubled(&lost, &system.rows()), [""; 0]);
+}
 
-    // One whose data does not pass the checks of the stack: the safety backup is put back.
+/// One whose data does not pass the checks of the stack: the safety backup is put back.
+pub(crate) fn puts_wrong_data_back(play: &Play, name: &str) {
+    let (stage, system) = (&play.stage, &play.system);
     system.query("UPDATE totals SET entries = entries + 7");
     std::thread::sleep(Duration::from_millis(1100));
     stage.moored(&["backup", "now", name]).exits(0);
@@ -141,13 +151,6 @@ fn by_hand(play: &Play, name: &str) {
     play.serves(first_tag(play));
     assert_eq!(system.rows(), rows);
     play.whole();
-
-    // And the safety backup of the restore has what was there then.
-    stage.moored(&["backup", "restore", name, &safety]).exits(0);
-    assert_eq!(lost_or_doubled(&lost, &system.rows()), [""; 0]);
-    assert!(!running.said().contains(CANARY));
-    drop(running);
-    play.quiet();
 }
 
 fn first_tag(play: &Play) -> &'static str {
@@ -159,12 +162,16 @@ fn first_tag(play: &Play) -> &'static str {
 
 #[test]
 fn backups_of_sqlite_by_hand_beside_a_controller() {
-    by_hand(&Play::moltfund("rsqlite"), "prod");
-}
-
-#[test]
-fn backups_of_postgres_by_hand_beside_a_controller() {
-    by_hand(&Play::v_edfinance("rpostgres"), "postgres");
+    let play = Play::moltfund("rsqlite");
+    play.first(first_tag(&play), &[DRILL]);
+    let running = controller(&play);
+    let good = takes_a_good_one(&play, "prod");
+    refuses_damaged(&play, "prod");
+    restores(&play, "prod", &good);
+    puts_wrong_data_back(&play, "prod");
+    assert!(!running.said().contains(CANARY));
+    drop(running);
+    play.quiet();
 }
 
 /// A small file system; unmounted when dropped.

@@ -5,28 +5,28 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// A subcommand that runs; killed when dropped.
-pub(super) struct Running {
-    pub(super) child: Child,
-    pub(super) log: PathBuf,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) log: PathBuf,
 }
 
 impl Running {
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Returns what it said so far, on stdout and stderr.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Returns whether it has ended by itself.
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits until it has said this.
-    pub(super) fn says(&self, text: &str) {
+    pub(crate) fn says(&self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.said().contains(text) {
             assert!(Instant::now() < deadline, "no {text:?} in\n{}", self.said());
@@ -35,7 +35,7 @@ impl Running {
     }
 
     /// Sends a signal by name.
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args(["-s", signal, &self.pid().to_string()])
             .status()
@@ -44,7 +44,7 @@ impl Running {
     }
 
     /// Waits for its end; returns the exit code and panics if it takes longer than `within`.
-    pub(super) fn ends(&mut self, within: Duration) -> Option<i32> {
+    pub(crate) fn ends(&mut self, within: Duration) -> Option<i32> {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -56,7 +56,7 @@ impl Running {
     }
 
     /// Kills it as a power cut would.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // Fails only for one that has ended.
         drop(self.child.kill());
         drop(self.child.wait());

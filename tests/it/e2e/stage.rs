@@ -1,12 +1,13 @@
 //! The stage of one test: a state repository, a state directory, a stack, and eyes on the engine.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,53 +16,54 @@ use tempfile::TempDir;
 use super::canary::Canary;
 use super::running::Running;
 use super::standin::standin;
+use super::turn;
 use crate::support::docker_cli::{ENDPOINT, Sandbox, docker, eventually};
+use crate::support::git_http::GitHttp;
 use crate::support::put;
 use crate::support::registry::free_port;
 
 /// The program under test.
-pub(super) const MOORED: &str = env!("CARGO_BIN_EXE_moored");
-
-/// Whose turn it is on the one engine, across test processes.
-const TURN: &str = "/run/lock/mooredtest-e2e.lock";
+pub(crate) const MOORED: &str = env!("CARGO_BIN_EXE_moored");
 
 /// Everything that one test needs; taken down when it is dropped, also after a panic.
-pub(super) struct Stage {
-    pub(super) sandbox: Sandbox,
-    pub(super) stack: String,
-    pub(super) port: u16,
-    pub(super) dir: TempDir,
+pub(crate) struct Stage {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) stack: String,
+    pub(crate) port: u16,
+    pub(crate) dir: TempDir,
     /// What the program said so far.
     said: RefCell<String>,
     pub(super) canary: Canary,
-    _turn: File,
+    /// Where it is pushed to, once it is published.
+    remote: OnceCell<GitHttp>,
+    _turn: Arc<File>,
 }
 
 /// What the settings permit where everything that can be asked for is tried.
-pub(super) const EVERYTHING: &str = "docker_socket: true, privileged: true, host_network: true, host_namespaces: true, \
+pub(crate) const EVERYTHING: &str = "docker_socket: true, privileged: true, host_network: true, host_namespaces: true, \
      other_containers: true, devices: true, security_opt: true, sysctls: true, \
      cgroup_parent: true, runtime: true, annotations: true, volume_options: true, \
      capabilities: {NET_ADMIN: true, SYS_TIME: true}";
 
 /// How a command of ours ended.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: Option<i32>,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// Checks the exit code.
     #[track_caller]
-    pub(super) fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n--\n{}", self.out, self.err);
         self
     }
 
     /// Checks that stdout or stderr has all these texts.
     #[track_caller]
-    pub(super) fn says(self, texts: &[&str]) -> Self {
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
         for text in texts {
             let said = self.out.contains(text) || self.err.contains(text);
             assert!(said, "no {text:?} in\n{}\n--\n{}", self.out, self.err);
@@ -71,7 +73,7 @@ impl Ran {
 
     /// Returns stdout as JSON.
     #[track_caller]
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out)
             .unwrap_or_else(|error| panic!("{error}: {}\n--\n{}", self.out, self.err))
     }
@@ -79,14 +81,8 @@ impl Ran {
 
 impl Stage {
     /// Waits for its turn and sets up an empty repository.
-    pub(super) fn new(area: &str) -> Self {
-        let turn = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(TURN)
-            .unwrap();
-        turn.lock().unwrap();
+    pub(crate) fn new(area: &str) -> Self {
+        let turn = turn::wait();
         let sandbox = Sandbox::new(&format!("e2e-{area}"));
         let dir = tempfile::tempdir().unwrap();
         let stage = Self {
@@ -96,6 +92,7 @@ impl Stage {
             canary: Canary::plant(dir.path()),
             dir,
             said: RefCell::default(),
+            remote: OnceCell::new(),
             _turn: turn,
         };
         std::fs::create_dir(stage.path("state")).unwrap();
@@ -112,12 +109,12 @@ impl Stage {
     }
 
     /// Returns a path in the directory of this test.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes the host's settings.
-    pub(super) fn configure(&self, url: &str, poll: &str, more: &str) {
+    pub(crate) fn configure(&self, url: &str, poll: &str, more: &str) {
         let state_dir = self.path("moored").display().to_string();
         let text = format!(
             "repository: {{url: '{url}', poll: {poll}}}\nstate_dir: {state_dir}\n\
@@ -127,8 +124,29 @@ impl Stage {
         put(self.path("config.yaml"), text);
     }
 
+    /// Serves the repository over HTTP and follows it there: every commit is pushed from now on.
+    pub(crate) fn publish(&self) {
+        let bare = ["init", "--quiet", "--bare", "--initial-branch=main"];
+        self.git(&[&bare[..], &["../remote.git"]].concat());
+        let server = GitHttp::serve(self.dir.path());
+        server.take_pushes();
+        self.git(&["remote", "add", "origin", &server.url("remote.git")]);
+        assert!(self.remote.set(server).is_ok(), "it was published before");
+        self.follow("30s", "");
+    }
+
+    /// Writes the host's settings for the repository that was published.
+    pub(crate) fn follow(&self, poll: &str, more: &str) {
+        self.configure(&self.remote().url("remote.git"), poll, more);
+    }
+
+    /// Returns the server of a repository that was published.
+    pub(crate) fn remote(&self) -> &GitHttp {
+        self.remote.get().expect("it is published")
+    }
+
     /// Permits more of the engine than mounts of this test's directory.
-    pub(super) fn permit(&self, more: &str) {
+    pub(crate) fn permit(&self, more: &str) {
         let path = self.path("config.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         put(
@@ -137,7 +155,7 @@ impl Stage {
         );
     }
 
-    pub(super) fn allow_force_push(&self) {
+    pub(crate) fn allow_force_push(&self) {
         let path = self.path("config.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         put(
@@ -150,7 +168,7 @@ impl Stage {
 
     /// Runs Git in the state repository, without anybody's own settings.
     #[track_caller]
-    pub(super) fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         let output = Command::new("git")
             .current_dir(self.path("state"))
             .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org"])
@@ -165,7 +183,7 @@ impl Stage {
     }
 
     /// Commits files; returns the commit.
-    pub(super) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+    pub(crate) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
         for (path, text) in files {
             let path = self.path("state").join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -173,18 +191,32 @@ impl Stage {
         }
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
-        self.git(&["rev-parse", "HEAD"])
+        self.push()
     }
 
     /// Commits the undoing of the last commit; returns the new one.
-    pub(super) fn revert(&self) -> String {
+    pub(crate) fn revert(&self) -> String {
         self.git(&["revert", "--no-edit", "HEAD"]);
+        self.push()
+    }
+
+    /// Pushes what is published; returns the head.
+    pub(crate) fn push(&self) -> String {
+        if self.remote.get().is_some() {
+            self.git(&["push", "--quiet", "origin", "main"]);
+        }
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Brings the work tree to where the remote is; returns the head.
+    pub(crate) fn pull(&self) -> String {
+        self.git(&["pull", "--quiet", "--ff-only", "origin", "main"]);
         self.git(&["rev-parse", "HEAD"])
     }
 
     /// Returns a manifest with these images, whose first service has the stage's secret; `more`
     /// are further lines, those of `env` instead of that.
-    pub(super) fn manifest(&self, images: &[(&str, &str)], more: &str) -> String {
+    pub(crate) fn manifest(&self, images: &[(&str, &str)], more: &str) -> String {
         let first = images.first().filter(|_| !more.contains("env:"));
         let secret = first.map(|(service, _)| self.canary.given_to(service));
         let secret = secret.unwrap_or_default();
@@ -200,7 +232,7 @@ impl Stage {
     }
 
     /// Returns the text of a service `web` that is published and has a health check.
-    pub(super) fn web(&self, more: &str) -> String {
+    pub(crate) fn web(&self, more: &str) -> String {
         format!(
             "services:\n  web:\n    image: app\n    ports: ['127.0.0.1:{}:8080']\n    \
              stop_grace_period: 1s\n    healthcheck: {{test: [CMD, /standin, check], \
@@ -210,7 +242,7 @@ impl Stage {
     }
 
     /// Commits a stack of one service `web` with this image.
-    pub(super) fn commit_web(&self, message: &str, image: &str, more: &str) -> String {
+    pub(crate) fn commit_web(&self, message: &str, image: &str, more: &str) -> String {
         let manifest = self.manifest(&[("web", image)], "");
         let files = [
             ("moored.yaml", manifest.as_str()),
@@ -222,12 +254,12 @@ impl Stage {
     // --- the images ---
 
     /// Imports the stand-in application under a version; returns the image's name.
-    pub(super) fn app(&self, version: &str) -> String {
+    pub(crate) fn app(&self, version: &str) -> String {
         self.app_with(version, &[])
     }
 
     /// Imports it with further instructions, such as `ENV NEVER_READY=1`.
-    pub(super) fn app_with(&self, version: &str, instructions: &[&str]) -> String {
+    pub(crate) fn app_with(&self, version: &str, instructions: &[&str]) -> String {
         let reference = format!("{}:{version}", self.sandbox.name("app"));
         let root = tempfile::tempdir().unwrap();
         std::fs::copy(standin(), root.path().join("standin")).unwrap();
@@ -258,13 +290,13 @@ impl Stage {
     // --- the program ---
 
     /// Runs a subcommand to its end.
-    pub(super) fn moored(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn moored(&self, arguments: &[&str]) -> Ran {
         let config = self.path("config.yaml").display().to_string();
         self.moored_with(&config, arguments)
     }
 
     /// Runs a subcommand with another settings file.
-    pub(super) fn moored_with(&self, config: &str, arguments: &[&str]) -> Ran {
+    pub(crate) fn moored_with(&self, config: &str, arguments: &[&str]) -> Ran {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let output = Command::new("timeout")
@@ -300,18 +332,18 @@ impl Stage {
     }
 
     /// Returns everything that the program said when it was run to its end.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.borrow().clone()
     }
 
     /// Does one pass that must succeed.
     #[track_caller]
-    pub(super) fn reconcile(&self) -> Ran {
+    pub(crate) fn reconcile(&self) -> Ran {
         self.moored(&["reconcile"]).exits(0)
     }
 
     /// Starts a subcommand and leaves it running.
-    pub(super) fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let log = self.path("log");
         let child = Command::new(MOORED)
             .arg("--config")
@@ -329,30 +361,30 @@ impl Stage {
     // --- the engine ---
 
     /// Returns the name of a service's container.
-    pub(super) fn container(&self, service: &str) -> String {
+    pub(crate) fn container(&self, service: &str) -> String {
         format!("{}-{service}-1", self.stack)
     }
 
     /// Returns a field of a service's container, by the CLI's template.
     #[track_caller]
-    pub(super) fn inspect(&self, service: &str, template: &str) -> String {
+    pub(crate) fn inspect(&self, service: &str, template: &str) -> String {
         docker(&["inspect", "--format", template, &self.container(service)])
     }
 
     /// Returns the id of a service's container.
     #[track_caller]
-    pub(super) fn id(&self, service: &str) -> String {
+    pub(crate) fn id(&self, service: &str) -> String {
         self.inspect(service, "{{.Id}}")
     }
 
     /// Returns the image that a service's container was made from, as it was named.
     #[track_caller]
-    pub(super) fn image(&self, service: &str) -> String {
+    pub(crate) fn image(&self, service: &str) -> String {
         self.inspect(service, "{{.Config.Image}}")
     }
 
     /// Returns the names of all containers of this test, running or not.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let ours = format!("name={}", self.sandbox.name(""));
         let listed = docker(&["ps", "--all", "--filter", &ours, "--format", "{{.Names}}"]);
         let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
@@ -362,7 +394,7 @@ impl Stage {
 
     /// Returns everything that the engine knows of this test's containers, networks and volumes,
     /// but for what health checks change by themselves: every value by its path.
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let ours = format!("name={}", self.sandbox.name(""));
         let mut all = BTreeMap::new();
         for (kind, list) in [
@@ -390,7 +422,7 @@ impl Stage {
 
     /// Checks that nothing has changed since a snapshot, and names what has.
     #[track_caller]
-    pub(super) fn unchanged(&self, before: &Snapshot) {
+    pub(crate) fn unchanged(&self, before: &Snapshot) {
         let now = self.snapshot();
         let paths = before.keys().chain(now.keys());
         let changed: BTreeMap<_, _> = paths
@@ -401,12 +433,12 @@ impl Stage {
     }
 
     /// Returns the port of the host that this test may publish.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Asks the published port who answers.
-    pub(super) fn answer(&self) -> Option<Value> {
+    pub(crate) fn answer(&self) -> Option<Value> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
@@ -416,14 +448,14 @@ impl Stage {
     }
 
     /// Waits until the published port answers with this version.
-    pub(super) fn serves(&self, version: &str) {
+    pub(crate) fn serves(&self, version: &str) {
         eventually(&format!("{version} answers"), || {
             self.answer().is_some_and(|it| it["version"] == version)
         });
     }
 
     /// Returns how many attempts and journal entries are recorded.
-    pub(super) fn journal_rows(&self) -> (u64, u64) {
+    pub(crate) fn journal_rows(&self) -> (u64, u64) {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let path = self.path("moored/moored.db");
         let database = rusqlite::Connection::open_with_flags(path, flags).unwrap();
@@ -436,7 +468,7 @@ impl Stage {
 }
 
 /// What the engine knows, by path.
-pub(super) type Snapshot = BTreeMap<String, String>;
+pub(crate) type Snapshot = BTreeMap<String, String>;
 
 fn flatten(path: &str, value: &Value, into: &mut Snapshot) {
     let Some(fields) = value.as_object() else {

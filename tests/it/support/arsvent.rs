@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::docker_cli::{Sandbox, docker};
+use super::docker_cli::{Sandbox, docker, eventually};
 use super::host_proxy::{HostNginx, certificate, free_port};
 use super::http::{Response, get, post};
+use super::own_images::OwnImages;
 use super::put;
-use super::vehicles::{CANARY, images, read_below};
+use super::vehicles::{CANARY, images, read_below, secret};
 
 /// The tag that the example has.
 pub(crate) const FIRST: &str = "sha-9f31c2e";
@@ -25,7 +26,8 @@ pub(crate) struct Arsvent {
     /// Ports of nginx that both share: plain, and with TLS.
     plain: u16,
     tls: u16,
-    prefix: String,
+    /// Its own images.
+    pub(crate) own: OwnImages,
 }
 
 /// One of its two stacks.
@@ -64,12 +66,12 @@ impl Arsvent {
         }
         for name in ["backend", "backend.staging"] {
             let text = format!("SESSION_SECRET={CANARY}-{name}\n");
-            put(root.join(format!("env/{name}.env")), text);
+            secret(&root.join(format!("env/{name}.env")), &text);
         }
         for name in ["frontend", "frontend.staging"] {
             put(root.join(format!("env/{name}.env")), "");
         }
-        images("standin_image", &[&sandbox.name("redis:7-alpine")]);
+        images("redis_image", &[&sandbox.name("redis:7-alpine")]);
         Self {
             nginx,
             root,
@@ -77,18 +79,16 @@ impl Arsvent {
             staging: Side::new("staging", "-staging", stack),
             plain: free_port(),
             tls: free_port(),
-            prefix: sandbox.name(""),
+            own: OwnImages::new(sandbox),
         }
     }
 
     /// Makes the images of a commit of the application; `settings` are the backend's.
     pub(crate) fn images(&self, tag: &str, settings: &[&str]) {
-        let backend = format!("{}backend:{tag}", self.prefix);
-        images("ledger_image", &[&[backend.as_str()], settings].concat());
-        images(
-            "standin_image",
-            &[&format!("{}frontend:{tag}", self.prefix)],
-        );
+        let backend = format!("backend:{tag}");
+        self.own.make("ledger_image", &backend, settings);
+        let frontend = format!("frontend:{tag}");
+        self.own.make("standin_image", &frontend, &[]);
     }
 
     /// Returns the files of the example, with this test's paths, ports and names in them.
@@ -119,10 +119,10 @@ impl Arsvent {
         let main = format!("host: true\n    main: {}", self.nginx.main.display());
         let mut rules = vec![
             ("/opt/arsvent".to_owned(), self.root.display().to_string()),
-            ("registry.example/arsvent/".to_owned(), self.prefix.clone()),
+            ("registry.example/arsvent/".to_owned(), self.own.base()),
             (
                 "redis:7-alpine".to_owned(),
-                format!("{}redis:7-alpine", self.prefix),
+                format!("{}redis:7-alpine", self.own.beside()),
             ),
             ("host: true".to_owned(), main),
             ("/etc/nginx/conf.d".to_owned(), path("conf.d")),
@@ -209,6 +209,12 @@ impl Arsvent {
             .path(&format!("conf.d/arsvent{}.conf", side.suffix))
     }
 
+    /// Returns the directory of a stack's backups.
+    pub(crate) fn backups(&self, side: &Side) -> PathBuf {
+        let directory = format!("backups/backend-db{}", side.suffix);
+        self.root.join(directory)
+    }
+
     /// Returns the file of a stack's database.
     pub(crate) fn database(&self, side: &Side) -> PathBuf {
         self.root
@@ -226,6 +232,11 @@ impl Side {
             backend: [free_port(), free_port()],
             frontend: [free_port(), free_port()],
         }
+    }
+
+    /// Returns the ports of its backend: the first, and that of a new version beside it.
+    pub(crate) fn backend(&self) -> [u16; 2] {
+        self.backend
     }
 
     /// Returns the path in the repository of its proxy's file.
@@ -260,6 +271,22 @@ impl Side {
             let json = answer.json().unwrap_or_else(|| panic!("{answer:?}"));
             json["version"].as_str().unwrap().to_owned()
         })
+    }
+
+    /// Waits until both answer with this version.
+    #[track_caller]
+    pub(crate) fn serves(&self, tag: &str) {
+        eventually(&format!("{tag} serves"), || {
+            ["/api/health", "/"].into_iter().all(|path| {
+                let json = self.get(path).json();
+                json.is_some_and(|json| json["version"] == tag)
+            })
+        });
+    }
+
+    /// Returns the name of a service's container.
+    pub(crate) fn container(&self, service: &str) -> String {
+        format!("{}-{service}-1", self.stack)
     }
 
     /// Returns which release nginx says that it has loaded of this stack's file.

@@ -82,10 +82,6 @@ pub(crate) struct Prober {
 /// One look.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    /// When it began, since the prober's start.
-    pub(crate) at: Duration,
-    /// How long it took.
-    pub(crate) took: Duration,
     /// The status; 0 if nobody answered.
     pub(crate) status: u16,
     /// `version` of the answer, if that is JSON and has one.
@@ -101,22 +97,19 @@ impl Prober {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, url) = (Arc::clone(&stop), url.to_owned());
         let thread = std::thread::spawn(move || {
-            let began = Instant::now();
             let mut seen = Vec::new();
             while !told.load(Ordering::Relaxed) {
-                let at = began.elapsed();
+                let began = Instant::now();
                 let answer = get(&url).ok();
                 let version = answer.as_ref().and_then(|answer| {
                     let json = answer.json()?;
                     Some(json["version"].as_str()?.to_owned())
                 });
                 seen.push(Seen {
-                    at,
-                    took: began.elapsed().saturating_sub(at),
                     status: answer.map_or(0, |answer| answer.status),
                     version,
                 });
-                std::thread::sleep(PACE.saturating_sub(began.elapsed().saturating_sub(at)));
+                std::thread::sleep(PACE.saturating_sub(began.elapsed()));
             }
             seen
         });
@@ -161,21 +154,6 @@ impl Record {
     /// Returns how often a status was seen.
     pub(crate) fn count(&self, status: u16) -> usize {
         self.0.iter().filter(|seen| seen.status == status).count()
-    }
-
-    /// Returns the longest time in which nothing had this status, from the end of the last look
-    /// that had it to the end of the next.
-    pub(crate) fn longest_without(&self, status: u16) -> Duration {
-        let mut longest = Duration::ZERO;
-        let mut last = Duration::ZERO;
-        for seen in &self.0 {
-            let end = seen.at + seen.took;
-            longest = longest.max(end.saturating_sub(last));
-            if seen.status == status {
-                last = end;
-            }
-        }
-        longest
     }
 }
 

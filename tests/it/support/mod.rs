@@ -16,6 +16,7 @@
 //! | [`second_engine::SecondEngine`] | one on the machine's own network, to be killed |
 //! | [`vehicles::Vehicle`] | an example system on a host of its own: nginx, `SQLite`, `PostgreSQL` |
 //! | [`arsvent::Arsvent`] | an example system with staging and production behind an nginx of the host |
+//! | [`own_images::OwnImages`] | the images of such a system, on the engine or at a registry |
 //! | [`load::Load`] | requests over several connections while something happens: failures, the longest gap |
 //! | [`host_proxy::HostNginx`], [`host_proxy::HostCaddy`] | a real proxy on the host, on ports and in a directory of its own |
 //! | [`http::Prober`], [`http::Writer`] | look every 50 ms, write without a gap, while something happens |
@@ -58,6 +59,7 @@ pub(crate) mod load;
 pub(crate) mod loopback;
 pub(crate) mod newer_engine;
 pub(crate) mod origin;
+pub(crate) mod own_images;
 pub(crate) mod private_engine;
 pub(crate) mod registry;
 pub(crate) mod registry_gate;

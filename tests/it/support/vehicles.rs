@@ -25,6 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::docker_cli::{Sandbox, docker};
 use super::http::{Response, get, post};
+use super::own_images::OwnImages;
 use super::put;
 use super::registry::free_port;
 
@@ -48,8 +49,9 @@ pub(crate) struct Vehicle {
     /// The port of the proxy (moltfund only) and of the API on this host.
     pub(crate) proxy_port: u16,
     pub(crate) api_port: u16,
+    /// Its own images.
+    pub(crate) own: OwnImages,
     stack: String,
-    prefix: String,
 }
 
 impl Vehicle {
@@ -89,15 +91,13 @@ impl Vehicle {
             root: dir.join("opt"),
             proxy_port: free_port(),
             api_port: free_port(),
+            own: OwnImages::new(sandbox),
             stack: stack.to_owned(),
-            prefix: sandbox.name(""),
         }
     }
 
     fn secret(&self, path: &str, text: &str) {
-        let path = self.root.join(path);
-        put(&path, text);
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        secret(&self.root.join(path), text);
     }
 
     fn name(&self) -> &'static str {
@@ -110,13 +110,12 @@ impl Vehicle {
     /// Makes an image of `api` or `web`; returns its name. `settings` are the ledger's, such as
     /// `APP_SCHEMA=2` or `MIGRATE=half`: see `tests/standin/main.rs`.
     pub(crate) fn image(&self, service: &str, tag: &str, settings: &[&str]) -> String {
-        let image = format!("{}{service}:{tag}", self.prefix);
+        let name = format!("{service}:{tag}");
         match service {
-            "api" => images("ledger_image", &[&[image.as_str()], settings].concat()),
-            "web" => images("standin_image", &[&image]),
+            "api" => self.own.make("ledger_image", &name, settings),
+            "web" => self.own.make("standin_image", &name, &[]),
             _ => panic!("no image of {service}"),
         }
-        image
     }
 
     // --- the state repository ---
@@ -162,7 +161,7 @@ impl Vehicle {
         let mut rules = vec![
             (format!("stack: {name}"), format!("stack: {}", self.stack)),
             (format!("/opt/{name}"), self.root.display().to_string()),
-            (format!("registry.example/{name}/"), self.prefix.clone()),
+            (format!("registry.example/{name}/"), self.own.base()),
             ("127.0.0.1:4000".to_owned(), format!("127.0.0.1:{api}")),
             ("soak: 10s".to_owned(), "soak: 300ms".to_owned()),
             ("interval: 2s".to_owned(), "interval: 500ms".to_owned()),
@@ -185,13 +184,13 @@ impl Vehicle {
                 ),
                 (
                     "nginx:1.22".to_owned(),
-                    format!("{}nginx:1.22", self.prefix),
+                    format!("{}nginx:1.22", self.own.beside()),
                 ),
                 ("moltfundme-nginx-proxy".to_owned(), self.proxy()),
             ]),
             System::VEdfinance => rules.push((
                 "postgres:15".to_owned(),
-                format!("{}postgres:15", self.prefix),
+                format!("{}postgres:15", self.own.beside()),
             )),
         }
         rules
@@ -305,7 +304,7 @@ impl Vehicle {
     }
 
     fn proxy(&self) -> String {
-        format!("{}moltfundme-nginx-proxy", self.prefix)
+        format!("{}moltfundme-nginx-proxy", self.own.beside())
     }
 }
 
@@ -316,32 +315,18 @@ pub(crate) fn with_tag(manifest: &str, tag: &str) -> String {
     format!("{before}IMAGE_TAG: {tag}\n{after}")
 }
 
-/// Returns a manifest without a key of its top level.
-#[track_caller]
-pub(crate) fn without(manifest: &str, key: &str) -> String {
-    let mut inside = false;
-    let mut kept = Vec::new();
-    for line in manifest.lines() {
-        match line.chars().next() {
-            Some('a'..='z') => inside = line.starts_with(&format!("{key}:")),
-            Some('#') => inside = false,
-            _ => {}
-        }
-        if !inside {
-            kept.push(line);
-        }
-    }
-    let text = kept.join("\n") + "\n";
-    assert!(text.len() < manifest.len(), "no {key} in\n{manifest}");
-    text
-}
-
 /// Returns the files as a commit takes them.
 pub(crate) fn as_pairs(files: &[(String, String)]) -> Vec<(&str, &str)> {
     let pairs = files.iter();
     pairs
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect()
+}
+
+/// Writes a file that nobody else may read.
+pub(super) fn secret(path: &Path, text: &str) {
+    put(path, text);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Calls a function of `scripts/lib/images.sh`.

@@ -5,6 +5,7 @@
 mod compared;
 mod documents;
 mod rooms;
+mod rows;
 mod sources;
 
 use std::fs;
