@@ -5,6 +5,11 @@ use comfy_table::{ContentArrangement, Table, presets};
 /// Returns `rows` with every column as wide as its widest cell, two spaces apart, each line
 /// ending in a line feed and nothing trailing.
 pub fn aligned<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> String {
+    aligned_rows(rows.into_iter().map(Vec::from))
+}
+
+/// Does what [`aligned`] does, for a number of columns that nobody knows before.
+pub fn aligned_rows(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

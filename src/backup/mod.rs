@@ -5,12 +5,13 @@
 //! our own state. [`retain`] removes what is no longer kept, [`verify()`], [`restore()`] and [`drill()`]
 //! take a [`Listed`] one. [`sweep`] takes away what a killed process left.
 //!
-//! Kinds: `sqlite`, `postgres`, `files` (over `pack`, `unpack`), `command`. Pure: `keep`, `floors`. Below them: `partial` (files that are not finished), `blocking` (threads with a
+//! [`Console`] and [`client()`] let a person ask a database by hand. Kinds: `sqlite`, `postgres`, `files` (over `pack`, `unpack`), `command`. Pure: `keep`, `floors`. Below them: `partial` (files that are not finished), `blocking` (threads with a
 //! deadline), `transfer` (streams).
 
 mod blocking;
 mod catalogue;
 mod command;
+mod console;
 mod drill;
 mod error;
 mod files;
@@ -31,13 +32,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use catalogue::{Catalogue, Listed, catalogue, retain};
+pub use console::{Access, Answer, Console, is_complete};
 pub use drill::{Drilled, drill};
 pub use error::BackupError;
 pub use keep::to_remove;
 pub use manifest::{Content, Manifest, Origin, Owner};
 pub use partial::{places, sweep};
+pub use postgres::{Client, client};
 pub use restore::{Restored, restore};
-pub use take::take;
+pub use take::{room, take};
 pub use verify::verify;
 
 use crate::desired::StackName;

@@ -103,7 +103,7 @@ pub(super) fn copy(from: &Path, into: &Path, ticket: &Ticket) -> Result<Nature, 
 /// Opens for reading. After the end of a program in the middle of a transaction, what it left
 /// must be rolled back first, which every program does that opens the database, and which needs
 /// writing.
-fn open_source(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_source(path: &Path) -> rusqlite::Result<Connection> {
     let look = |source: &Connection| {
         source.query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
             row.get::<_, i64>(0)
@@ -133,7 +133,7 @@ fn begin_reading(source: &Connection) -> rusqlite::Result<()> {
     source.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
-fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
@@ -227,7 +227,10 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn database(doing: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> BackupError {
+pub(super) fn database(
+    doing: &'static str,
+    path: &Path,
+) -> impl Fn(rusqlite::Error) -> BackupError {
     let path = path.to_owned();
     move |error| BackupError::Database {
         doing,

@@ -16,7 +16,8 @@ use super::{
     BackupError, Catalogue, Listed, Manifest, Origin, Progress, Work, catalogue, command, files,
 };
 use super::{floors, sqlite};
-use crate::desired::backups::{Source, Target};
+use crate::desired::StackName;
+use crate::desired::backups::{Backup, BackupName, Source, Target};
 
 /// Takes a backup, verifies it, and puts it into the catalogue; nothing is left of one that
 /// fails.
@@ -29,7 +30,7 @@ pub async fn take(work: &Work<'_>, origin: &Origin) -> Result<Manifest, BackupEr
     ensure_dir(dir)?;
     let before = catalogue(dir, work.instance, work.stack, work.name)?;
     let newest = before.newest();
-    ensure_space(dir, expected_size(work, newest)?)?;
+    ensure_space(dir, expected_size(work.backup, newest)?)?;
     let (partial, file) = Partial::file(work, dir)?;
     let made = make(work, deadline, partial.path(), file).await?;
     let path = partial.path().to_owned();
@@ -58,6 +59,20 @@ pub async fn take(work: &Work<'_>, origin: &Origin) -> Result<Manifest, BackupEr
         origin: origin.clone(),
     };
     place(work, partial, manifest, &made.name)
+}
+
+/// Checks that the next backup fits onto the disk, as far as its size is known before.
+///
+/// # Errors
+/// [`BackupError::NoSpace`] where it does not; others where that can't be seen.
+pub fn room(
+    backup: &Backup,
+    instance: &str,
+    stack: &StackName,
+    name: &BackupName,
+) -> Result<(), BackupError> {
+    let before = catalogue(&backup.to, instance, stack, name)?;
+    ensure_space(&backup.to, expected_size(backup, before.newest())?)
 }
 
 /// Returns the backup that the data may be compared with: after a restore, the one that was
@@ -98,9 +113,9 @@ fn tools<const N: usize>(versions: [(&str, &str); N]) -> BTreeMap<String, String
 }
 
 /// Returns about how many bytes the backup will have; 0 when nothing is known.
-fn expected_size(work: &Work<'_>, newest: Option<&Listed>) -> Result<u64, BackupError> {
+fn expected_size(backup: &Backup, newest: Option<&Listed>) -> Result<u64, BackupError> {
     let last = newest.map_or(0, |one| one.manifest.size);
-    Ok(match &work.backup.source {
+    Ok(match &backup.source {
         Source::Sqlite(path) => sqlite::size(path)?.max(last),
         Source::Postgres(_) | Source::Files(_) | Source::Command(_) => last,
     })

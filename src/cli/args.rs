@@ -12,7 +12,8 @@ use crate::report::Format;
 /// touch anything.
 ///
 /// Exit codes: 0 nothing to do or done, 1 failed, 2 differences found (plan, drift), 64 usage,
-/// 65 bad state repository, 69 engine or source unavailable, 75 held.
+/// 65 bad state repository, 69 engine or source unavailable, 75 held. `shell` has that of what it
+/// ran.
 #[derive(Clone, Parser)]
 #[command(name = "moored", version, max_term_width = 100)]
 pub(super) struct Arguments {
@@ -201,6 +202,31 @@ pub(super) enum Command {
         no_push: bool,
     },
 
+    /// Look for everything that this host still lacks, and say which command mends it
+    ///
+    /// Looks at the settings, the engine, the repository, keys and logins, and for each stack at its
+    /// files, directories, ports, images and proxy. Nothing is changed. Exits with 1 as long as
+    /// something is missing, whatever it is.
+    Doctor {
+        /// Only this stack, by its name or directory
+        #[arg(long)]
+        stack: Option<String>,
+    },
+
+    /// Show what the containers of a stack have written
+    ///
+    /// Those of stopped ones too, in the order of time. Values that Moored knows to be secret are
+    /// hidden. With --format json each line is an object.
+    Logs(LogsArguments),
+
+    /// Go into the container of a service, or into a database
+    ///
+    /// Runs a shell in the running container of a service, or the command after `--`; psql for a
+    /// backup with postgres. A backup with sqlite is asked without any program: statements are read
+    /// from the terminal or a pipe. Exits with the code of what was run. A deploy does not wait for
+    /// it, and may take the container away meanwhile.
+    Shell(ShellArguments),
+
     /// Print what Compose files come to: merged, filled in and checked
     ///
     /// Prints what `docker compose config` prints: the model that a pass works from, as YAML or
@@ -235,6 +261,51 @@ pub(super) struct PlanArguments {
     /// A directory with files of the host: DIR/etc/web.env is taken for /etc/web.env
     #[arg(long, value_name = "DIR", requires = "snapshot")]
     pub(super) host_files: Option<PathBuf>,
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct LogsArguments {
+    /// Only of these services [default: all]
+    #[arg(value_name = "SERVICE")]
+    pub(super) services: Vec<String>,
+    /// Of which stack, by its name or directory; needed where there are several
+    #[arg(long)]
+    pub(super) stack: Option<String>,
+    /// Go on with what is written from now on, until Ctrl-C; also by containers that come in the
+    /// place of others
+    #[arg(long, short)]
+    pub(super) follow: bool,
+    /// How many lines of each container, or all
+    #[arg(long, value_name = "LINES", default_value = "100")]
+    pub(super) tail: String,
+    /// Nothing older: 10m, 2026-12-24T18:00 or 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Show when each line was written
+    #[arg(long, short)]
+    pub(super) timestamps: bool,
+}
+
+#[derive(Clone, clap::Args)]
+pub(super) struct ShellArguments {
+    /// A service, or a backup of the manifest with sqlite or postgres; a service goes first
+    #[arg(value_name = "SERVICE|DATABASE")]
+    pub(super) name: String,
+    /// Of which stack, by its name or directory; needed where there are several
+    #[arg(long)]
+    pub(super) stack: Option<String>,
+    /// It is a database, also where a service has the same name
+    #[arg(long)]
+    pub(super) database: bool,
+    /// Let statements change a database of `SQLite`; take a backup first
+    #[arg(long)]
+    pub(super) write: bool,
+    /// User, and group, in the container [default: the container's own]
+    #[arg(long, short, value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// What to run in the place of a shell; for a database: arguments of psql, or a statement
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Clone, clap::Args)]

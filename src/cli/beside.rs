@@ -50,7 +50,9 @@ pub(super) fn tell(
 pub(super) fn failure(error: &ByHandError) -> Failure {
     let exit = match error {
         ByHandError::Pass(error) => exit::of_error(error),
-        ByHandError::Busy(_) | ByHandError::Engine(_) => Exit::Unavailable,
+        ByHandError::Busy(_) | ByHandError::Engine(_) | ByHandError::NotRunning { .. } => {
+            Exit::Unavailable
+        }
         ByHandError::NotPermitted(_) => Exit::Held,
         ByHandError::Refused(_) => Exit::Usage,
         ByHandError::Record(_) | ByHandError::Backup(_) | ByHandError::Maintenance(_) => {

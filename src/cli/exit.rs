@@ -28,6 +28,8 @@ pub enum Exit {
     Unavailable,
     /// A revision is held.
     Held,
+    /// What a person ran in a container ended so.
+    OfCommand(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -40,6 +42,7 @@ impl From<Exit> for ExitCode {
             Exit::BadState => 65,
             Exit::Unavailable => 69,
             Exit::Held => 75,
+            Exit::OfCommand(code) => code,
         })
     }
 }
@@ -55,6 +58,7 @@ impl Exit {
             Self::BadState => 4,
             Self::Usage => 5,
             Self::Failed => 6,
+            Self::OfCommand(_) => 7,
         };
         if weight(other) > weight(self) {
             other

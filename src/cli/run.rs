@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Arguments, Command};
 use super::context::{Cli, Failure};
 use super::{
-    Exit, backup, by_hand, check, init, look, pass, promote, render, retry, rollback, snapshot,
-    suspend,
+    Exit, backup, by_hand, check, doctor, init, logs, look, pass, promote, render, retry, rollback,
+    shell, snapshot, suspend,
 };
 use crate::config::{self};
 use crate::events::Events;
@@ -140,6 +140,9 @@ async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
             let ask = promote::ask(!no_push);
             Box::pin(promote::promote(cli, &from, &to, &ask)).await
         }
+        Command::Logs(arguments) => Box::pin(logs::logs(cli, &arguments)).await,
+        Command::Shell(arguments) => Box::pin(shell::shell(cli, &arguments)).await,
+        Command::Doctor { stack } => Box::pin(doctor::doctor(cli, stack.as_deref())).await,
         Command::Render(arguments) => render::render(cli, &arguments),
         Command::Completions { shell } => Ok(completions(shell)),
     }

@@ -7,6 +7,8 @@ use super::{Auth, Config, DEFAULT_PATH};
 /// A file that only who owns the host may change, because the settings rest on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnFile {
+    /// The key of the settings that names it; empty where none does.
+    pub key: &'static str,
     /// Where it is, absolute.
     pub path: PathBuf,
     /// Whether it may not even be read.
@@ -17,34 +19,54 @@ impl Config {
     /// Returns the settings' own file, the directory where it is by default, and every file that
     /// the settings name.
     pub fn own_files(&self) -> Vec<OwnFile> {
+        let webhook = self.webhook.as_ref();
+        let registries = self.registries.as_ref();
         let secret = [
-            Path::new(DEFAULT_PATH).parent(),
-            self.file.as_deref(),
-            self.age_identity.as_deref(),
-            self.webhook.as_ref().map(|one| one.secret_file.as_path()),
-            self.registries.as_ref().map(|one| one.config.as_path()),
+            ("", Path::new(DEFAULT_PATH).parent()),
+            ("", self.file.as_deref()),
+            ("age_identity", self.age_identity.as_deref()),
+            (
+                "webhook.secret_file",
+                webhook.map(|one| one.secret_file.as_path()),
+            ),
+            (
+                "registries.config",
+                registries.map(|one| one.config.as_path()),
+            ),
         ];
-        let mut found: Vec<OwnFile> = secret.into_iter().flatten().map(OwnFile::secret).collect();
+        let secret = secret.into_iter();
+        let mut found: Vec<OwnFile> = secret
+            .filter_map(|(key, path)| Some(OwnFile::secret(path?).of(key)))
+            .collect();
         match &self.repository.auth {
             Auth::SshKey {
                 ssh_key,
                 known_hosts,
-            } => found.extend([OwnFile::secret(ssh_key), OwnFile::trusted(known_hosts)]),
-            Auth::Token { token_file, .. } => found.push(OwnFile::secret(token_file)),
+            } => found.extend([
+                OwnFile::secret(ssh_key).of("repository.auth.ssh_key"),
+                OwnFile::trusted(known_hosts).of("repository.auth.known_hosts"),
+            ]),
+            Auth::Token { token_file, .. } => {
+                found.push(OwnFile::secret(token_file).of("repository.auth.token_file"));
+            }
             Auth::Helper { credential_helper } => {
                 // The program, or the script that it runs.
                 let named = credential_helper.iter().map(Path::new);
                 let files = named.filter(|path| path.is_absolute());
-                found.extend(files.map(OwnFile::trusted));
+                let key = "repository.auth.credential_helper";
+                found.extend(files.map(|path| OwnFile::trusted(path).of(key)));
             }
             Auth::None => {}
         }
-        found.extend(self.trusted().map(OwnFile::trusted));
+        found.extend(
+            self.trusted()
+                .map(|(key, path)| OwnFile::trusted(path).of(key)),
+        );
         found
     }
 
-    /// Returns the files that say whom to believe.
-    fn trusted(&self) -> impl Iterator<Item = &Path> {
+    /// Returns the files that say whom to believe, and the key of each.
+    fn trusted(&self) -> impl Iterator<Item = (&'static str, &Path)> {
         let sources = self.stacks.iter().flatten();
         let rules = sources.filter_map(|source| source.verify.as_ref());
         let rules = rules.chain(&self.repository.verify);
@@ -52,21 +74,35 @@ impl Config {
         let approvals = self.approvals.values();
         let approvals = approvals.filter_map(|rule| rule.allowed_signers.as_deref());
         let authorities = self.repository.ca_file.as_deref();
-        signers.chain(approvals).chain(authorities)
+        let signers = signers.chain(approvals);
+        let signers = signers.map(|path| ("allowed_signers", path));
+        signers.chain(authorities.map(|path| ("repository.ca_file", path)))
     }
 }
 
 impl OwnFile {
     /// Makes one that may not even be read.
     pub fn secret(path: &Path) -> Self {
-        let (path, is_secret) = (absolute(path), true);
-        Self { path, is_secret }
+        Self::new(path, true)
     }
 
     /// Makes one that everybody may read.
     pub fn trusted(path: &Path) -> Self {
-        let (path, is_secret) = (absolute(path), false);
-        Self { path, is_secret }
+        Self::new(path, false)
+    }
+
+    /// Says which key of the settings names it.
+    #[must_use]
+    pub fn of(self, key: &'static str) -> Self {
+        Self { key, ..self }
+    }
+
+    fn new(path: &Path, is_secret: bool) -> Self {
+        Self {
+            key: "",
+            path: absolute(path),
+            is_secret,
+        }
     }
 }
 

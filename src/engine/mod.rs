@@ -19,8 +19,8 @@ use api::ApiVersion;
 use async_trait::async_trait;
 use futures_util::Stream;
 use model::{
-    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
-    Image, Network, PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, Ends, EngineInfo, Exec,
+    Executed, Image, LogPiece, LogWish, Network, PullProgress, Volume,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -132,6 +132,13 @@ pub trait ReadEngine: Send + Sync {
     /// is [`EngineError::Refused`].
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError>;
 
+    /// Returns what a container has written, oldest first, and where that is wished what it writes
+    /// from now on. The stream ends with the log, or when the container stops.
+    ///
+    /// Nothing of it is gathered. Not every logging driver can be read, which is
+    /// [`EngineError::Refused`], here or in the stream.
+    async fn logs(&self, id: &str, wish: LogWish) -> Result<Logs, EngineError>;
+
     /// Returns the content of one file as the container sees it, running or not; `None` when
     /// there is no such file or no such container. `path` is absolute, and links on the way are
     /// followed inside the container.
@@ -156,6 +163,9 @@ pub trait ReadEngine: Send + Sync {
 
 /// What changes on an engine, as it happens.
 pub type Changes = Pin<Box<dyn Stream<Item = Change> + Send>>;
+
+/// What a container has written, as it is read.
+pub type Logs = Pin<Box<dyn Stream<Item = Result<LogPiece, EngineError>> + Send>>;
 
 /// Something that may now be otherwise than it was last shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +251,12 @@ pub trait WriteEngine: ReadEngine {
         input: Option<Box<dyn AsyncRead + Send + Unpin>>,
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Executed, EngineError>;
+
+    /// Runs a command in a running container for a person, to its end; returns its exit code.
+    ///
+    /// Like [`WriteEngine::exec`], but that what the command writes is passed on as it comes, and
+    /// that it need not read all of its input.
+    async fn talk(&self, id: &str, exec: &Exec<'_>, ends: Ends<'_>) -> Result<i64, EngineError>;
 
     /// Writes files into a container, running or not, by their path in it; directories that are
     /// missing on the way are made. Repeatable: what is there is overwritten.

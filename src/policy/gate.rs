@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Policy, RealPaths, Refusal, Seen, Who, device_of, sources_of};
 use crate::engine::api::ApiVersion;
 use crate::engine::model::{
-    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
-    Image, Network, PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, Ends, EngineInfo, Exec,
+    Executed, Image, LogWish, Network, PullProgress, Volume,
 };
-use crate::engine::{Changes, EngineError, ReadEngine, WriteEngine};
+use crate::engine::{Changes, EngineError, Logs, ReadEngine, WriteEngine};
 use crate::labels;
 use crate::permits::Touch;
 
@@ -93,6 +93,20 @@ impl Gated {
         Ok(own)
     }
 
+    /// Passes a command inside a container. Only one with all privileges has to be asked for, and
+    /// nearly none has them.
+    async fn pass_exec(&self, id: &str, exec: &Exec<'_>) -> Result<(), EngineError> {
+        if !exec.privileged {
+            return Ok(());
+        }
+        let container = self.engine.container(id).await?;
+        let labels = container
+            .map(|one| one.spec.labels.clone())
+            .unwrap_or_default();
+        let refusals = self.policy().exec(who(&labels), "privileged", exec);
+        pass(&format!("run a command in container {id}"), &refusals)
+    }
+
     /// Refuses a network by its id, or the beginning of one: it would pass by its name unseen.
     async fn refuse_ids(&self, doing: &str, spec: &ContainerSpec) -> Result<(), EngineError> {
         let is_hex = |name: &&str| name.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -165,6 +179,10 @@ impl ReadEngine for Gated {
 
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
         self.engine.output(id, at_most_bytes).await
+    }
+
+    async fn logs(&self, id: &str, wish: LogWish) -> Result<Logs, EngineError> {
+        self.engine.logs(id, wish).await
     }
 
     async fn read_file(
@@ -243,16 +261,13 @@ impl WriteEngine for Gated {
         input: Option<Box<dyn AsyncRead + Send + Unpin>>,
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Executed, EngineError> {
-        // Only such a command has to be asked for, and nearly none is one.
-        if exec.privileged {
-            let container = self.engine.container(id).await?;
-            let labels = container
-                .map(|one| one.spec.labels.clone())
-                .unwrap_or_default();
-            let refusals = self.policy().exec(who(&labels), "privileged", exec);
-            pass(&format!("run a command in container {id}"), &refusals)?;
-        }
+        self.pass_exec(id, exec).await?;
         self.engine.exec(id, exec, input, output).await
+    }
+
+    async fn talk(&self, id: &str, exec: &Exec<'_>, ends: Ends<'_>) -> Result<i64, EngineError> {
+        self.pass_exec(id, exec).await?;
+        self.engine.talk(id, exec, ends).await
     }
 
     async fn copy_into(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::child::{CHILD_ARGUMENT, Outcome, Request};
+use super::live::LiveFiles;
 use super::run::{Output, Run};
 use super::{ProxyError, Shape, complaint, reload_command, says_not_running, test_commands};
 use crate::desired::proxy::ProxyKind;
@@ -50,6 +51,22 @@ impl HostProxy {
             return Err(self.invalid(&output.stderr));
         }
         Shape::read(self.kind, &output.stdout)
+    }
+
+    /// Reads which files the live configuration is made of.
+    ///
+    /// # Errors
+    /// Those of [`HostProxy::dump`].
+    pub async fn files(&self) -> Result<LiveFiles, ProxyError> {
+        let commands = test_commands(&self.program_name(), self.kind, self.main());
+        let command = commands.last().cloned().unwrap_or_default();
+        let output = self.run(&command).await?;
+        if output.status.success() {
+            let shown = String::from_utf8_lossy(&output.stdout);
+            Ok(LiveFiles::read(self.kind, &shown))
+        } else {
+            Err(self.invalid(&output.stderr))
+        }
     }
 
     /// Tests the live configuration with staged copies in place of some of its directories (or

@@ -17,6 +17,7 @@
 //! | `nginx`, `caddy` | read the two languages, with budgets |
 //! | `certificates` | the files that TLS needs |
 //! | `stage` | copies a directory with changes |
+//! | `live` | which files a configuration is made of |
 //! | `prove` | asks for the marker |
 //! | `host`, `run`, `child` | the host's proxy; commands with a deadline; the child with its own view of the file system |
 
@@ -27,6 +28,7 @@ mod child;
 mod commands;
 mod error;
 mod host;
+mod live;
 mod nginx;
 mod pattern;
 mod prove;
@@ -41,6 +43,7 @@ pub use child::{CHILD_ARGUMENT, test_child};
 pub use commands::{complaint, reload_command, says_not_running, test_commands};
 pub use error::ProxyError;
 pub use host::HostProxy;
+pub use live::LiveFiles;
 pub use prove::{loaded, prove};
 pub use shape::Shape;
 pub use stage::stage;

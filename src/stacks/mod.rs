@@ -4,7 +4,7 @@
 //! [`load`] does it for a pass; [`find`] and [`at_revision`] read one stack of one commit.
 //! Modules: `head` decides whether a commit is followed, `stays` loads what was released before;
 //! `gate` finds what it waits for, `nameless` rules that are for nobody; `pinned`, `host_files`, `publish`; `shared` finds what stacks
-//! have in common, `together` what is wrong with them.
+//! have in common, `together` what is wrong with them; [`lacking`] what one lacks that can't be loaded.
 
 mod gate;
 mod head;
@@ -14,6 +14,7 @@ mod pinned;
 mod publish;
 mod shared;
 mod stays;
+mod supposed;
 mod together;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 
 use crate::config::Repository;
-use crate::desired::{self, DesiredState, StackName, manifest};
+use crate::desired::{self, DesiredState, HostFiles, StackName, manifest};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::EngineError;
 use crate::events::Event;
@@ -41,6 +42,7 @@ pub use publish::{Published, commit_text, publish};
 pub use shared::check_together;
 pub use stays::{instead, unloadable};
 use stays::{kept, manifest_at};
+pub use supposed::{Lacking, lacking};
 use together::{refuse_doubles, report_gone};
 
 /// Why a stack could not be loaded.
@@ -400,6 +402,18 @@ pub fn manifests(tree: &Tree) -> Result<Vec<String>, ReadError> {
 }
 
 fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadError> {
+    let files = FilesOfThisHost::new(view);
+    let mut desired = load_with(view, tree, dir, &files)?;
+    desired.warnings.extend(files.into_warnings());
+    Ok(desired)
+}
+
+fn load_with(
+    view: &View,
+    tree: &Tree,
+    dir: &str,
+    files: &dyn HostFiles,
+) -> Result<DesiredState, LoadError> {
     let refuse = |message: String| LoadError::State(Diagnostic::file(dir, message).into());
     let path = RepoPath::new(dir).map_err(|error| refuse(error.to_string()))?;
     let uncommitted = CommitInfo::uncommitted();
@@ -411,10 +425,7 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
         default_directory: &default_directory,
         time_zone: &view.time_zone,
     };
-    let files = FilesOfThisHost::new(view);
-    let mut desired = desired::load(tree, &place, &files)?;
-    desired.warnings.extend(files.into_warnings());
-    Ok(desired)
+    Ok(desired::load(tree, &place, files)?)
 }
 
 fn pick(mut loaded: Loaded, name: &str) -> Result<Loaded, LoadError> {

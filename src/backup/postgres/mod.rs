@@ -4,6 +4,7 @@
 //! takes a dump that was cut off for whole. Names and the connection are handed over in the
 //! environment, where no list of processes shows them. Needs the tools of version 12 or newer.
 
+mod client;
 mod connection;
 mod header;
 mod restore;
@@ -15,6 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use client::{Client, client};
 pub(super) use connection::Connection;
 pub(super) use header::Header;
 pub(super) use restore::{Dump, Owners, drill, restore};

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::api::ApiVersion;
-use super::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
-use super::{Change, Changes, EngineError, Origin, ReadEngine};
+use super::model::{Container, ContainerSummary, EngineInfo, Image, LogWish, Network, Volume};
+use super::{Change, Changes, EngineError, Logs, Origin, ReadEngine};
 
 /// How long an answer is believed at most: events can be lost, and nobody would notice.
 const BELIEVED: Duration = Duration::from_secs(10 * 60);
@@ -207,6 +207,10 @@ impl ReadEngine for Cached {
 
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
         self.engine.output(id, at_most_bytes).await
+    }
+
+    async fn logs(&self, id: &str, wish: LogWish) -> Result<Logs, EngineError> {
+        self.engine.logs(id, wish).await
     }
 
     async fn read_file(

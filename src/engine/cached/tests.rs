@@ -55,6 +55,10 @@ impl ReadEngine for Counting {
         Ok(Some(Image::default()))
     }
 
+    async fn logs(&self, _: &str, _: LogWish) -> Result<Logs, EngineError> {
+        unreachable!()
+    }
+
     async fn registry_digest(&self, _: &str) -> Result<String, EngineError> {
         unreachable!()
     }

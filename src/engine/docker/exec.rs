@@ -10,6 +10,7 @@
 //!   ended, and take the rest, which is little, into memory.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ const NOT_RUN: &str = "OCI runtime exec failed";
 const HEAD_KEPT: usize = 1024;
 
 /// What comes from a command.
-type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+pub(super) type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 
 impl Docker {
     /// Runs a command in a container to its end; see [`crate::engine::WriteEngine::exec`].
@@ -78,10 +79,41 @@ impl Docker {
         input: Option<Box<dyn AsyncRead + Send + Unpin>>,
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Executed, EngineError> {
+        let started = self.begin(verb, id, exec, input.is_some(), false);
+        let Started {
+            run,
+            frames,
+            to_program,
+        } = started.await?;
+        let mut out = Out::kept(output);
+        let (fed, came) = run.pump(input, to_program, frames, &mut out).await?;
+        let code = run.code(&came).await?;
+        if code == 0 && fed == Fed::Partly {
+            let cause = "the command ended before all of its input had been sent";
+            return Err(self.broke(verb, cause));
+        }
+        let errors = came.errors.into_text();
+        Ok(Executed { code, errors })
+    }
+
+    /// Starts a command, whose output and input are connected from then on.
+    pub(super) async fn begin<'a>(
+        &'a self,
+        verb: &'a str,
+        id: &str,
+        exec: &Exec<'_>,
+        with_input: bool,
+        with_terminal: bool,
+    ) -> Result<Started<'a>, EngineError> {
         let (client, id) = self.reach(verb, id).await?;
-        let made = client.create_exec(id, options(exec, input.is_some()));
+        let options = CreateExecOptions {
+            tty: Some(with_terminal),
+            ..options(exec, with_input)
+        };
+        let made = client.create_exec(id, options);
         let made = self.call(verb, CALL_LIMIT, made).await?.id;
         let options = StartExecOptions {
+            tty: with_terminal,
             output_capacity: Some(CHUNK),
             ..StartExecOptions::default()
         };
@@ -97,23 +129,14 @@ impl Docker {
         let run = Run {
             docker: self,
             verb,
-            made: &made,
+            made,
+            has_terminal: with_terminal,
         };
-        let (fed, came) = run.pump(input, to_program, frames, output).await?;
-        let Some(code) = run.ended().await? else {
-            return Err(self.broke(verb, "the connection ended before the command did"));
-        };
-        if NOT_RUN_CODES.contains(&code) && came.head.starts_with(NOT_RUN.as_bytes()) {
-            let words = String::from_utf8_lossy(&came.head);
-            let cause = words.split_whitespace().collect::<Vec<_>>().join(" ");
-            return Err(refused(verb, cause));
-        }
-        if code == 0 && fed == Fed::Partly {
-            let cause = "the command ended before all of its input had been sent";
-            return Err(self.broke(verb, cause));
-        }
-        let errors = came.errors.into_text();
-        Ok(Executed { code, errors })
+        Ok(Started {
+            run,
+            frames,
+            to_program,
+        })
     }
 
     pub(super) fn broke(&self, doing: &str, cause: &str) -> EngineError {
@@ -159,27 +182,99 @@ fn refused(doing: &str, cause: String) -> EngineError {
 
 /// How much of the input was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fed {
+pub(super) enum Fed {
     All,
     Partly,
 }
 
+/// A command that was started, and both ends of it.
+pub(super) struct Started<'a> {
+    pub(super) run: Run<'a>,
+    pub(super) frames: Frames,
+    pub(super) to_program: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
 /// A command that was started.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     docker: &'a Docker,
     verb: &'a str,
     /// Its id on the engine.
-    made: &'a str,
+    made: String,
+    has_terminal: bool,
+}
+
+/// Where the output of a command goes.
+pub(super) struct Out<'a> {
+    output: &'a mut (dyn AsyncWrite + Send + Unpin),
+    /// Where its complaints go; `None` = their end is kept.
+    errors: Option<&'a mut (dyn AsyncWrite + Send + Unpin)>,
+}
+
+/// Which of a command's streams something came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrote {
+    Output,
+    Errors,
+}
+
+impl<'a> Out<'a> {
+    /// Passes the output on, and keeps the end of the complaints.
+    pub(super) fn kept(output: &'a mut (dyn AsyncWrite + Send + Unpin)) -> Self {
+        let errors = None;
+        Self { output, errors }
+    }
+
+    /// Passes both on as they come: somebody reads them.
+    pub(super) fn live(
+        output: &'a mut (dyn AsyncWrite + Send + Unpin),
+        errors: &'a mut (dyn AsyncWrite + Send + Unpin),
+    ) -> Self {
+        let errors = Some(errors);
+        Self { output, errors }
+    }
+
+    async fn write(&mut self, (from, bytes): (Wrote, &[u8])) -> io::Result<usize> {
+        match (from, &mut self.errors) {
+            (Wrote::Errors, Some(errors)) => errors.write(bytes).await,
+            (Wrote::Output | Wrote::Errors, _) => self.output.write(bytes).await,
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if let Some(errors) = &mut self.errors {
+            errors.flush().await?;
+        }
+        self.output.flush().await
+    }
 }
 
 impl Run<'_> {
+    /// Returns its id on the engine.
+    pub(super) fn made(&self) -> &str {
+        &self.made
+    }
+
+    /// Returns the exit code of a command whose output has ended.
+    pub(super) async fn code(&self, came: &Came) -> Result<i64, EngineError> {
+        let Some(code) = self.ended().await? else {
+            let cause = "the connection ended before the command did";
+            return Err(self.docker.broke(self.verb, cause));
+        };
+        if NOT_RUN_CODES.contains(&code) && came.head.starts_with(NOT_RUN.as_bytes()) {
+            let words = String::from_utf8_lossy(&came.head);
+            let cause = words.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Err(refused(self.verb, cause));
+        }
+        Ok(code)
+    }
+
     /// Moves bytes both ways until the output ends.
-    async fn pump(
+    pub(super) async fn pump(
         &self,
         input: Option<Box<dyn AsyncRead + Send + Unpin>>,
         mut to_program: Pin<Box<dyn AsyncWrite + Send>>,
         mut frames: Frames,
-        output: &mut (dyn AsyncWrite + Send + Unpin),
+        output: &mut Out<'_>,
     ) -> Result<(Fed, Came), EngineError> {
         let feed = async {
             match input {
@@ -204,12 +299,12 @@ impl Run<'_> {
     }
 
     /// Takes everything that the command writes.
-    async fn drain(
-        &self,
-        frames: &mut Frames,
-        output: &mut (dyn AsyncWrite + Send + Unpin),
-    ) -> Result<Came, EngineError> {
-        let mut came = Came::default();
+    async fn drain(&self, frames: &mut Frames, output: &mut Out<'_>) -> Result<Came, EngineError> {
+        let mut came = Came {
+            passes_errors: output.errors.is_some(),
+            has_terminal: self.has_terminal,
+            ..Came::default()
+        };
         let (mut open, mut at_most) = (true, WAITING_AT_MOST);
         loop {
             if !open && came.queue.is_empty() {
@@ -226,6 +321,10 @@ impl Run<'_> {
                         Ok(0) => return Err(self.unwritable("it takes no more")),
                         Ok(count) => came.pass_on(count),
                         Err(failure) => return Err(self.unwritable(&failure.to_string())),
+                    }
+                    if came.passes_errors && came.queue.is_empty() {
+                        let flushed = output.flush().await;
+                        flushed.map_err(|failure| self.unwritable(&failure.to_string()))?;
                     }
                 }
                 () = tokio::time::sleep(BETWEEN_QUESTIONS), if full => {
@@ -255,7 +354,7 @@ impl Run<'_> {
     /// Returns the exit code; `None` while the command runs.
     async fn ended(&self) -> Result<Option<i64>, EngineError> {
         let client = self.docker.client(self.verb).await?;
-        let request = client.inspect_exec(self.made);
+        let request = client.inspect_exec(&self.made);
         match self.docker.call(self.verb, CALL_LIMIT, request).await {
             Ok(shown) if shown.running == Some(true) => Ok(None),
             Ok(shown) => Ok(shown.exit_code),
@@ -271,8 +370,10 @@ impl Run<'_> {
 }
 
 /// What has come from the command.
-struct Came {
-    queue: VecDeque<Vec<u8>>,
+pub(super) struct Came {
+    queue: VecDeque<(Wrote, Vec<u8>)>,
+    passes_errors: bool,
+    has_terminal: bool,
     /// Bytes of the first in the queue that have been passed on.
     passed: usize,
     /// Bytes in the queue.
@@ -285,6 +386,8 @@ impl Default for Came {
     fn default() -> Self {
         Self {
             queue: VecDeque::new(),
+            passes_errors: false,
+            has_terminal: false,
             passed: 0,
             waiting: 0,
             errors: Tail::new(ERRORS_KEPT),
@@ -296,14 +399,15 @@ impl Default for Came {
 impl Came {
     fn take(&mut self, frame: LogOutput) -> Result<(), &'static str> {
         match frame {
+            LogOutput::StdErr { message } if self.passes_errors => {
+                self.push(Wrote::Errors, message.into());
+            }
             LogOutput::StdErr { message } => self.errors.push(&message),
             LogOutput::StdOut { message } | LogOutput::StdIn { message } => {
-                let room = HEAD_KEPT.saturating_sub(self.head.len());
-                self.head.extend(message.iter().take(room));
-                self.waiting += message.len();
-                if !message.is_empty() {
-                    self.queue.push_back(message.into());
-                }
+                self.push(Wrote::Output, message.into());
+            }
+            LogOutput::Console { message } if self.has_terminal => {
+                self.push(Wrote::Output, message.into());
             }
             // What is left over when the last frame is not whole.
             LogOutput::Console { .. } => {
@@ -313,15 +417,28 @@ impl Came {
         Ok(())
     }
 
-    fn next(&self) -> &[u8] {
-        let first = self.queue.front().and_then(|part| part.get(self.passed..));
-        first.unwrap_or_default()
+    fn push(&mut self, from: Wrote, message: Vec<u8>) {
+        if from == Wrote::Output {
+            let room = HEAD_KEPT.saturating_sub(self.head.len());
+            self.head.extend(message.iter().take(room));
+        }
+        self.waiting += message.len();
+        if !message.is_empty() {
+            self.queue.push_back((from, message));
+        }
+    }
+
+    fn next(&self) -> (Wrote, &[u8]) {
+        let first = self.queue.front();
+        first.map_or((Wrote::Output, &[]), |(from, part)| {
+            (*from, part.get(self.passed..).unwrap_or_default())
+        })
     }
 
     fn pass_on(&mut self, count: usize) {
         self.passed += count;
         self.waiting = self.waiting.saturating_sub(count);
-        if self.next().is_empty() {
+        if self.next().1.is_empty() {
             self.queue.pop_front();
             self.passed = 0;
         }

@@ -14,9 +14,11 @@ use super::from_engine::{self, EngineDefaults};
 use super::list;
 use super::tail::Tail;
 use crate::engine::api::ApiVersion;
-use crate::engine::model::{Container, ContainerSummary, EngineInfo, Image, Network, Volume};
+use crate::engine::model::{
+    Container, ContainerSummary, EngineInfo, Image, LogWish, Network, Volume,
+};
 use crate::engine::reference::Reference;
-use crate::engine::{Changes, EngineError, ReadEngine};
+use crate::engine::{Changes, EngineError, Logs, ReadEngine};
 
 /// Time for the name of a container that an error message should carry. Only the message gets
 /// poorer without it.
@@ -121,6 +123,10 @@ impl ReadEngine for Docker {
             }
             lines = lines.saturating_mul(MORE_LINES);
         }
+    }
+
+    async fn logs(&self, id: &str, wish: LogWish) -> Result<Logs, EngineError> {
+        self.pieces(id, wish).await
     }
 
     async fn read_file(

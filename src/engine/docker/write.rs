@@ -20,7 +20,8 @@ use super::read::short;
 use super::{error, to_engine};
 use crate::engine::api::{self, TooOld};
 use crate::engine::model::{
-    Container, ContainerSpec, CopiedFile, Endpoint, Exec, Executed, Network, PullProgress, Volume,
+    Container, ContainerSpec, CopiedFile, Endpoint, Ends, Exec, Executed, Network, PullProgress,
+    Volume,
 };
 use crate::engine::{EngineError, ReadEngine, WriteEngine};
 
@@ -141,6 +142,10 @@ impl WriteEngine for Docker {
         output: &mut (dyn AsyncWrite + Send + Unpin),
     ) -> Result<Executed, EngineError> {
         self.run_inside(id, exec, input, output).await
+    }
+
+    async fn talk(&self, id: &str, exec: &Exec<'_>, ends: Ends<'_>) -> Result<i64, EngineError> {
+        self.talk_inside(id, exec, ends).await
     }
 
     async fn restart_container(&self, id: &str) -> Result<(), EngineError> {

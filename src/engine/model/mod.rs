@@ -5,6 +5,7 @@ mod host;
 mod limits;
 mod mount;
 mod spec;
+mod talk;
 
 pub use container::{
     Container, ContainerState, ContainerSummary, EngineInfo, Exec, Executed, Health, PullProgress,
@@ -15,3 +16,4 @@ pub use limits::{
 };
 pub use mount::{CopiedFile, LongMount, Mount, MountSource};
 pub use spec::{ContainerSpec, Endpoint, Healthcheck, Port, joined, joining};
+pub use talk::{Ends, LogPiece, LogStream, LogWish, TerminalSize};

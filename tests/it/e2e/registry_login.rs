@@ -47,7 +47,7 @@ fn log_in(stage: &Stage, text: &serde_json::Value) -> PathBuf {
 }
 
 /// Docker's file with one login in it.
-fn login(host: &str, user: &str, password: &str) -> serde_json::Value {
+pub(super) fn login(host: &str, user: &str, password: &str) -> serde_json::Value {
     let auth = STANDARD.encode(format!("{user}:{password}"));
     serde_json::json!({"auths": {host: {"auth": auth}}})
 }

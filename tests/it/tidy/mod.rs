@@ -4,6 +4,7 @@
 
 mod compared;
 mod documents;
+mod promises;
 mod rooms;
 mod rows;
 mod sources;

@@ -21,10 +21,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use moored::engine::api::{self, ApiVersion};
 use moored::engine::model::{
-    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, EngineInfo, Exec, Executed,
-    Image, Network, PullProgress, Volume,
+    Container, ContainerSpec, ContainerSummary, CopiedFile, Endpoint, Ends, EngineInfo, Exec,
+    Executed, Image, LogPiece, LogStream, LogWish, Network, PullProgress, Volume,
 };
-use moored::engine::{Changes, EngineError, ReadEngine, WriteEngine};
+use moored::engine::{Changes, EngineError, Logs, ReadEngine, WriteEngine};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 pub(crate) use commands::Said;
@@ -110,6 +110,22 @@ impl ReadEngine for FakeEngine {
 
     async fn output(&self, id: &str, at_most_bytes: usize) -> Result<String, EngineError> {
         self.read("read the log", |world| world.output(id, at_most_bytes))?
+    }
+
+    /// What it wrote at its end; nothing is followed.
+    async fn logs(&self, id: &str, _wish: LogWish) -> Result<Logs, EngineError> {
+        let written = self.output(id, usize::MAX).await?;
+        let pieces: Vec<_> = written
+            .split_inclusive('\n')
+            .map(|line| {
+                Ok(LogPiece {
+                    stream: LogStream::Stdout,
+                    at: None,
+                    bytes: line.into(),
+                })
+            })
+            .collect();
+        Ok(Box::pin(futures_util::stream::iter(pieces)))
     }
 
     async fn read_file(
@@ -221,6 +237,11 @@ impl WriteEngine for FakeEngine {
             code: said.code,
             errors: said.stderr,
         })
+    }
+
+    async fn talk(&self, id: &str, exec: &Exec<'_>, ends: Ends<'_>) -> Result<i64, EngineError> {
+        let Ends { input, output, .. } = ends;
+        Ok(self.exec(id, exec, Some(input), output).await?.code)
     }
 
     async fn restart_container(&self, id: &str) -> Result<(), EngineError> {

@@ -1,7 +1,4 @@
-//! Does what a person asks for beside Git: backups, restores, jobs, the maintenance page.
-//!
-//! It works beside a controller that runs: the lock of the stack keeps the two apart, and what
-//! changes containers or data goes through a plan and the journal like a pass.
+//! One stack, and what a person has done to it: backups, restores, jobs, the maintenance page.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +10,7 @@ use crate::desired::maintenance::Maintenance;
 use crate::engine::model::ContainerState;
 use crate::engine::{EngineError, WriteEngine};
 use crate::events::Event;
-use crate::host::Host;
+use crate::host::{Host, View};
 use crate::lock::{Lock, LockError};
 use crate::maintenance::{self, Flag, MaintenanceError, Owner, Page, SwitchedOn, Wanted};
 use crate::pass::{PassError, Passed};
@@ -50,6 +47,14 @@ pub enum ByHandError {
     /// A file of the host may not be touched.
     #[error("the host's settings do not permit it: {0}")]
     NotPermitted(#[from] Refusal),
+    /// No container of a service runs.
+    #[error("no container of {service} runs in {stack}; moored status says what does")]
+    NotRunning {
+        /// The stack.
+        stack: String,
+        /// The service.
+        service: String,
+    },
     /// What was asked for is not in the manifest, or makes no sense.
     #[error("{0}")]
     Refused(String),
@@ -57,7 +62,7 @@ pub enum ByHandError {
 
 /// One stack, for a person's command.
 pub struct Stack<'a> {
-    host: &'a Host,
+    pub(super) host: &'a Host,
     /// What Git wants it to be.
     pub desired: DesiredState,
     _lock: Option<Lock>,
@@ -81,8 +86,16 @@ pub async fn stack<'a>(
     name: Option<&str>,
     taken: As,
 ) -> Result<Stack<'a>, ByHandError> {
-    let in_git = async || stacks::load(&host.view, name).await;
-    let released = || stacks::released(&host.view, name);
+    Ok(Stack::of(host, load(&host.view, name, taken).await?))
+}
+
+/// Loads the stack of this name like [`stack`], for a look.
+///
+/// # Errors
+/// Those of [`stack`].
+pub async fn load(view: &View, name: Option<&str>, taken: As) -> Result<DesiredState, ByHandError> {
+    let in_git = async || stacks::load(view, name).await;
+    let released = || stacks::released(view, name);
     let loaded = match taken {
         As::InGit => match in_git().await {
             Err(unreachable @ (LoadError::Source(_) | LoadError::Mirror(_))) => {
@@ -110,8 +123,7 @@ pub async fn stack<'a>(
     let Some((_, desired)) = loaded.pop() else {
         return Err(ByHandError::Refused("there is no stack here".to_owned()));
     };
-    let desired = desired.map_err(PassError::from)?;
-    Ok(Stack::of(host, desired))
+    Ok(desired.map_err(PassError::from)?)
 }
 
 impl<'a> Stack<'a> {
