@@ -18,6 +18,7 @@ mod rollback;
 mod run;
 mod snapshot;
 mod suspend;
+mod try_routes;
 
 pub use exit::Exit;
 pub use run::run;

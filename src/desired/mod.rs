@@ -50,6 +50,7 @@ use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::gates::Suspension;
 use crate::permits::Touch;
+use crate::routes::Kind;
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
 use crate::trust::{Gate, Standing};
@@ -122,6 +123,8 @@ pub struct DesiredState {
     pub drift: DriftPolicy,
     /// Whether containers of services that Git no longer names are removed.
     pub prune: bool,
+    /// Whose business a service is, where somebody is told of what happens to it.
+    pub owners: BTreeMap<ServiceName, Kind>,
     /// Values that must not be shown anywhere.
     pub secrets: Vec<Sensitive>,
     /// Files of the host that were read: a change of one is a reason to look again.
@@ -130,6 +133,8 @@ pub struct DesiredState {
     pub sealed_files: BTreeSet<RepoPath>,
     /// What is not wrong and still worth saying.
     pub warnings: Vec<Diagnostic>,
+    /// Files of the host with secrets in them that everybody there may read.
+    pub exposed: Vec<Diagnostic>,
 }
 
 /// One service of a stack.

@@ -13,6 +13,7 @@ mod snapshot;
 mod status;
 mod structured;
 mod suspension;
+mod told;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use check::CheckReport;
@@ -26,6 +27,7 @@ pub use rollback::RollbackReport;
 pub use snapshot::SnapshotReport;
 pub use status::{RetryReport, StatusReport, status};
 pub use suspension::SuspensionReport;
+pub use told::{NotifyReport, Tried};
 
 use crate::secret::Redactor;
 

@@ -413,7 +413,8 @@ fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadErr
     };
     let files = FilesOfThisHost::new(view);
     let mut desired = desired::load(tree, &place, &files)?;
-    desired.warnings.extend(files.into_warnings());
+    desired.exposed.extend(files.into_warnings());
+    desired.warnings.extend(desired.exposed.iter().cloned());
     Ok(desired)
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod check;

@@ -33,6 +33,7 @@ mod maintenance;
 mod migrate;
 mod networks;
 mod newer;
+mod notify;
 mod places;
 mod play;
 mod policy;

@@ -59,6 +59,7 @@ pub(crate) mod loopback;
 pub(crate) mod newer_engine;
 pub(crate) mod origin;
 pub(crate) mod private_engine;
+pub(crate) mod receiver;
 pub(crate) mod registry;
 pub(crate) mod registry_gate;
 pub(crate) mod second_engine;

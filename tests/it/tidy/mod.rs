@@ -6,6 +6,7 @@ mod compared;
 mod documents;
 mod rooms;
 mod sources;
+mod types;
 
 use std::fs;
 use std::path::Path;

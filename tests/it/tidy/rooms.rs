@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, files, none, read};
+use super::{Source, files, none};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 14] = [
+const LEAVES: [(&str, &[&str]); 15] = [
     ("bell", &[]),
     ("clock", &[]),
-    ("config", &["diagnostic", "document", "gates", "permits"]),
+    (
+        "config",
+        &["diagnostic", "document", "gates", "permits", "routes"],
+    ),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
@@ -17,6 +20,7 @@ const LEAVES: [(&str, &[&str]); 14] = [
     ("lock", &[]),
     ("permits", &[]),
     ("program", &[]),
+    ("routes", &["gates"]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
@@ -198,16 +202,25 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ),
     ("web", &["events"]),
     (
+        "alerts",
+        &[
+            "web", "probe", "trust", "desired", "plan", "events", "journal", "record", "host",
+            "stacks", "pass",
+        ],
+    ),
+    (
         "controller",
         &[
             "schedule",
             "web",
+            "alerts",
             "source",
             "engine",
             "desired",
             "plan",
             "events",
             "journal",
+            "record",
             "host",
             "stacks",
             "pass",
@@ -239,6 +252,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "promote",
             "reconcile",
             "web",
+            "alerts",
             "controller",
         ],
     ),
@@ -455,45 +469,4 @@ fn planning_is_pure() {
         }
     }
     none(&findings);
-}
-
-#[test]
-fn looking_holds_no_write_engine() {
-    let host = read("src/host.rs");
-    let view = host.split("pub struct View {").nth(1).unwrap();
-    let view = view.split("\n}").next().unwrap();
-    assert!(view.contains("dyn ReadEngine"), "{view}");
-    let mut findings = Vec::new();
-    for place in [
-        "src/observe/",
-        "src/plan",
-        "src/report",
-        "src/stacks",
-        "src/cli/look.rs",
-    ] {
-        for file in files(place) {
-            if file.code().contains("WriteEngine") || file.code().contains("docker::") {
-                findings.push(format!("{}: can change the engine", file.path));
-            }
-        }
-    }
-    assert!(!view.contains("WriteEngine"), "{view}");
-    none(&findings);
-}
-
-#[test]
-fn sensitive_values_cannot_be_printed() {
-    let code = read("src/secret/mod.rs");
-    let before = code.split("pub struct Sensitive").next().unwrap();
-    let derive = before
-        .lines()
-        .rfind(|line| line.contains("derive"))
-        .unwrap();
-    for name in ["Debug", "Display", "Serialize"] {
-        assert!(!derive.contains(name), "{derive}");
-        let by_hand = files("src")
-            .iter()
-            .any(|file| file.text.contains(&format!("{name} for Sensitive")));
-        assert!(!by_hand, "Sensitive has {name}");
-    }
 }
