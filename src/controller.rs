@@ -157,10 +157,14 @@ fn wanted(result: &Result<ByStack<Passed>, PassError>) -> impl Iterator<Item = &
 }
 
 /// Returns the time until the next window opens, freeze is over or suspension ends that a stack waits
-/// for.
+/// for, or until the lifetime of a stack is over.
 fn waits(result: &Result<ByStack<Passed>, PassError>, now: Timestamp) -> Option<Duration> {
     let stacks = result.iter().flat_map(|stacks| stacks.values());
-    let next = stacks.filter_map(|one| passed(one)?.looked.plan.changes_at());
+    let passed = stacks.filter_map(passed);
+    let next = passed.flat_map(|one| {
+        let ends = one.looked.desired.expires.filter(|ends| *ends > now);
+        ends.into_iter().chain(one.looked.plan.changes_at())
+    });
     let left = next.min()?.duration_since(now);
     // It may have ended while the pass was at work.
     Some(Duration::try_from(left).unwrap_or_default().max(BURST))

@@ -75,6 +75,8 @@ pub enum Topic {
     Unhealthy,
     /// Git, the engine or a registry has been away for long.
     Unreachable,
+    /// The lifetime of a stack is over.
+    Expired,
 }
 
 /// Whose business something is.
@@ -92,7 +94,7 @@ pub enum Kind {
 }
 
 /// Every topic.
-pub const TOPICS: [Topic; 12] = [
+pub const TOPICS: [Topic; 13] = [
     Topic::Deployed,
     Topic::Failed,
     Topic::Held,
@@ -105,6 +107,7 @@ pub const TOPICS: [Topic; 12] = [
     Topic::Security,
     Topic::Unhealthy,
     Topic::Unreachable,
+    Topic::Expired,
 ];
 
 /// Every kind.
@@ -153,6 +156,7 @@ impl Topic {
             Self::Security => "security",
             Self::Unhealthy => "unhealthy",
             Self::Unreachable => "unreachable",
+            Self::Expired => "expired",
         }
     }
 }

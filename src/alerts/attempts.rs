@@ -62,6 +62,8 @@ fn came(
     let word = match (attempt.kind, outcome) {
         // Somebody stands beside it.
         (PlanKind::ByHand, _) => return Ok(None),
+        // That is told as what is so.
+        _ if of_this_pass && looked.plan.is_over() => return Ok(None),
         (
             PlanKind::Deploy | PlanKind::Heal,
             Outcome::RolledBack { error }

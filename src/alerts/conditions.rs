@@ -263,6 +263,7 @@ fn word_of(hold: &Hold) -> Option<Word<'_>> {
         Hold::Crashes { .. } => word(Topic::Crashes, "crashes", Whose::Changed),
         Hold::SchemaDiffers { .. } | Hold::MigrationInDoubt { .. } => held("data", Whose::Changed),
         Hold::DoesNotSettle { .. } => held("settles", Whose::Changed),
+        Hold::ExpiresInThePast(_) => held("expires", Whose::Changed),
         Hold::NameTaken { service, .. }
         | Hold::NotAdopted { service, .. }
         | Hold::OrphanInTheWay { service, .. } => {
@@ -281,6 +282,10 @@ fn word_of(hold: &Hold) -> Option<Word<'_>> {
         Hold::ImageUnknown { image, .. } | Hold::RegistrySilent { image, .. } => {
             patient(Topic::Unreachable, "registry", Whose::Host).of(image)
         }
+        Hold::Expired(_) => Word {
+            manner: Manner::Once,
+            ..word(Topic::Expired, "expired", Whose::Host)
+        },
         Hold::MaintenanceForgotten { .. } => word(Topic::Maintenance, "page", Whose::Host),
         Hold::BackupLate { name, .. } => word(Topic::BackupLate, "late", Whose::Host).of(name),
         Hold::DriftReported { service, .. } => {

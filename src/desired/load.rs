@@ -135,6 +135,7 @@ pub fn load(
         standing: Standing::default(),
         gate: Gate::default(),
         suspended: manifest.suspend.map(|suspend| suspend.in_zone(&time_zone)),
+        expires: manifest.expires.map(|moment| moment.ends(&time_zone)),
         services: composed.services,
         at_rest: composed.at_rest,
         networks: composed.networks,

@@ -20,7 +20,7 @@ use super::require::Requirement;
 use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
-use crate::gates::Suspend;
+use crate::gates::{Moment, Suspend};
 use crate::routes::Kind;
 
 /// File name of a manifest.
@@ -105,6 +105,8 @@ pub struct Manifest {
     /// Whose business a service is: who is told of what happens to it.
     #[serde(default)]
     pub owners: BTreeMap<ServiceName, Kind>,
+    /// When its lifetime is over; left out = it stays.
+    pub expires: Option<Moment>,
     /// That the stack is left alone, and until when.
     pub suspend: Option<Suspend>,
 }

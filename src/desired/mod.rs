@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -68,6 +69,8 @@ pub struct DesiredState {
     pub gate: Gate,
     /// That the stack is left alone.
     pub suspended: Option<Suspension>,
+    /// When its lifetime is over; `None` = it stays.
+    pub expires: Option<Timestamp>,
     /// Its services.
     pub services: BTreeMap<ServiceName, Service>,
     /// Services that it has and that have no container: `replicas: 0`.

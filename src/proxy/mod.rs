@@ -41,6 +41,6 @@ pub use child::{CHILD_ARGUMENT, test_child};
 pub use commands::{complaint, reload_command, says_not_running, test_commands};
 pub use error::ProxyError;
 pub use host::HostProxy;
-pub use prove::{loaded, prove};
+pub use prove::{loaded, prove, prove_gone};
 pub use shape::Shape;
 pub use stage::stage;

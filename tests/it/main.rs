@@ -29,6 +29,8 @@ mod engine;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]
 mod journal_replay;

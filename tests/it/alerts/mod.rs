@@ -366,3 +366,26 @@ fn what_is_exposed_is_told_and_secrets_are_not() {
     // That it was put right is no news.
     assert!(told.pass(&good).is_empty());
 }
+
+#[test]
+fn the_end_of_a_lifetime_is_told_once() {
+    let mut told = Told::new();
+    told.bench.permits.expires = moored::permits::Grant::Everybody;
+    let files = Files::from([
+        (
+            "moored.yaml".to_owned(),
+            "stack: shop\nexpires: 2026-01-01T01:00Z\n".into(),
+        ),
+        (
+            "compose.yaml".to_owned(),
+            "services:\n  api: {image: 'app:v1'}\n".into(),
+        ),
+    ]);
+    let ends = told.bench.load(&files, '1').unwrap();
+    told.pass(&ends);
+    told.bench.clock.advance(2 * 3600);
+    let sent = told.pass(&ends);
+    assert_eq!(events(&sent), ["all: expired", "infra: expired"]);
+    assert!(text(&sent, "infra").starts_with("its lifetime was over at 2026-01-01 01:00 UTC"));
+    assert!(told.pass(&ends).is_empty());
+}

@@ -29,6 +29,7 @@ mod faults;
 mod init;
 mod kill;
 mod kill_deploy;
+mod lifetime;
 mod maintenance;
 mod migrate;
 mod networks;
