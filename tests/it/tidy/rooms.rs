@@ -27,7 +27,7 @@ const LEAVES: [(&str, &[&str]); 15] = [
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 33] = [
+const ROOMS: [(&str, &[&str]); 34] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
