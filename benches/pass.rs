@@ -139,6 +139,7 @@ fn carry_out(plan: &Plan, host: &mut ObservedState) -> Option<Release> {
                     backups_said: Some(draft.backups_said),
                     host_placed: draft.host_placed,
                     proxy: draft.proxy,
+                    expires: draft.expires,
                 });
             }
             _ => {}

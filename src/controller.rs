@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use crate::alerts::{Alerts, Courier, Heard, Office};
 use crate::bell::{Bell, Pace};
 use crate::config::Config;
 use crate::desired::DesiredState;
@@ -23,6 +24,7 @@ use crate::journal::Outcome;
 use crate::pass::{ByStack, PassError, Passed, passed};
 use crate::plan::Weight;
 use crate::reconcile::reconcile;
+use crate::record::RecordError;
 use crate::schedule::{self, Schedules};
 use crate::source::Watch;
 use crate::stacks::LoadError;
@@ -36,12 +38,14 @@ pub struct Settings {
     pub web: web::Settings,
 }
 
-/// What a person at the host asks of the controller.
+/// What a person at the host asks of the controller, and what it hears of its own work.
 pub struct Signals {
     /// Turns true when the controller should end.
     pub stop: watch::Receiver<bool>,
     /// Asks for the settings to be read again.
     pub reload: Arc<Notify>,
+    /// What the host's events tell.
+    pub heard: Heard,
 }
 
 /// Files change in bursts (an editor writes, renames, sets times): one pass for all of it.
@@ -92,6 +96,7 @@ pub async fn run(
     outside.listen(&host, web).await;
     let mut in_a_row = 0;
     let mut schedules = Schedules::default();
+    let mut telling = Telling::of(&host, &signals.heard);
     loop {
         let result = tokio::select! {
             result = reconcile(&host, None) => result,
@@ -99,6 +104,7 @@ pub async fn run(
             () = stopped_while_idle(&host, &mut signals.stop) => return,
         };
         report(&result);
+        telling.note(&host, &result);
         if has_acted(&result) {
             // What was changed by us may not have been told to us yet.
             engine.forget();
@@ -109,6 +115,7 @@ pub async fn run(
                 _stopped = signals.stop.wait_for(|stop| *stop) => return,
             }
         }
+        telling.note_backups(&host, &result);
         outside.watch(&host, &result);
         let trouble = trouble(&result);
         in_a_row = if trouble == Trouble::None {
@@ -150,10 +157,14 @@ fn wanted(result: &Result<ByStack<Passed>, PassError>) -> impl Iterator<Item = &
 }
 
 /// Returns the time until the next window opens, freeze is over or suspension ends that a stack waits
-/// for.
+/// for, or until the lifetime of a stack is over.
 fn waits(result: &Result<ByStack<Passed>, PassError>, now: Timestamp) -> Option<Duration> {
     let stacks = result.iter().flat_map(|stacks| stacks.values());
-    let next = stacks.filter_map(|one| passed(one)?.looked.plan.changes_at());
+    let passed = stacks.filter_map(passed);
+    let next = passed.flat_map(|one| {
+        let ends = one.looked.desired.expires.filter(|ends| *ends > now);
+        ends.into_iter().chain(one.looked.plan.changes_at())
+    });
     let left = next.min()?.duration_since(now);
     // It may have ended while the pass was at work.
     Some(Duration::try_from(left).unwrap_or_default().max(BURST))
@@ -266,6 +277,51 @@ fn pause(poll: Duration, trouble: Trouble, in_a_row: u32) -> Duration {
         Trouble::Engine => doubled(SHORTEST_PAUSE).min(poll),
     };
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+/// Tells people what passes come to, beside them.
+struct Telling {
+    alerts: Option<Alerts>,
+    courier: Courier,
+}
+
+impl Telling {
+    fn of(host: &Host, heard: &Heard) -> Self {
+        let record = &host.hands.record;
+        let alerts = Alerts::open(record.clone(), heard.clone());
+        Self {
+            alerts: told(host, alerts),
+            courier: Courier::start(Office::of(&host.view, record.clone())),
+        }
+    }
+
+    fn note(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
+        self.courier.follow(&host.view.config.notify);
+        let alerts = self.alerts.as_mut();
+        let noted = alerts.map(|alerts| alerts.note(&host.view, result, true));
+        self.send(host, noted);
+    }
+
+    fn note_backups(&mut self, host: &Host, result: &Result<ByStack<Passed>, PassError>) {
+        let alerts = self.alerts.as_mut();
+        let noted = alerts.map(|alerts| alerts.note_backups(&host.view, result));
+        self.send(host, noted);
+    }
+
+    fn send(&self, host: &Host, noted: Option<Result<bool, RecordError>>) {
+        if noted.and_then(|noted| told(host, noted)) == Some(true) {
+            self.courier.ring();
+        }
+    }
+}
+
+/// Returns what could be done, and tells what could not: nobody being told stops no pass.
+fn told<T>(host: &Host, result: Result<T, RecordError>) -> Option<T> {
+    let tell = |error: RecordError| {
+        let (route, error) = ("the outbox".to_owned(), error.to_string());
+        host.view.events.tell(Event::NotNotified { route, error });
+    };
+    result.map_err(tell).ok()
 }
 
 /// What wakes the controller beside its timer and its signals.

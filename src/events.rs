@@ -70,12 +70,23 @@ pub enum Event {
     },
     /// What was released of a stack whose head can't be loaded could not be kept as it was.
     NotKept { dir: String, error: String },
-    /// A backup or drill that a schedule wants failed.
+    /// A backup that a schedule wants failed.
     BackupFailed {
         stack: StackName,
         name: BackupName,
         error: String,
     },
+    /// A drill that a schedule wants failed.
+    DrillFailed {
+        stack: StackName,
+        name: BackupName,
+        error: String,
+    },
+    /// Somebody could not be told of something, or it could not be noted; it is tried again or not, as
+    /// the error says.
+    NotNotified { route: String, error: String },
+    /// Others may read the file with the address of somebody who is told.
+    RouteOpen { path: String },
     /// A backup was restored into a scratch place and found good.
     Drilled {
         stack: StackName,

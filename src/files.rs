@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 /// Writes a file by temporary file, `fsync`, rename and `fsync` of the directory.
 ///
@@ -79,6 +80,24 @@ pub fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let file = options.read(true).open(path)?;
     let about = file.metadata()?;
     Ok(about.is_file().then_some((file, about)))
+}
+
+/// Most bytes of a file that are looked at for its first line.
+const FIRST_LINE: u64 = 4096;
+
+/// Returns the first line of a regular file, without white space around, and who may do what with it
+/// (the bits of chmod(2)). For secrets that a person puts into a file.
+///
+/// # Errors
+/// It can't be read, is not a regular file (a pipe would keep us waiting), or is not UTF-8.
+pub fn first_line(path: &Path) -> io::Result<(Zeroizing<String>, u32)> {
+    let opened = open_regular(path)?;
+    let (file, about) = opened.ok_or_else(|| io::Error::other("it is no regular file"))?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(FIRST_LINE).read_to_string(&mut text)?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    let line = Zeroizing::new(line.to_owned());
+    Ok((line, about.permissions().mode()))
 }
 
 /// Returns the program that runs here, also where its file was replaced since.

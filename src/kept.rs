@@ -21,6 +21,9 @@ pub async fn keep(
     history: &History,
     context: &Context<'_>,
 ) -> Result<(Plan, Scheduled), PassError> {
+    if held.is_over() {
+        return Ok((held, Scheduled::Nothing));
+    }
     if !held.keeps_schedules() {
         return Ok((held, Scheduled::Wanted));
     }

@@ -10,9 +10,10 @@
 //! plans against one there, and [`init`] writes the first manifest. [`web`] is what the controller listens to.
 //!
 //! Leaves that every room may use: [`bell`], [`config`], [`clock`], [`diagnostic`], [`document`],
-//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`program`], [`secret`], [`table`],
-//! [`yaml`].
+//! [`files`], [`gates`], [`labels`], [`lock`], [`permits`], [`program`], [`routes`], [`secret`],
+//! [`table`], [`yaml`].
 
+pub mod alerts;
 pub mod backup;
 pub mod bell;
 pub mod by_hand;
@@ -52,6 +53,7 @@ pub mod record;
 pub mod registries;
 pub mod report;
 pub mod rollback;
+pub mod routes;
 pub mod schedule;
 pub mod secret;
 pub mod snapshot;

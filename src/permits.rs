@@ -25,6 +25,8 @@ pub struct Permits {
     pub file_roots: Vec<PathBuf>,
     /// Who may configure the proxy of the host itself.
     pub host_proxy: Grant,
+    /// Whose stacks may have an end, at which their containers are removed.
+    pub expires: Grant,
     /// Who may have the engine's socket.
     pub docker_socket: Grant,
     /// Who may have all privileges, also in a command inside.
@@ -72,6 +74,7 @@ impl Default for Permits {
             bind_roots: BIND_ROOTS.iter().map(PathBuf::from).collect(),
             file_roots: Vec::new(),
             host_proxy: Grant::Nobody,
+            expires: Grant::Nobody,
             docker_socket: Grant::Nobody,
             privileged: Grant::Nobody,
             capabilities: BTreeMap::new(),

@@ -60,10 +60,11 @@ impl Schedules {
                     }
                     Err(error) => {
                         self.failed.insert(key, now);
-                        host.hands.events.tell(Event::BackupFailed {
-                            stack: desired.stack.clone(),
-                            name: name.clone(),
-                            error: host.hands.redactor.clean(&error.to_string()),
+                        let error = host.hands.redactor.clean(&error.to_string());
+                        let (stack, name) = (desired.stack.clone(), name.clone());
+                        host.hands.events.tell(match what {
+                            What::Backup => Event::BackupFailed { stack, name, error },
+                            What::Drill => Event::DrillFailed { stack, name, error },
                         });
                     }
                 }

@@ -126,6 +126,9 @@ pub(super) enum Command {
         stack: Option<String>,
     },
 
+    /// Send a test message by every route of `notify` in the settings, and show what came back
+    Notify,
+
     /// Say that the containers which Docker Compose runs for a stack are Moored's from now on
     ///
     /// Nothing is done to them here; where they differ from Git, the next pass may replace them.

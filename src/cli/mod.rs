@@ -22,6 +22,7 @@ mod shell;
 mod snapshot;
 mod suspend;
 mod terminal;
+mod try_routes;
 
 pub use exit::Exit;
 pub use run::run;

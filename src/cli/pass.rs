@@ -9,25 +9,25 @@ use tokio::sync::{Notify, watch};
 
 use super::context::{Cli, Failure, host_failure};
 use super::{Exit, exit};
+use crate::alerts::{Alerts, Heard, Office};
 use crate::config::Config;
 use crate::controller::{self, Settings, Signals};
 use crate::engine::EngineError;
 use crate::host::{Host, HostError};
 use crate::pass::{ByStack, PassError, Passed};
 use crate::reconcile;
+use crate::record::RecordError;
 use crate::report::PassReport;
 use crate::web;
 
 pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Failure> {
     let signals = listen()?;
     let config = cli.config()?;
-    let host = Host::open(
-        config,
-        cli.events.clone(),
-        cli.redactor.clone(),
-        signals.stop.clone(),
-    );
+    let (events, redactor) = (cli.events.clone(), cli.redactor.clone());
+    let host = Host::open(config, events, redactor, signals.stop.clone());
     let host = host.map_err(|error| host_failure(&error))?;
+    let record = host.hands.record.clone();
+    let mut alerts = Alerts::open(record.clone(), Heard::default()).map_err(not_told)?;
     let mut stop = signals.stop;
     let passed = tokio::select! {
         passed = reconcile::reconcile(&host, stack) => passed,
@@ -36,9 +36,21 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
             return Err((Exit::Failed, "stopped as asked, nothing changed".to_owned()));
         }
     };
+    let noted = alerts.note(&host.view, &passed, stack.is_none());
+    noted.map_err(not_told)?;
+    // What an earlier one could not send is tried again too.
+    Office::of(&host.view, record).deliver(TO_TELL).await;
     let passed = passed.map_err(|error| (exit::of_error(&error), error.to_string()))?;
     cli.print(&PassReport::new(&passed))?;
     Ok(exit::of_pass(&passed))
+}
+
+/// Longest time that a pass by hand waits for receivers of notifications at its end.
+const TO_TELL: Duration = Duration::from_secs(5);
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
+fn not_told(error: RecordError) -> Failure {
+    (Exit::Failed, error.to_string())
 }
 
 pub(super) async fn run(cli: &Cli) -> Result<Exit, Failure> {
@@ -69,7 +81,8 @@ async fn open_patiently(cli: &Cli, config: &Config, signals: &Signals) -> Result
         .with_max_delay(Duration::from_secs(30))
         .without_max_times();
     let open = async || {
-        let (events, redactor) = (cli.events.clone(), cli.redactor.clone());
+        let redactor = cli.redactor.clone();
+        let events = signals.heard.hear(cli.events.clone());
         let host = Host::open(config.clone(), events, redactor, signals.stop.clone())?;
         host.take_engine().await?;
         Ok(host)
@@ -142,5 +155,6 @@ fn listen() -> Result<Signals, Failure> {
     Ok(Signals {
         stop: stopped,
         reload,
+        heard: Heard::default(),
     })
 }

@@ -11,7 +11,7 @@ use super::args::{Arguments, Command};
 use super::context::{Cli, Failure};
 use super::{
     Exit, backup, by_hand, check, doctor, init, logs, look, pass, promote, render, retry, rollback,
-    shell, snapshot, suspend,
+    shell, snapshot, suspend, try_routes,
 };
 use crate::config::{self};
 use crate::events::Events;
@@ -114,6 +114,7 @@ async fn dispatch(cli: &Cli, command: Command) -> Result<Exit, Failure> {
             until,
         } => suspend::suspend(cli, stack.as_deref(), reason, until.as_deref()),
         Command::Resume { stack } => suspend::resume(cli, stack.as_deref()),
+        Command::Notify => try_routes::try_routes(cli).await,
         Command::Adopt { stack } => by_hand::adopt(cli, stack.as_deref()).await,
         Command::Backup(command) => Box::pin(backup::backup(cli, command)).await,
         Command::Maintenance(command) => by_hand::maintenance(cli, command).await,

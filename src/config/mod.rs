@@ -12,11 +12,13 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 pub use own::OwnFile;
+use own::relative_path;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
 use crate::gates::{self, ApprovalRule, Window};
 use crate::permits::Permits;
+use crate::routes::{Form, Route};
 
 /// Where the settings are when nobody says otherwise.
 const DEFAULT_PATH: &str = "/etc/moored/config.yaml";
@@ -28,7 +30,7 @@ pub const DEFAULT_ENGINE: &str = "unix:///var/run/docker.sock";
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/moored";
 
 /// Keys that the format defines and this version does not act on.
-const LATER: [&str; 2] = ["offsite", "notify"];
+const LATER: [&str; 1] = ["offsite"];
 
 /// The host's settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,6 +70,9 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// How to log in to the registries that images come from; `None` = nowhere.
     pub registries: Option<Registries>,
+    /// Who is told of what happens.
+    #[serde(default)]
+    pub notify: Vec<Route>,
 }
 
 /// Who may ask for a look over HTTP.
@@ -392,6 +397,13 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Config, Diagnostic> {
             "a directory is kept once, on one branch",
         );
     }
+    let signed = |route: &&Route| route.secret_file.is_some() && route.kind == Form::Slack;
+    if config.notify.iter().any(|route| signed(&route)) {
+        return refuse(
+            "notify: secret_file belongs to kind: webhook",
+            "take it out: what kind: slack sends is not signed",
+        );
+    }
     let windows = first_twice(config.windows.keys()).map(|twice| ("windows", twice));
     let approvals = first_twice(config.approvals.keys()).map(|twice| ("approvals", twice));
     if let Some((key, twice)) = windows.or(approvals) {
@@ -435,30 +447,6 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>,
         )));
     }
     Ok(names.iter().map(|name| name.to_ascii_lowercase()).collect())
-}
-
-/// Returns the first path of trust that depends on the directory that the program runs in.
-fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
-    let sources = config.stacks.iter().flatten();
-    let rules = sources.filter_map(|source| source.verify.as_ref());
-    let signers = rules.chain(&config.repository.verify);
-    let signers = signers.map(|rule| ("allowed_signers", &rule.allowed_signers));
-    let authorities = config.repository.ca_file.iter();
-    let authorities = authorities.map(|path| ("ca_file", path));
-    let keys = config.age_identity.iter();
-    let keys = keys.map(|path| ("age_identity", path));
-    let logins = config.registries.iter();
-    let logins = logins.map(|one| ("registries.config", &one.config));
-    let secret = config.webhook.iter();
-    let secret = secret.map(|webhook| ("webhook.secret_file", &webhook.secret_file));
-    let roots = config.policy.bind_roots.iter();
-    let roots = roots.map(|path| ("policy.bind_roots", path));
-    let of_files = config.policy.file_roots.iter();
-    let roots = roots.chain(of_files.map(|path| ("policy.file_roots", path)));
-    let files = signers.chain(authorities).chain(keys);
-    let mut files = files.chain(logins).chain(secret).chain(roots);
-    let relative = files.find(|(_, path)| !path.is_absolute());
-    relative.map(|(key, path)| (key, path.as_path()))
 }
 
 /// Below a second a poll is a load test of the Git server.

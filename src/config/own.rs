@@ -38,6 +38,11 @@ impl Config {
         let mut found: Vec<OwnFile> = secret
             .filter_map(|(key, path)| Some(OwnFile::secret(path?).of(key)))
             .collect();
+        for route in &self.notify {
+            found.push(OwnFile::secret(&route.url_file).of("notify.url_file"));
+            let secret = route.secret_file.as_deref();
+            found.extend(secret.map(|path| OwnFile::secret(path).of("notify.secret_file")));
+        }
         match &self.repository.auth {
             Auth::SshKey {
                 ssh_key,
@@ -76,7 +81,11 @@ impl Config {
         let authorities = self.repository.ca_file.as_deref();
         let signers = signers.chain(approvals);
         let signers = signers.map(|path| ("allowed_signers", path));
-        signers.chain(authorities.map(|path| ("repository.ca_file", path)))
+        let of_routes = self.notify.iter();
+        let of_routes = of_routes.filter_map(|route| route.ca_file.as_deref());
+        signers
+            .chain(authorities.map(|path| ("repository.ca_file", path)))
+            .chain(of_routes.map(|path| ("notify.ca_file", path)))
     }
 }
 
@@ -104,6 +113,39 @@ impl OwnFile {
             is_secret,
         }
     }
+}
+
+/// Returns the first path of trust that depends on the directory that the program runs in.
+pub(super) fn relative_path(config: &Config) -> Option<(&'static str, &Path)> {
+    let sources = config.stacks.iter().flatten();
+    let rules = sources.filter_map(|source| source.verify.as_ref());
+    let signers = rules.chain(&config.repository.verify);
+    let signers = signers.map(|rule| ("allowed_signers", &rule.allowed_signers));
+    let authorities = config.repository.ca_file.iter();
+    let authorities = authorities.map(|path| ("ca_file", path));
+    let keys = config.age_identity.iter();
+    let keys = keys.map(|path| ("age_identity", path));
+    let logins = config.registries.iter();
+    let logins = logins.map(|one| ("registries.config", &one.config));
+    let notify = config.notify.iter();
+    let notify = notify.flat_map(|route| {
+        let url = Some(("notify.url_file", &route.url_file));
+        let secret = route.secret_file.as_ref();
+        let secret = secret.map(|path| ("notify.secret_file", path));
+        let authorities = route.ca_file.as_ref();
+        let authorities = authorities.map(|path| ("notify.ca_file", path));
+        [url, secret, authorities].into_iter().flatten()
+    });
+    let secret = config.webhook.iter();
+    let secret = secret.map(|webhook| ("webhook.secret_file", &webhook.secret_file));
+    let roots = config.policy.bind_roots.iter();
+    let roots = roots.map(|path| ("policy.bind_roots", path));
+    let of_files = config.policy.file_roots.iter();
+    let roots = roots.chain(of_files.map(|path| ("policy.file_roots", path)));
+    let files = signers.chain(authorities).chain(keys).chain(notify);
+    let mut files = files.chain(logins).chain(secret).chain(roots);
+    let relative = files.find(|(_, path)| !path.is_absolute());
+    relative.map(|(key, path)| (key, path.as_path()))
 }
 
 /// Returns a path as seen from `/`; only the command line may have named another one.

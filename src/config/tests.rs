@@ -119,8 +119,8 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     config.yaml: registries.config must be an absolute path, not config.json
       hint: for example /etc/moored/config.json
     ");
-    insta::assert_snapshot!(refused("repository: {url: /s}\nnotify: {}"), @r#"
-    config.yaml:2:1: "notify" is not supported by this version of moored
+    insta::assert_snapshot!(refused("repository: {url: /s}\noffsite: {}"), @r#"
+    config.yaml:2:1: "offsite" is not supported by this version of moored
       hint: take the key out; version 0.1.0 can't honour it
     "#);
     insta::assert_snapshot!(refused("repository: {url: /s, verify: {allowed_signers: keys}}"), @"

@@ -3,7 +3,7 @@
 use crate::diagnostic::Diagnostic;
 
 /// An example of each key. Format: `docs/manifest.md`.
-const EXAMPLES: [(&str, &str); 25] = [
+const EXAMPLES: [(&str, &str); 27] = [
     ("accept_schema", "accept_schema: 12-4f2a9c1"),
     (
         "backups",
@@ -20,6 +20,7 @@ const EXAMPLES: [(&str, &str); 25] = [
         "env: {web: {files: [/opt/shop/env/web.env], require: [SESSION_KEY, {name: DSN, same_as: \
          worker.DSN}, {name: SMTP_PASSWORD, when: MAIL=1}]}}",
     ),
+    ("expires", "expires: 2026-12-24 18:00"),
     (
         "files",
         "files: [{from: logrotate.d/, to: /etc/logrotate.d/}]",
@@ -43,6 +44,7 @@ const EXAMPLES: [(&str, &str); 25] = [
         "on_file_change",
         "on_file_change: {worker: {signal: SIGUSR1}, front: reload, default: restart}",
     ),
+    ("owners", "owners: {api: backend, web: frontend}"),
     ("project_directory", "project_directory: /opt/shop/app"),
     (
         "proxy",

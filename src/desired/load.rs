@@ -82,9 +82,7 @@ pub fn load(
     let paths = compose_files(tree, place, &path, &manifest, manifest_node.as_ref())?;
     let first = paths.first().and_then(RepoPath::parent);
     let compose_dir = first.unwrap_or_else(RepoPath::root);
-    let own_directory = (place.default_directory)(manifest.stack.as_str());
-    let directory = manifest.project_directory.clone();
-    let directory = directory.unwrap_or_else(|| own_directory.clone());
+    let (own_directory, directory) = directories(place, &manifest);
     let files = ProjectFiles {
         listed: project_files::listed(&directory, &compose_dir, paths),
         stack: &manifest.stack,
@@ -130,14 +128,14 @@ pub fn load(
     let named = named::places(&around, &host_placed, manifest_node.as_ref());
     let page = page(tree, place, &manifest)?;
     let checklist = checklist(tree, place, &manifest)?;
-    let time_zone = manifest.time_zone;
-    let time_zone = time_zone.unwrap_or_else(|| place.time_zone.clone());
+    let time_zone = (manifest.time_zone).unwrap_or_else(|| place.time_zone.clone());
     Ok(DesiredState {
         stack: manifest.stack.clone(),
         commit: place.commit.clone(),
         standing: Standing::default(),
         gate: Gate::default(),
         suspended: manifest.suspend.map(|suspend| suspend.in_zone(&time_zone)),
+        expires: manifest.expires.map(|moment| moment.ends(&time_zone)),
         services: composed.services,
         at_rest: composed.at_rest,
         networks: composed.networks,
@@ -165,11 +163,21 @@ pub fn load(
         checklist,
         drift: manifest.drift,
         prune: manifest.prune,
+        owners: manifest.owners,
         secrets: composed.found.secrets,
         host_files: files.of_host.into_inner(),
         sealed_files: composed.found.sealed,
         warnings: composed.found.warnings,
+        exposed: Vec::new(),
     })
+}
+
+/// Returns where relative paths would resolve had the manifest not said so, and where they do.
+fn directories(place: &Place<'_>, manifest: &Manifest) -> (PathBuf, PathBuf) {
+    let own = (place.default_directory)(manifest.stack.as_str());
+    let said = manifest.project_directory.clone();
+    let directory = said.unwrap_or_else(|| own.clone());
+    (own, directory)
 }
 
 /// Says what is to be loaded.

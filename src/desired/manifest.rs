@@ -20,7 +20,8 @@ use super::require::Requirement;
 use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, WordOr};
-use crate::gates::Suspend;
+use crate::gates::{Moment, Suspend};
+use crate::routes::Kind;
 
 /// File name of a manifest.
 pub const FILE_NAME: &str = "moored.yaml";
@@ -101,6 +102,11 @@ pub struct Manifest {
     /// Whether containers of services that Git no longer names are removed.
     #[serde(default)]
     pub prune: bool,
+    /// Whose business a service is: who is told of what happens to it.
+    #[serde(default)]
+    pub owners: BTreeMap<ServiceName, Kind>,
+    /// When its lifetime is over; left out = it stays.
+    pub expires: Option<Moment>,
     /// That the stack is left alone, and until when.
     pub suspend: Option<Suspend>,
 }

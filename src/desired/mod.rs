@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -50,6 +51,7 @@ use crate::engine::model::{ContainerSpec, Network, Volume};
 use crate::files::{self, Mode};
 use crate::gates::Suspension;
 use crate::permits::Touch;
+use crate::routes::Kind;
 use crate::secret::Sensitive;
 use crate::source::{CommitInfo, RepoPath};
 use crate::trust::{Gate, Standing};
@@ -67,6 +69,8 @@ pub struct DesiredState {
     pub gate: Gate,
     /// That the stack is left alone.
     pub suspended: Option<Suspension>,
+    /// When its lifetime is over; `None` = it stays.
+    pub expires: Option<Timestamp>,
     /// Its services.
     pub services: BTreeMap<ServiceName, Service>,
     /// Services that it has and that have no container: `replicas: 0`.
@@ -122,6 +126,8 @@ pub struct DesiredState {
     pub drift: DriftPolicy,
     /// Whether containers of services that Git no longer names are removed.
     pub prune: bool,
+    /// Whose business a service is, where somebody is told of what happens to it.
+    pub owners: BTreeMap<ServiceName, Kind>,
     /// Values that must not be shown anywhere.
     pub secrets: Vec<Sensitive>,
     /// Files of the host that were read: a change of one is a reason to look again.
@@ -130,6 +136,8 @@ pub struct DesiredState {
     pub sealed_files: BTreeSet<RepoPath>,
     /// What is not wrong and still worth saying.
     pub warnings: Vec<Diagnostic>,
+    /// Files of the host with secrets in them that everybody there may read.
+    pub exposed: Vec<Diagnostic>,
 }
 
 /// One service of a stack.

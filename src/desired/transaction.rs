@@ -21,6 +21,9 @@ pub(super) fn check(around: &Surroundings<'_>, findings: &mut Findings<'_>) {
             found.service(service, &["smoke", &index.to_string(), "service"]);
         }
     }
+    for name in manifest.owners.keys() {
+        found.may_rest(name, &["owners", name.as_str()]);
+    }
     for (name, job) in &manifest.jobs {
         found.service(&job.service, &["jobs", name, "service"]);
         if !job_name_is_valid(name) {

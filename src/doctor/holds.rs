@@ -145,6 +145,8 @@ fn subject_and_remedy(hold: &Hold) -> Option<(String, Remedy)> {
         | Hold::PrunesTooMuch { .. }
         | Hold::NoServices
         | Hold::NotOfStack { .. }
+        | Hold::Expired(_)
+        | Hold::ExpiresInThePast(_)
         | Hold::Duplicate { .. }
         | Hold::Unhealthy { .. }
         | Hold::Ended { .. }

@@ -196,7 +196,9 @@ pub(super) async fn remove(
 ) -> Result<(), StepError> {
     let engine = scene.hands.engine();
     let may_run = match why {
-        RemoveReason::Orphan | RemoveReason::Surplus => engine.container(&container.id).await?,
+        RemoveReason::Orphan | RemoveReason::Surplus | RemoveReason::Expired => {
+            engine.container(&container.id).await?
+        }
         RemoveReason::Replaced | RemoveReason::HalfMade => None,
     };
     if let Some(there) = may_run {

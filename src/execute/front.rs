@@ -319,12 +319,33 @@ pub(super) async fn switch(
         files::keep_all(root, placements, &store, guard)?;
     }
     files::forget_others(draft.files.values().flatten(), &store);
+    if draft.takes_out {
+        return taken_out(draft, scene, tell).await;
+    }
     if afresh::show_what_is_placed(draft, scene, tell).await? {
         // It has read them.
         let url = address(draft, scene).await?;
         return Ok(proxy::prove(&url, &draft.marker, PROVED_WITHIN, tell).await?);
     }
     load(draft, &draft.marker, scene, tell).await
+}
+
+/// Has a proxy load its files without those that were taken out, and proves that they are gone.
+async fn taken_out(
+    draft: &Switch,
+    scene: &Scene<'_>,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), StepError> {
+    if !runs(draft, scene).await? {
+        return Ok(());
+    }
+    match reload(draft, scene).await {
+        // It reads them when somebody starts it.
+        Err(StepError::Proxy(ProxyError::NotRunning { .. })) => return Ok(()),
+        other => other?,
+    }
+    let url = address(draft, scene).await?;
+    Ok(proxy::prove_gone(&url, &draft.marker, PROVED_WITHIN, tell).await?)
 }
 
 /// Puts the configuration of before back, has it loaded, and proves that it is. Repeatable.

@@ -46,6 +46,7 @@ pub(super) async fn record(draft: &ReleaseDraft, scene: &Scene<'_>) -> Result<()
         },
         jobs: draft.jobs.clone(),
         backups_said: Some(draft.backups_said.clone()),
+        expires: draft.expires,
     };
     if let Some(proxy) = &mut release.proxy {
         let (container, paths) = &draft.certificates;

@@ -116,6 +116,7 @@ pub(super) async fn run(
                 .record
                 .adopt(stack, scene.plan.attempt, containers, now)?;
         }
+        Action::RemoveNetwork { id, .. } => engine.remove_network(id).await?,
         Action::Remove { container, why } => around::remove(container, *why, scene).await?,
         Action::Record(draft) => release::record(draft, scene).await?,
     }
@@ -164,6 +165,7 @@ pub(super) async fn clear(step: &Step, scene: &Scene<'_>) {
         | Action::CreateNetwork(_)
         | Action::RemakeNetwork(_)
         | Action::CreateVolume(_)
+        | Action::RemoveNetwork { .. }
         | Action::Place { .. }
         | Action::Rename { .. }
         | Action::Create { .. }

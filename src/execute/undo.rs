@@ -222,11 +222,8 @@ impl<'a> Walk<'a> {
             // to go back to, and what failed is left for a person to look at; one that somebody
             // had removed by hand was to be there anyway.
             Action::Create { name, spec, .. } => {
-                let new = step.reasons.iter().all(|reason| reason.release.is_none());
-                // Its code does not fit the data of before.
-                let moved = way_back::moved(self.plan, &self.scene.book.status());
-                let goes = new || moved.iter().any(|moved| moved.step < step.number);
-                (goes && self.plan.from.is_some()).then_some(Undo::Unmake(name, spec))
+                let goes = self.plan.from.is_some() && self.is_unmade(step);
+                goes.then_some(Undo::Unmake(name, spec))
             }
             Action::Replace {
                 old,
@@ -290,9 +287,9 @@ impl<'a> Walk<'a> {
             Action::Rename { container, .. } if !is_aside(&container.name) => {
                 Some(Undo::Rename(container))
             }
-            Action::Connect {
-                container, network, ..
-            } => Some(Undo::Disconnect(container, network)),
+            Action::Connect { container, network, .. } => {
+                Some(Undo::Disconnect(container, network))
+            }
             Action::Disconnect {
                 container,
                 network,
@@ -321,8 +318,17 @@ impl<'a> Walk<'a> {
             | Action::Soak { .. }
             | Action::Smoke(_)
             | Action::Remove { .. }
+            | Action::RemoveNetwork { .. }
             | Action::Record(_) => None,
         }
+    }
+
+    /// Returns whether what a step has made goes: the release before did not have it, or its code does
+    /// not fit the data of before.
+    fn is_unmade(&self, step: &Step) -> bool {
+        let new = step.reasons.iter().all(|reason| reason.release.is_none());
+        let moved = way_back::moved(self.plan, &self.scene.book.status());
+        new || moved.iter().any(|moved| moved.step < step.number)
     }
 
     /// Returns whether the container of a service gave its place to the one before.

@@ -99,6 +99,13 @@ pub enum Action {
     CreateNetwork(Network),
     /// Makes a network again that is not what Git says.
     RemakeNetwork(Box<RemadeNetwork>),
+    /// Removes a network of a stack that is over.
+    RemoveNetwork {
+        /// Its id.
+        id: String,
+        /// Its name.
+        name: String,
+    },
     /// Makes a volume.
     CreateVolume(Volume),
     /// Writes repository files into the project directory.
@@ -344,6 +351,8 @@ pub enum RemoveReason {
     Orphan,
     /// Git wants fewer containers of its service.
     Surplus,
+    /// The lifetime of its stack is over.
+    Expired,
 }
 
 /// A change of one file in the project directory.

@@ -260,6 +260,7 @@ fn touched_by(action: &Action) -> Vec<&str> {
         | Action::Restore(_)
         | Action::CreateNetwork(_)
         | Action::CreateVolume(_)
+        | Action::RemoveNetwork { .. }
         | Action::Place { .. }
         | Action::Create { .. }
         | Action::TestProxy(_)

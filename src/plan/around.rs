@@ -163,6 +163,7 @@ impl Action {
             | Self::CreateNetwork(_)
             | Self::RemakeNetwork(_)
             | Self::CreateVolume(_)
+            | Self::RemoveNetwork { .. }
             | Self::Place { .. }
             | Self::Rename { .. }
             | Self::Adopt { .. }

@@ -79,7 +79,7 @@ impl Action {
             Self::PutBack { .. } => "put-back",
             Self::Soak { .. } => "soak",
             Self::Smoke(_) => "smoke",
-            Self::Remove { .. } => "remove",
+            Self::Remove { .. } | Self::RemoveNetwork { .. } => "remove",
             Self::Adopt { .. } => "adopt",
             Self::Record(_) => "record",
         }
@@ -89,7 +89,9 @@ impl Action {
     pub fn subject(&self) -> String {
         match self {
             Self::Pull { services, .. } => names(services.iter()),
-            Self::CreateNetwork(_) | Self::RemakeNetwork(_) => "network".to_owned(),
+            Self::CreateNetwork(_) | Self::RemakeNetwork(_) | Self::RemoveNetwork { .. } => {
+                "network".to_owned()
+            }
             Self::CreateVolume(_) => "volume".to_owned(),
             Self::Place { .. } => "files".to_owned(),
             Self::Rename { container, .. } | Self::Remove { container, .. } => {
@@ -131,6 +133,7 @@ impl Action {
             Self::CreateNetwork(network) => network.name.clone(),
             Self::RemakeNetwork(draft) => draft.before.name.clone(),
             Self::CreateVolume(volume) => volume.name.clone(),
+            Self::RemoveNetwork { name, .. } => name.clone(),
             Self::Place { files, .. } => files.iter().map(placement).collect::<Vec<_>>().join(", "),
             Self::Rename { container, name } if is_aside(&container.name) => {
                 format!("back to {name}")
@@ -187,6 +190,13 @@ impl Action {
                 TestPlace::Host => "on the host".to_owned(),
                 TestPlace::Containers { .. } => "in a container like it".to_owned(),
             },
+            Self::Switch(draft) if draft.takes_out => {
+                format!(
+                    "{} does not answer {} any more",
+                    asked_at(&draft.at),
+                    draft.marker
+                )
+            }
             Self::Switch(draft) => format!("{} answers {}", asked_at(&draft.at), draft.marker),
             Self::SwitchBack(draft) => match &draft.before {
                 Some(marker) => format!("{} answers {marker}", asked_at(&draft.at)),
@@ -223,6 +233,7 @@ fn why_removed(why: RemoveReason) -> &'static str {
         RemoveReason::HalfMade => "left by an interrupted pass",
         RemoveReason::Orphan => "its service is gone",
         RemoveReason::Surplus => "its service has fewer containers now",
+        RemoveReason::Expired => "its stack has expired",
     }
 }
 
@@ -297,6 +308,7 @@ impl Step {
             | Action::CreateNetwork(_)
             | Action::RemakeNetwork(_)
             | Action::CreateVolume(_)
+            | Action::RemoveNetwork { .. }
             | Action::Place { .. }
             | Action::Rename { .. }
             | Action::Replace { .. }

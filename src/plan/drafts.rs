@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::action::Placement;
@@ -48,6 +49,8 @@ pub struct ReleaseDraft {
     pub backups_stand: bool,
     /// Digest of what Git says of its backups.
     pub backups_said: String,
+    /// When its lifetime is over.
+    pub expires: Option<Timestamp>,
 }
 
 /// How the maintenance page is switched on.
@@ -223,6 +226,8 @@ pub struct Switch {
     pub at: MarkerAt,
     /// What it answers then.
     pub marker: String,
+    /// Whether it answers anything but that then: its configuration is taken out.
+    pub takes_out: bool,
     /// What it answers when that is taken back; `None` = nobody knows.
     pub before: Option<String>,
     /// Whether what it sends requests to is started anew under the same name: it keeps the

@@ -56,6 +56,12 @@ impl Waits {
 }
 
 impl Plan {
+    /// Returns whether the lifetime of the stack is over, and nothing keeps it from going.
+    pub fn is_over(&self) -> bool {
+        let mut holds = self.holds.iter();
+        holds.any(|hold| matches!(hold, Hold::Expired(_)))
+    }
+
     /// Returns when the next of its holds ends by itself: a plan that is made then may be another.
     pub fn changes_at(&self) -> Option<Timestamp> {
         let mut next = None;
@@ -111,6 +117,15 @@ impl<'a> Planner<'a> {
     /// Holds the stack while it is suspended, and what arrives while it must not. Comes last: what
     /// would be done is what is let in or not.
     pub(super) fn hold_what_waits(&mut self, examined: &All<'a>) {
+        self.hold_while_suspended();
+        if self.is_gated(examined) {
+            let waits = waits_at(&self.input.desired.gate);
+            self.holds.extend(waits.into_iter().map(Hold::Waits));
+        }
+    }
+
+    /// Holds the stack while it is suspended.
+    pub(super) fn hold_while_suspended(&mut self) {
         let Input {
             desired,
             history,
@@ -119,12 +134,9 @@ impl<'a> Planner<'a> {
         } = self.input;
         let now = Timestamp::from_second(context.now).unwrap_or_default();
         let here = suspended_here(&desired.stack, history.suspended.as_ref(), now);
-        let mut waits: Vec<Waits> = here.into_iter().collect();
-        waits.extend(suspended_in_git(desired.suspended.as_ref(), now));
-        if self.is_gated(examined) {
-            waits.extend(waits_at(&desired.gate));
-        }
-        self.holds.extend(waits.into_iter().map(Hold::Waits));
+        let in_git = suspended_in_git(desired.suspended.as_ref(), now);
+        let waits = here.into_iter().chain(in_git);
+        self.holds.extend(waits.map(Hold::Waits));
     }
 
     /// Returns whether the plan puts something in place that is not there, and is neither a way back

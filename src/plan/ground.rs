@@ -123,6 +123,7 @@ impl<'a> Planner<'a> {
         if times >= SETTLES_WITHIN {
             self.holds.push(Hold::DoesNotSettle { times });
         }
+        self.hold_expired();
     }
 
     /// Holds what belongs to others: another installation's containers, taken names, orphans.

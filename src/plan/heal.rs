@@ -157,6 +157,7 @@ impl Hold {
             | Self::NotTrusted(_)
             | Self::NotLoadable(_)
             | Self::NotPermitted(_)
+            | Self::ExpiresInThePast(_)
             | Self::Waits(Waits::Approval(_) | Waits::Window(_) | Waits::Nameless(_))
             | Self::ImageMissing { .. }
             | Self::ImageNotPulled { .. }
@@ -185,6 +186,7 @@ impl Hold {
             | Self::MaintenanceByHand { .. }
             | Self::MaintenanceForgotten { .. }
             | Self::BackupLate { .. }
+            | Self::Expired(_)
             | Self::Pinned { .. }
             | Self::RegistrySilent { .. }
             | Self::TagMoved { .. }

@@ -152,6 +152,9 @@ pub struct Release {
     /// Digest of what Git says of its backups; `None` = an older program made it.
     #[serde(default)]
     pub backups_said: Option<String>,
+    /// When its lifetime is over. This came with version 5: an older program reads past it.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
 }
 
 /// Writes facts as lists: JSON has text keys only, and a field may be more than a text.

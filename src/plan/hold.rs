@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Subject;
 use super::diff::Reason;
+use super::expiry::{Expired, ExpiresInThePast};
 use super::gate::Waits;
 use super::history::Pin;
 use super::hold_words::{
@@ -12,8 +13,7 @@ use super::hold_words::{
     short_id, together, why_it_stays,
 };
 use super::permitted::NotPermitted;
-use crate::desired::proxy::ProxyKind;
-use crate::desired::{ServiceName, StackName};
+use crate::desired::{ServiceName, StackName, proxy::ProxyKind};
 use crate::trust::{Rewrite, UnloadableHead, UntrustedHead};
 
 /// Something that a pass leaves as it is, and why.
@@ -433,6 +433,12 @@ pub enum Hold {
         /// How many services have one now.
         of: usize,
     },
+    /// The lifetime of the stack is over: what runs of it goes, or has gone.
+    #[error("{0}")]
+    Expired(Expired),
+    /// Git gives the stack an end that was over before anything was released with it.
+    #[error("{0}")]
+    ExpiresInThePast(ExpiresInThePast),
     /// Git names no service of the stack any more.
     #[error(
         "Git names no service of this stack any more; nothing is changed: bring its \

@@ -17,6 +17,7 @@ mod digests;
 mod display;
 mod drafts;
 mod examined;
+mod expiry;
 pub mod facts;
 mod field;
 mod front;
@@ -66,6 +67,7 @@ pub use drafts::{
     BackupDraft, JobDraft, Lower, Member, MigrationDraft, OneOff, ProxyTest, Raise, ReadyDraft,
     ReleaseDraft, RemadeNetwork, RestoreDraft, SmokeDraft, Switch, TestPlace,
 };
+pub use expiry::{Expired, ExpiresInThePast};
 pub use gate::{Waits, suspended_here, suspended_in_git, waits_at};
 pub use ground::SETTLES_WITHIN;
 pub use heal::heal;

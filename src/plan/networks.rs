@@ -68,7 +68,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether a network was made for this stack, by us or by Docker Compose.
-    fn is_own(&self, live: &Network) -> bool {
+    pub(super) fn is_own(&self, live: &Network) -> bool {
         let label = |name: &str| live.labels.get(name).map(String::as_str);
         let instance = self.input.context.instance;
         label(labels::PROJECT) == Some(self.input.desired.stack.as_str())
@@ -85,7 +85,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns the containers in a network that are not of this stack.
-    fn strangers_in(&self, network: &str, all: &All<'a>) -> Vec<String> {
+    pub(super) fn strangers_in(&self, network: &str, all: &All<'a>) -> Vec<String> {
         let others = self.input.observed.others.iter();
         let others = others.filter(|one| one.networks.contains(network));
         let unowned = self.in_network(network);

@@ -8,6 +8,7 @@ use super::action::{Action, Await, ContainerRef, Phase, RemoveReason, Step};
 use super::diff::Remedy;
 use super::drafts::RemadeNetwork;
 use super::examined::Examined;
+use super::expiry;
 use super::facts::{Fact, Field};
 use super::front::Front;
 use super::guard::{All, Due};
@@ -28,6 +29,9 @@ pub fn plan(
     context: &Context<'_>,
 ) -> Plan {
     let input = Input::new(desired, observed, history, context);
+    if let Some(end) = expiry::end(input) {
+        return end;
+    }
     let order = dependency_order(desired);
     let mut examined = examine_all(input);
     let mut planner = Planner::new(input);
@@ -428,7 +432,7 @@ impl<'a> Planner<'a> {
         step
     }
 
-    fn finish(mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> Plan {
+    pub(super) fn finish(mut self, examined: &BTreeMap<&ServiceName, Examined<'a>>) -> Plan {
         let mut held_back = Vec::new();
         if self.holds.iter().any(Hold::is_heavy) {
             held_back = std::mem::take(&mut self.steps);

@@ -151,6 +151,9 @@ impl Input<'_> {
         if place == Some(&ProxyPlace::Host) {
             add(proxy_at("host"), self.context.policy.host_proxy(stack));
         }
+        if desired.expires.is_some() {
+            add(None, self.context.policy.expiry(stack));
+        }
         let judge = |key, path: &Path, touch| {
             let policy = self.context.policy;
             policy.file(stack, key, (path, touch), &self.observed.real)

@@ -163,6 +163,7 @@ impl<'a> Planner<'a> {
             },
             backups_stand: !history.guards.is_empty(),
             backups_said: backups::digest(&desired.backups),
+            expires: desired.expires,
         }
     }
 
@@ -232,7 +233,9 @@ impl<'a> Planner<'a> {
                 .get(one.name)
                 .is_some_and(|then| compare(&one.wanted, None, then, known).is_empty())
         });
-        !(same_services && same_files && same_facts) || self.backups_differ()
+        // An end counts only where it was released before it came.
+        let same_end = release.expires == self.input.desired.expires;
+        !(same_services && same_files && same_facts && same_end) || self.backups_differ()
     }
 
     /// Returns whether Git says something else of backups than at the last release.

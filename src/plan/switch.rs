@@ -221,7 +221,7 @@ impl<'a> Planner<'a> {
         ))
     }
 
-    fn switch_draft(
+    pub(super) fn switch_draft(
         &self,
         front: &Front<'a>,
         marker: String,
@@ -238,6 +238,7 @@ impl<'a> Planner<'a> {
             marker,
             before: front.released.map(|then| then.marker.clone()),
             looks_up: self.looks_up,
+            takes_out: false,
         }
     }
 

@@ -39,6 +39,7 @@ impl Hold {
             | Self::OrphanInTheWay { .. }
             | Self::PrunesTooMuch { .. }
             | Self::NoServices
+            | Self::ExpiresInThePast { .. }
             | Self::ImageMissing { .. }
             | Self::ImageNotPulled { .. }
             | Self::EngineTooOld { .. }
@@ -53,6 +54,7 @@ impl Hold {
             | Self::MaintenanceByHand { .. }
             | Self::MaintenanceForgotten { .. }
             | Self::BackupLate { .. }
+            | Self::Expired { .. }
             | Self::Pinned { .. }
             | Self::RegistrySilent { .. }
             | Self::TagMoved { .. }

@@ -49,6 +49,16 @@ impl Policy {
         Some(Refusal { key, what, setting })
     }
 
+    /// Returns why a stack may not have an end, if it may not.
+    pub fn expiry(&self, stack: &str) -> Option<Refusal> {
+        let granted = self.permits.expires.covers(stack, None);
+        (!granted).then(|| Refusal {
+            key: "expires",
+            what: "an end, at which its containers are removed".to_owned(),
+            setting: Some(Setting::new("expires", &format!("[{stack}]"))),
+        })
+    }
+
     /// Returns why a stack may not configure the proxy of the host itself, if it may not.
     pub fn host_proxy(&self, stack: &str) -> Option<Refusal> {
         let granted = self.permits.host_proxy.covers(stack, None);

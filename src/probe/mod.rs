@@ -2,9 +2,10 @@
 //!
 //! Every question is a new connection, as a new visitor makes it: one that is kept open may end
 //! at a proxy's old worker or at the container before. Redirects are not followed, proxies of the
-//! environment are not used, certificates are checked.
+//! environment are not used, certificates are checked. Module `post` sends a [`Letter`] to a receiver.
 
 mod answer;
+mod post;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -21,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 pub use answer::excerpt;
+pub use post::{Letter, post};
 
 use crate::desired::checks::{Answer, TcpAddress, WantedStatus};
 use crate::secret::escape_control;
@@ -148,8 +150,14 @@ async fn ask(
 async fn send(request: RequestBuilder, limit: Duration) -> Result<Response, ProbeFailure> {
     match timeout(limit, request.send()).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) if error.is_connect() => Err(ProbeFailure::Unreachable(words(&error))),
-        Ok(Err(error)) => Err(ProbeFailure::Broken(words(&error))),
+        Ok(Err(error)) => {
+            let (connects, said) = (error.is_connect(), words(&error.without_url()));
+            Err(if connects {
+                ProbeFailure::Unreachable(said)
+            } else {
+                ProbeFailure::Broken(said)
+            })
+        }
         Err(_) => Err(ProbeFailure::NoAnswer(limit)),
     }
 }

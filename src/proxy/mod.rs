@@ -44,6 +44,6 @@ pub use commands::{complaint, reload_command, says_not_running, test_commands};
 pub use error::ProxyError;
 pub use host::HostProxy;
 pub use live::LiveFiles;
-pub use prove::{loaded, prove};
+pub use prove::{loaded, prove, prove_gone};
 pub use shape::Shape;
 pub use stage::stage;

@@ -36,13 +36,58 @@ pub async fn prove(
     within: Duration,
     tell: &(dyn Fn(String) + Send + Sync),
 ) -> Result<(), ProxyError> {
+    let is_right = |seen: &Seen| matches!(seen, Ok(text) if text == wanted);
+    let wanted = probe::excerpt(wanted.as_bytes());
+    ask(marker, &is_right, wanted, within, tell).await
+}
+
+/// Asks until the proxy does not answer with a marker any more, as often and as long as [`prove`]: with
+/// something else, or nobody listens there. That nothing comes is no proof.
+///
+/// # Errors
+/// It still answers so after `within`.
+pub async fn prove_gone(
+    marker: &Url,
+    unwanted: &str,
+    within: Duration,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), ProxyError> {
+    let is_right = |seen: &Seen| match seen {
+        Ok(text) => text != unwanted,
+        Err(
+            ProbeFailure::Status { .. }
+            | ProbeFailure::Body(_)
+            | ProbeFailure::Unreachable(_)
+            | ProbeFailure::ClosedAtOnce,
+        ) => true,
+        Err(
+            ProbeFailure::Client(_)
+            | ProbeFailure::NoAnswer(_)
+            | ProbeFailure::Unfinished { .. }
+            | ProbeFailure::Broken(_),
+        ) => false,
+    };
+    let wanted = format!("anything but {}", probe::excerpt(unwanted.as_bytes()));
+    ask(marker, &is_right, wanted, within, tell).await
+}
+
+/// What was answered.
+type Seen = Result<String, ProbeFailure>;
+
+async fn ask(
+    marker: &Url,
+    is_right: &(dyn Fn(&Seen) -> bool + Send + Sync),
+    wanted: String,
+    within: Duration,
+    tell: &(dyn Fn(String) + Send + Sync),
+) -> Result<(), ProxyError> {
     let began = Instant::now();
     let mut told = began;
     let (mut in_a_row, mut some) = (0, false);
     loop {
         let left = within.saturating_sub(began.elapsed());
         let seen = loaded(marker, left.clamp(SHORTEST_ANSWER, LONGEST_ANSWER)).await;
-        if matches!(&seen, Ok(text) if text == wanted) {
+        if is_right(&seen) {
             in_a_row += 1;
             some = true;
             if in_a_row == IN_A_ROW {
@@ -64,7 +109,7 @@ pub async fn prove(
             let means = if some { IN_TURN } else { meaning(&seen) };
             return Err(ProxyError::NotProved {
                 marker: marker.to_string(),
-                wanted: probe::excerpt(wanted.as_bytes()),
+                wanted,
                 seen: format!("{} ({means})", short(&seen)),
                 within,
             });
@@ -96,14 +141,14 @@ const SHORTEST_ANSWER: Duration = Duration::from_millis(250);
 /// A worker that hangs is not the only one.
 const LONGEST_ANSWER: Duration = Duration::from_secs(2);
 
-fn short(seen: &Result<String, ProbeFailure>) -> String {
+fn short(seen: &Seen) -> String {
     match seen {
         Ok(text) => format!("answered \"{}\"", probe::excerpt(text.as_bytes())),
         Err(failure) => failure.to_string(),
     }
 }
 
-fn meaning(seen: &Result<String, ProbeFailure>) -> &'static str {
+fn meaning(seen: &Seen) -> &'static str {
     match seen {
         Ok(_) => {
             "another configuration is loaded; a proxy that can't apply a new one, as when an \
@@ -153,6 +198,27 @@ mod tests {
         prove(&server.url, "new", enough, &|_| {}).await.unwrap();
         let asked = old[2] + 1 + usize::try_from(IN_A_ROW).unwrap();
         assert_eq!(server.asked(), asked);
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_answers_no_more() {
+        let gone = async |url: &Url| prove_gone(url, "old", SHORT, &|_| {}).await;
+        let old = 5;
+        let text = move |n| if n < old { "old" } else { "another" };
+        let server = Server::new(move |n| answer(200, text(n))).await;
+        gone(&server.url).await.unwrap();
+        assert_eq!(server.asked(), old + usize::try_from(IN_A_ROW).unwrap());
+        gone(&Server::answering(404, "x").await.url).await.unwrap();
+        let nobody = format!("http://127.0.0.1:{}/", closed_port().await);
+        gone(&nobody.parse().unwrap()).await.unwrap();
+        let hangs = Server::new(|_| vec![Act::Hang]).await;
+        gone(&hangs.url).await.unwrap_err();
+        let error = gone(&Server::answering(200, "old").await.url).await;
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("did not answer \"anything but old\""),
+            "{error}"
+        );
     }
 
     #[tokio::test]

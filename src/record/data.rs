@@ -212,6 +212,7 @@ mod tests {
             backups: BTreeMap::new(),
             jobs: BTreeSet::new(),
             backups_said: None,
+            expires: None,
         };
         let mut all: Vec<Attempt> = (2..)
             .zip(attempts)

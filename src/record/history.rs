@@ -408,6 +408,7 @@ impl Touched {
                 | Action::CreateNetwork(_)
                 | Action::RemakeNetwork(_)
                 | Action::CreateVolume(_)
+                | Action::RemoveNetwork { .. }
                 | Action::Place { .. }
                 | Action::Rename { .. }
                 | Action::Create { .. }

@@ -8,6 +8,7 @@ mod asked;
 mod data;
 mod error;
 mod history;
+mod outbox;
 mod pins;
 mod releases;
 mod remembered;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use error::RecordError;
 pub use history::Attempt;
+pub use outbox::{Change, Waiting};
 pub use releases::Released;
 pub use store::Record;
 pub use writer::Journal;

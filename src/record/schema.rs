@@ -13,11 +13,39 @@ pub(super) const FILE_NAME: &str = "moored.db";
 
 /// Version of the format: how many of [`MIGRATIONS`] are behind it. A newer one is refused, an
 /// older one is brought forward.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// What leads from each version to the next; an empty database has version 0. One that was
 /// published is never changed.
-pub(super) const MIGRATIONS: [&str; 4] = [TABLES, PINS_SCHEMAS_KINDS, ADOPTED, SUSPENSIONS];
+pub(super) const MIGRATIONS: [&str; 5] = [
+    TABLES,
+    PINS_SCHEMAS_KINDS,
+    ADOPTED,
+    SUSPENSIONS,
+    NOTIFICATIONS,
+];
+
+/// What somebody is told of: what is so now, up to which attempt of a stack it was told what came of
+/// it, and what is still to be sent. Attempts from before are not told of any more.
+const NOTIFICATIONS: &str = "
+CREATE TABLE conditions (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    condition TEXT NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE told (stack TEXT NOT NULL PRIMARY KEY, attempt INTEGER NOT NULL) STRICT;
+INSERT INTO told SELECT stack, max(attempt) FROM attempts GROUP BY stack;
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    route TEXT NOT NULL,
+    message TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_by_route ON outbox (route, id);
+";
 
 /// Stacks that a person at the host has suspended.
 const SUSPENSIONS: &str = "

@@ -260,6 +260,7 @@ fn old_attempts_go_and_the_last_release_stays() {
                 backups: BTreeMap::new(),
                 jobs: BTreeSet::new(),
                 backups_said: None,
+                expires: None,
             };
             record
                 .record_release(&stack, &release, Timestamp::UNIX_EPOCH)

@@ -113,6 +113,16 @@ impl Console {
             Event::BackupFailed { stack, name, error } => {
                 self.say(&format!("{stack}  backup {name}  failed: {error}"));
             }
+            Event::DrillFailed { stack, name, error } => {
+                self.say(&format!("{stack}  drill of {name}  failed: {error}"));
+            }
+            Event::NotNotified { route, error } => {
+                self.warn_once(&format!("warning  notification by {route}: {error}"));
+            }
+            Event::RouteOpen { path } => self.warn_once(&format!(
+                "warning  {path} has the address of a receiver in it, and others may read it: chmod \
+                 600 {path}"
+            )),
             Event::NotKept { dir, error } => {
                 self.say(&format!(
                     "{dir}  what was released can't be kept as it was: {error}"

@@ -15,6 +15,7 @@ mod snapshot;
 mod status;
 mod structured;
 mod suspension;
+mod told;
 
 pub use by_hand::{BackupLine, BackupReport, MaintenanceReport};
 pub use check::CheckReport;
@@ -30,6 +31,7 @@ pub use rollback::RollbackReport;
 pub use snapshot::SnapshotReport;
 pub use status::{RetryReport, StatusReport, status};
 pub use suspension::SuspensionReport;
+pub use told::{NotifyReport, Tried};
 
 use crate::secret::Redactor;
 

@@ -40,6 +40,10 @@ pub struct StackStatus {
     /// How often in a row moored was killed while it put that revision in place, where it is held
     /// for that.
     pub crashes: Option<usize>,
+    /// When its lifetime is over, as it was released.
+    pub expires: Option<Timestamp>,
+    /// Whether it is.
+    pub expired: bool,
     /// The release that it is kept at, whatever Git says.
     pub pinned: Option<Pin>,
     /// The head of its branch, as the last fetch found it, and why it is not followed.
@@ -146,6 +150,8 @@ async fn stack_status(
     let last = record.attempts(stack, 1)?.into_iter().next();
     let became = last.as_ref().map(|last| last.number)
         == history.release.as_ref().map(|release| release.id.attempt);
+    let release = history.release.as_ref();
+    let expires = release.and_then(|release| release.expires);
     Ok(StackStatus {
         stack: stack.to_string(),
         release: history.release.as_ref().map(|release| release.id.clone()),
@@ -154,6 +160,8 @@ async fn stack_status(
             .filter(|_| !became)
             .map(|last| AttemptLine::new(stack, last, record))
             .transpose()?,
+        expires,
+        expired: expires.is_some_and(|at| at <= view.clock.now()),
         held: history.failed.is_some() || safe_mode.is_some(),
         crashes: safe_mode.map(|crashed| crashed.times),
         refused: match &history.pin {
@@ -236,6 +244,10 @@ impl StackStatus {
         });
         if !self.services.is_empty() {
             text.push_str(&table::aligned(std::iter::once(header).chain(rows)));
+        }
+        if let Some(at) = self.expires {
+            let word = if self.expired { "expired" } else { "expires" };
+            text = format!("{text}  {word:<12}  {}\n", display_time(at));
         }
         if let Some(last) = &self.last_attempt {
             let outcome = last.outcome.as_ref().map_or("at work", Outcome::word);

@@ -114,6 +114,7 @@ mod tests {
                 host_placed: [].into(),
                 proxy: None,
                 backups_said: None,
+                expires: None,
                 schema: crate::plan::Schema::default(),
                 backups: [].into(),
                 jobs: [].into(),

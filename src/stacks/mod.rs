@@ -404,7 +404,8 @@ pub fn manifests(tree: &Tree) -> Result<Vec<String>, ReadError> {
 fn load_one(view: &View, tree: &Tree, dir: &str) -> Result<DesiredState, LoadError> {
     let files = FilesOfThisHost::new(view);
     let mut desired = load_with(view, tree, dir, &files)?;
-    desired.warnings.extend(files.into_warnings());
+    desired.exposed.extend(files.into_warnings());
+    desired.warnings.extend(desired.exposed.iter().cloned());
     Ok(desired)
 }
 

@@ -1,10 +1,8 @@
 //! What the listener takes from the host's settings, with the secret that they name.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::signature;
 use crate::config::Config;
+use crate::files;
 use crate::secret::Sensitive;
 
 /// What the listener takes from the host's settings.
@@ -36,12 +36,10 @@ pub struct Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file can't be read.
-    #[error(
-        "failed to read webhook.secret_file {}: {source}\n  hint: {make}",
-        path.display(),
-        make = MAKE
-    )]
+    #[error("failed to read {key} {}: {source}\n  hint: {}", path.display(), make(path))]
     Read {
+        /// The key of the settings.
+        key: &'static str,
         /// Which file.
         path: PathBuf,
         /// What the system says.
@@ -49,24 +47,25 @@ pub enum SecretError {
     },
     /// The file is open to everybody.
     #[error(
-        "webhook.secret_file {path} is open to everybody\n  hint: chmod 600 {path}, and put a new \
-         secret in it",
+        "{key} {path} is open to everybody\n  hint: chmod 600 {path}, and put a new secret in it",
         path = path.display()
     )]
     Open {
+        /// The key of the settings.
+        key: &'static str,
         /// Which file.
         path: PathBuf,
     },
     /// It is no secret that could be sent and not guessed.
     #[error(
-        "the first line of webhook.secret_file {} has {length} characters, and {shortest} to \
-         {longest} are wanted\n  hint: {make}",
+        "the first line of {key} {} has {length} characters, and {SHORTEST} to {LONGEST} are \
+         wanted\n  hint: {}",
         path.display(),
-        shortest = SHORTEST,
-        longest = LONGEST,
-        make = MAKE
+        make(path)
     )]
     Length {
+        /// The key of the settings.
+        key: &'static str,
         /// Which file.
         path: PathBuf,
         /// How long it is, in bytes.
@@ -74,17 +73,16 @@ pub enum SecretError {
     },
 }
 
-const MAKE: &str =
-    "make one with: openssl rand -hex 32 | install -m 600 /dev/stdin /etc/moored/webhook-secret";
+fn make(path: &Path) -> String {
+    let path = path.display();
+    format!("make one with: openssl rand -hex 32 | install -m 600 /dev/stdin {path}")
+}
 
 /// Fewest bytes of a secret: whoever has seen one signature can try shorter ones out.
 const SHORTEST: usize = 16;
 
 /// Most bytes of a secret; no sender takes more.
 const LONGEST: usize = 512;
-
-/// Most bytes of the file that are looked at: more than any first line that is taken.
-const READ: u64 = 4096;
 
 /// Permissions of those who are neither the owner nor of the group.
 const EVERYBODY: u32 = 0o007;
@@ -96,7 +94,8 @@ impl Settings {
     /// The secret can't be used.
     pub fn read(config: &Config) -> Result<Self, SecretError> {
         let webhook = config.webhook.as_ref();
-        let secret = webhook.map(|webhook| Secret::read(&webhook.secret_file));
+        let secret =
+            webhook.map(|webhook| Secret::read("webhook.secret_file", &webhook.secret_file));
         Ok(Self {
             listen: config.listen,
             names: config.listen_names.clone(),
@@ -111,30 +110,27 @@ impl Settings {
 }
 
 impl Secret {
-    /// Reads the first line of a file.
-    fn read(path: &Path) -> Result<Self, SecretError> {
-        let failed = |source: io::Error| SecretError::Read {
-            path: path.to_owned(),
-            source,
+    /// Reads the first line of a file that a key of the settings names.
+    ///
+    /// # Errors
+    /// It can't be used.
+    pub fn read(key: &'static str, path: &Path) -> Result<Self, SecretError> {
+        let path = path.to_owned();
+        let (line, mode) = match files::first_line(&path) {
+            Ok(read) => read,
+            Err(source) => return Err(SecretError::Read { key, path, source }),
         };
-        let about = fs::metadata(path).map_err(failed)?;
-        if !about.is_file() {
-            // A pipe would keep us waiting.
-            return Err(failed(io::Error::other("it is no regular file")));
+        if mode & EVERYBODY != 0 {
+            return Err(SecretError::Open { key, path });
         }
-        if about.permissions().mode() & EVERYBODY != 0 {
-            let path = path.to_owned();
-            return Err(SecretError::Open { path });
-        }
-        let mut text = Zeroizing::new(String::new());
-        let file = File::open(path).map_err(failed)?;
-        let read = file.take(READ).read_to_string(&mut text);
-        read.map_err(failed)?;
-        let line = text.lines().next().unwrap_or_default().trim();
-        Self::new(line).ok_or_else(|| SecretError::Length {
-            path: path.to_owned(),
-            length: line.len(),
-        })
+        let length = line.len();
+        Self::new(&line).ok_or(SecretError::Length { key, path, length })
+    }
+
+    /// Returns the header that says of a body that whoever sends it knows the secret, as
+    /// [`super::signature`] reads it.
+    pub fn sign(&self, body: &[u8]) -> (&'static str, String) {
+        signature::sign(self, body)
     }
 
     /// Takes a text as the secret; `None` when it is too short or too long.
@@ -170,7 +166,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         crate::files::write_atomically(&path, content, mode).unwrap();
-        let refused = Secret::read(&path).map(|_| ()).unwrap_err();
+        let refused = Secret::read("webhook.secret_file", &path)
+            .map(|_| ())
+            .unwrap_err();
         refused
             .to_string()
             .replace(&path.display().to_string(), "FILE")
@@ -180,11 +178,11 @@ mod tests {
     fn a_secret_that_cannot_be_used_is_refused_with_the_way_out() {
         insta::assert_snapshot!(refused(b"", 0o600), @"
         the first line of webhook.secret_file FILE has 0 characters, and 16 to 512 are wanted
-          hint: make one with: openssl rand -hex 32 | install -m 600 /dev/stdin /etc/moored/webhook-secret
+          hint: make one with: openssl rand -hex 32 | install -m 600 /dev/stdin FILE
         ");
         insta::assert_snapshot!(refused(b"\n0123456789abcdef\n", 0o600), @"
         the first line of webhook.secret_file FILE has 0 characters, and 16 to 512 are wanted
-          hint: make one with: openssl rand -hex 32 | install -m 600 /dev/stdin /etc/moored/webhook-secret
+          hint: make one with: openssl rand -hex 32 | install -m 600 /dev/stdin FILE
         ");
         assert!(refused(b"0123456789abcde\n", 0o600).contains("has 15 characters"));
         assert!(refused(&[b'x'; 513], 0o600).contains("has 513 characters"));
@@ -193,10 +191,12 @@ mod tests {
         webhook.secret_file FILE is open to everybody
           hint: chmod 600 FILE, and put a new secret in it
         ");
-        let missing = Secret::read(Path::new("/nonexistent/secret"));
+        let missing = Secret::read("webhook.secret_file", Path::new("/nonexistent/secret"));
         let missing = missing.map(|_| ()).unwrap_err().to_string();
         assert!(missing.contains("No such file"), "{missing}");
-        let directory = Secret::read(Path::new("/")).map(|_| ()).unwrap_err();
+        let directory = Secret::read("webhook.secret_file", Path::new("/"))
+            .map(|_| ())
+            .unwrap_err();
         assert!(directory.to_string().contains("no regular file"));
     }
 
@@ -206,7 +206,8 @@ mod tests {
         let path = dir.path().join("secret");
         for content in ["0123456789abcdef", " 0123456789abcdef \r\nold\n"] {
             crate::files::write_atomically(&path, content.as_bytes(), 0o600).unwrap();
-            let secret = Secret::read(&path).map_err(|error| error.to_string());
+            let secret =
+                Secret::read("webhook.secret_file", &path).map_err(|error| error.to_string());
             let secret = secret.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(secret.text(), b"0123456789abcdef");
             assert_eq!(secret.standard(), None);

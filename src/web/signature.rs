@@ -10,6 +10,14 @@ use sha2::Sha256;
 
 use super::settings::Secret;
 
+/// Returns the header that says of a body that its sender knows the secret: ours.
+pub(super) fn sign(secret: &Secret, body: &[u8]) -> (&'static str, String) {
+    let mut mac = keyed(secret.text()).unwrap_or_else(|| unreachable!("a key may have any length"));
+    mac.update(body);
+    let digits = hex::encode(mac.finalize().into_bytes());
+    (OURS, format!("sha256={digits}"))
+}
+
 /// A signature that is being checked.
 pub(super) struct Check {
     mac: Hmac<Sha256>,
@@ -30,9 +38,12 @@ enum Form {
     Token,
 }
 
+/// The header of our own.
+const OURS: &str = "x-moored-signature-256";
+
 /// Headers by which senders show that they know the secret. The first that is there decides.
 const HEADERS: [(&str, Form); 6] = [
-    ("x-moored-signature-256", Form::Named),
+    (OURS, Form::Named),
     ("x-forgejo-signature", Form::Bare),
     ("x-gitea-signature", Form::Bare),
     ("x-hub-signature-256", Form::Named),
@@ -179,6 +190,14 @@ mod tests {
         let whole = holds_in(usize::MAX, secret, headers, body);
         assert_eq!(whole, holds_in(3, secret, headers, body), "{headers:?}");
         whole
+    }
+
+    #[test]
+    fn what_we_sign_is_taken() {
+        let secret = Secret::new(EVERYBODY).unwrap();
+        let (name, value) = sign(&secret, HELLO.as_bytes());
+        assert_eq!(value, format!("sha256={OF_HELLO}"));
+        assert!(holds(EVERYBODY, &[(name, &value)], HELLO));
     }
 
     #[test]

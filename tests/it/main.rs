@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod check;
@@ -26,6 +28,8 @@ mod e2e;
 mod engine;
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod expiry;
 #[cfg(test)]
 mod fuzz_corpus;
 #[cfg(test)]

@@ -103,7 +103,8 @@ impl Drop for Canary {
 /// Everything that the program wrote, but for what it was told to hand on.
 impl Drop for Stage {
     fn drop(&mut self) {
-        let (said, places) = (self.said(), [self.path("moored"), self.path("log")]);
+        let places = ["moored", "log", "received"].map(|name| self.path(name));
+        let said = self.said();
         let found = self.canary.found(&said, &places);
         if !std::thread::panicking() {
             assert!(

@@ -61,6 +61,7 @@ pub(crate) mod newer_engine;
 pub(crate) mod origin;
 pub(crate) mod own_images;
 pub(crate) mod private_engine;
+pub(crate) mod receiver;
 pub(crate) mod registry;
 pub(crate) mod registry_gate;
 pub(crate) mod second_engine;

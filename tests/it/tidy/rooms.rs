@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, files, none};
 
 /// Rooms that every room may import from; the leaves among themselves only as far as listed.
-const LEAVES: [(&str, &[&str]); 14] = [
+const LEAVES: [(&str, &[&str]); 15] = [
     ("bell", &[]),
     ("clock", &[]),
-    ("config", &["diagnostic", "document", "gates", "permits"]),
+    (
+        "config",
+        &["diagnostic", "document", "gates", "permits", "routes"],
+    ),
     ("diagnostic", &[]),
     ("document", &["diagnostic", "yaml"]),
     ("files", &[]),
@@ -17,13 +20,14 @@ const LEAVES: [(&str, &[&str]); 14] = [
     ("lock", &[]),
     ("permits", &[]),
     ("program", &[]),
+    ("routes", &["gates"]),
     ("secret", &[]),
     ("table", &[]),
     ("yaml", &["diagnostic"]),
 ];
 
 /// The rooms in the order in which data flows, with those that each may import from.
-const ROOMS: [(&str, &[&str]); 35] = [
+const ROOMS: [(&str, &[&str]); 36] = [
     ("source", &[]),
     ("trust", &["source"]),
     ("sops", &[]),
@@ -220,16 +224,25 @@ const ROOMS: [(&str, &[&str]); 35] = [
     ),
     ("web", &["events"]),
     (
+        "alerts",
+        &[
+            "web", "probe", "trust", "desired", "plan", "events", "journal", "record", "host",
+            "stacks", "pass",
+        ],
+    ),
+    (
         "controller",
         &[
             "schedule",
             "web",
+            "alerts",
             "source",
             "engine",
             "desired",
             "plan",
             "events",
             "journal",
+            "record",
             "host",
             "stacks",
             "pass",
@@ -263,6 +276,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "promote",
             "reconcile",
             "web",
+            "alerts",
             "controller",
         ],
     ),
