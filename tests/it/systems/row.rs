@@ -21,6 +21,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("moltfund", "data"),
     ("moltfund", "maintenance commands"),
     ("moltfund", "history"),
+    ("moltfund", "first set-up"),
     ("moltfund", "secrets"),
     ("arsvent", "staging follows main"),
     ("arsvent", "promote"),

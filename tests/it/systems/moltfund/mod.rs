@@ -3,6 +3,7 @@
 mod deploys;
 mod front;
 mod records;
+mod set_up;
 
 use crate::e2e::play::Play;
 use crate::support::docker_cli::docker;

@@ -41,6 +41,17 @@ fn maintenance_commands() {
     let uploads = fs::read_dir(system.root.join("backups/uploads")).unwrap();
     assert!(uploads.count() > 0, "both are taken");
 
+    // What they have written, and what is in the database.
+    let api = stage.moored(&["logs", "api"]).exits(0);
+    assert!(api.out.contains("standin: entry 1\n"), "{api:?}");
+    let web = stage.moored(&["logs", "web"]).exits(0);
+    assert!(web.out.contains("listens on port 3000"), "{web:?}");
+    let query = "SELECT text FROM entries";
+    let asked = stage.moored(&["shell", "prod", "--", query]).exits(0);
+    assert_eq!(asked.out, "text\nfirst\n");
+    let inside = ["shell", "api", "--", "sqlite3", "/data/prod.db", query];
+    assert_eq!(stage.moored(&inside).exits(0).out, "first\n");
+
     // The page, for as long as somebody works on the host.
     let on = ["maintenance", "on", "--reason", "moving to the new disk"];
     stage.moored(&on).exits(0);
