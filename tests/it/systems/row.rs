@@ -42,6 +42,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("v-edfinance", "restore"),
     ("v-edfinance", "truncated dump"),
     ("v-edfinance", "integrity check"),
+    ("v-edfinance", "routes"),
 ];
 
 /// A row that is played: the first thing in its test, so that it is the last to go.

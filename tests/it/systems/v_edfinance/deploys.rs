@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::host;
+use super::routes::Routes;
 use crate::e2e::play::Play;
 use crate::support::http::{Writer, lost_or_doubled};
 use crate::systems::row::Row;
@@ -17,6 +18,7 @@ fn deploy() {
          10s}\n",
     );
     let play = Play::v_edfinance("v-deploy").published();
+    let routes = Routes::of(&play);
     let (stage, system) = (&play.stage, &play.system);
     play.images("v1.0.0", &["APP_SCHEMA=1"]);
     play.commit("v1.0.0", &[jobs]);
@@ -30,6 +32,7 @@ fn deploy() {
     play.quiet();
 
     play.images("v1.1.0", &["APP_SCHEMA=2", "MIGRATE=noisy"]);
+    routes.told();
     let writer = Writer::start(&system.url("/api/entries"));
     play.commit("v1.1.0", &[jobs]);
     let planned = stage.moored(&["plan"]).exits(2);
@@ -41,6 +44,15 @@ fn deploy() {
     let ran = stage.reconcile();
     assert!(ran.out.len() + ran.err.len() < 64 * 1024, "bounded");
     play.serves("v1.1.0");
+    let [_, backend, ..] = routes.told();
+    let told = &backend[0];
+    assert_eq!(told["event"], "deployed", "{backend:#?}");
+    let version = told["attempt"]["version"].as_str().unwrap();
+    assert!(version.contains("v1.1.0"), "{told}");
+    assert!(
+        told["attempt"]["duration_ms"].as_u64().unwrap() > 0,
+        "{told}"
+    );
     let stored = writer.stop();
     let rows = system.rows();
     assert_eq!(lost_or_doubled(&stored, &rows), [""; 0]);

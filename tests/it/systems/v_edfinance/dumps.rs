@@ -27,7 +27,7 @@ impl Play {
     }
 
     /// Lets a dump be as if it was taken at another time.
-    fn date(&self, dump: &str, at: Timestamp) {
+    pub(super) fn date(&self, dump: &str, at: Timestamp) {
         let path = PathBuf::from(format!("{}.json", self.backup_dir().join(dump).display()));
         let text = fs::read(&path).unwrap();
         let mut manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();

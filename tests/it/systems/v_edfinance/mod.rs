@@ -2,6 +2,7 @@
 
 mod deploys;
 mod dumps;
+mod routes;
 
 use crate::e2e::play::{Edit, Play};
 
