@@ -220,13 +220,13 @@ impl Seen {
 
     /// Adds what is followed, or used, and should make somebody wonder.
     fn add_trust(&mut self, desired: &DesiredState) {
-        let mut add = |key: &str, text: String| {
+        let mut add = |key: &str, text: String, manner: Manner| {
             let condition = Condition {
                 topic: Topic::Security,
                 kinds: [Kind::Security].into(),
                 print: text.clone(),
                 text,
-                manner: Manner::Once,
+                manner,
             };
             self.conditions.insert(key.to_owned(), condition);
         };
@@ -236,10 +236,11 @@ impl Seen {
                 "history was rewritten: commit {head} does not go on from what was released, and \
                  is followed because the settings allow that"
             );
-            add("rewritten", text);
+            add("rewritten", text, Manner::Once);
         }
-        for (index, exposed) in desired.exposed.iter().enumerate() {
-            add(&format!("exposed:{index}"), exposed.to_string());
+        for exposed in &desired.exposed {
+            let text = exposed.to_string();
+            add(&format!("exposed:{text}"), text, Manner::Plain);
         }
     }
 }

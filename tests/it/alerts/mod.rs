@@ -363,7 +363,10 @@ fn what_is_exposed_is_told_and_secrets_are_not() {
     assert!(!all.contains("hunter2") && !all.contains('\u{1b}'), "{all}");
     assert!(all.contains("web.env"), "{all}");
     good.exposed.clear();
-    // That it was put right is no news.
+    assert_eq!(
+        events(&told.pass(&good)),
+        ["all: recovered", "security: recovered"]
+    );
     assert!(told.pass(&good).is_empty());
 }
 

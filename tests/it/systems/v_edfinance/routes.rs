@@ -98,6 +98,8 @@ fn routes() {
     stage.reconcile();
     routes.heard([&[], &[], &[], &["security"]]);
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    stage.reconcile();
+    routes.heard([&[], &[], &[], &["recovered"]]);
 
     // The night's dump, without the tool for it; the last one is of the day before yesterday.
     let two_days_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(48);
