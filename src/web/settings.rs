@@ -128,7 +128,7 @@ impl Secret {
     }
 
     /// Returns the header that says of a body that whoever sends it knows the secret, as
-    /// [`super::signature`] reads it.
+    /// `web::signature` reads it.
     pub fn sign(&self, body: &[u8]) -> (&'static str, String) {
         signature::sign(self, body)
     }
