@@ -34,7 +34,16 @@ enum Coming {
 #[derive(Default)]
 struct Followed {
     coming: SelectAll<Pin<Box<dyn Stream<Item = Coming> + Send>>>,
-    containers: Vec<(Source, Lines)>,
+    containers: Vec<Open>,
+}
+
+/// A log that is read.
+struct Open {
+    source: Source,
+    lines: Lines,
+    /// Until when it was shown before it was opened. It does not move with what comes: the engine
+    /// gives all pieces of a long line one time, and those of two streams in any order.
+    shown: Option<Timestamp>,
 }
 
 impl Reader {
@@ -101,7 +110,7 @@ impl Reader {
             let is_followed = followed
                 .containers
                 .iter()
-                .any(|(one, _)| one.id == source.id);
+                .any(|open| open.source.id == source.id);
             let is_unreadable = self.unreadable.contains(&source.id);
             if !source.running || is_followed || is_unreadable {
                 continue;
@@ -115,7 +124,7 @@ impl Reader {
                 follow: true,
             };
             match self.engine.logs(&source.id, wish).await {
-                Ok(log) => followed.add(source, log),
+                Ok(log) => followed.add(source, last.or(self.wish.since), log),
                 Err(EngineError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -130,20 +139,20 @@ impl Reader {
         piece: LogPiece,
         to: &mut impl FnMut(Line) -> More,
     ) -> More {
-        // The engine knows whole seconds only, so some of what was shown comes again.
-        let last = self.last.get(id).copied();
-        if piece.at.is_some() && piece.at <= last.or(self.wish.since) {
-            return More::Wanted;
-        }
         let mut containers = followed.containers.iter_mut();
-        let Some((source, lines)) = containers.find(|(source, _)| source.id == id) else {
+        let Some(open) = containers.find(|open| open.source.id == id) else {
             return More::Wanted;
         };
-        if let Some(at) = piece.at {
+        // The engine knows whole seconds only, so some of what was shown comes again.
+        if piece.at.is_some() && piece.at <= open.shown {
+            return More::Wanted;
+        }
+        let last = self.last.get(id).copied();
+        if let Some(at) = piece.at.max(last) {
             self.last.insert(id.to_owned(), at);
         }
-        lines
-            .take(piece, source, &self.redactor)
+        open.lines
+            .take(piece, &open.source, &self.redactor)
             .map_or(More::Wanted, to)
     }
 
@@ -157,8 +166,8 @@ impl Reader {
     ) -> More {
         self.unreadable.insert(id.to_owned());
         let mut containers = followed.containers.iter();
-        match containers.find(|(source, _)| source.id == id) {
-            Some((source, _)) => to(Lines::unreadable(cause, source, &self.redactor)),
+        match containers.find(|open| open.source.id == id) {
+            Some(open) => to(Lines::unreadable(cause, &open.source, &self.redactor)),
             None => More::Wanted,
         }
     }
@@ -170,11 +179,11 @@ impl Reader {
         to: &mut impl FnMut(Line) -> More,
     ) -> More {
         let mut containers = followed.containers.iter();
-        let Some(at) = containers.position(|(source, _)| source.id == id) else {
+        let Some(at) = containers.position(|open| open.source.id == id) else {
             return More::Wanted;
         };
-        let (source, lines) = followed.containers.swap_remove(at);
-        let mut rest = lines.rest(&source, &self.redactor);
+        let open = followed.containers.swap_remove(at);
+        let mut rest = open.lines.rest(&open.source, &self.redactor);
         match rest.find(|line| to(line.clone()) == More::Enough) {
             Some(_) => More::Enough,
             None => More::Wanted,
@@ -183,7 +192,7 @@ impl Reader {
 }
 
 impl Followed {
-    fn add(&mut self, source: Source, log: Logs) {
+    fn add(&mut self, source: Source, shown: Option<Timestamp>, log: Logs) {
         let id = source.id.clone();
         let ended = futures_util::stream::iter([Coming::Ended(id.clone())]);
         let coming = log.map(move |piece| match piece {
@@ -193,6 +202,10 @@ impl Followed {
             Err(error) => Coming::Broke(error),
         });
         self.coming.push(Box::pin(coming.chain(ended)));
-        self.containers.push((source, Lines::default()));
+        self.containers.push(Open {
+            source,
+            lines: Lines::default(),
+            shown,
+        });
     }
 }

@@ -100,10 +100,18 @@ fn logs_are_followed_over_a_restart_and_a_replacement() {
     commit(&stage, &second);
     stage.reconcile();
     reader.says(&format!("as {second}"));
+    // The engine hands a long line on in pieces, all of one time.
+    let write = "head -c 40000 /dev/zero | tr '\\0' x; echo; echo after it";
+    let write = format!("({write}) > /proc/1/fd/1");
+    docker(&["exec", &stage.container("web"), "sh", "-c", &write]);
+    reader.says("after it");
     let said = reader.said();
+    assert!(said.matches('x').count() >= 40_000);
+    let after = said.lines().find(|line| line.contains("after it"));
+    assert!(after.is_some_and(|line| !line.contains("xx")), "{after:?}");
     assert_eq!(begun(&said), 3, "no line is shown twice:\n{said}");
     assert!(!said.contains(&stage.canary.value()));
     assert!(!reader.has_ended());
-    reader.signal("INT");
+    reader.signal("TERM");
     reader.ends(std::time::Duration::from_secs(5));
 }
