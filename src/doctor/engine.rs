@@ -60,7 +60,7 @@ fn of_socket(missing: Check, socket: &Path, error: &str) -> Check {
     }
     let check = missing.found(error);
     check.mended_by(format!(
-        "systemctl restart docker   # {} is there, and nobody answers",
+        "journalctl -u docker -n 50   # {} is there, and nobody answers",
         mend::quoted(socket)
     ))
 }

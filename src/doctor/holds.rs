@@ -59,7 +59,10 @@ fn not_permitted(stack: &Stack, refused: &NotPermitted, found: &mut Diagnosis) {
         let what = format!("{}: {}", one.refusal.key, one.refusal.what);
         let check = check.found(format!("{what} is not permitted by the settings"));
         found.add(match &one.refusal.setting {
-            Some(setting) => check.mended_by(format!("permit it in the settings: {setting}")),
+            Some(setting) => check.mended_by(format!(
+                "permit it in the settings: {setting}   # beside what the key has by now: a list \
+                 takes the place of the one before"
+            )),
             None => check.mended_by("no setting permits it: take it out of the stack"),
         });
     }
@@ -111,7 +114,10 @@ fn subject_and_remedy(hold: &Hold) -> Option<(String, Remedy)> {
             stack, container, ..
         } => lack(container, Some(format!("moored adopt {stack}"))),
         Hold::OtherInstance { container, .. } => lack(container, None),
-        Hold::NetworkTaken { name } => lack(name, Some(format!("docker network rm {name}"))),
+        Hold::NetworkTaken { name } => lack(
+            name,
+            Some(format!("docker network inspect {name}   # whose is it?")),
+        ),
         Hold::EngineTooOld { .. } => lack("engine", None),
         Hold::ProxyMissing { container } => {
             lack(container, Some(format!("docker start {container}")))

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use url::Url;
 
+/// Where Docker keeps logins in the home of whoever logs in.
+const USUAL_LOGINS: &str = ".docker/config.json";
+
 /// Returns a path as a shell takes it.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
@@ -25,19 +28,32 @@ pub(super) fn protect(file: &Path) -> String {
     format!("chmod go-w {}", quoted(file))
 }
 
-/// Puts a file of secrets in its place: a copy of an example, or an empty one.
-pub(super) fn install(example: Option<&str>, file: &Path) -> String {
-    let from = example.unwrap_or("/dev/null");
-    let from = shell_words::quote(from);
-    format!("install -D -m 600 {from} {}", quoted(file))
+/// Puts a file of secrets in its place: a copy of an example, or an empty one. The example of a
+/// stack that has several such files is of none alone: a copy of it would have the others' names in
+/// it, without their values.
+pub(super) fn install(example: Option<&str>, is_only: bool, file: &Path) -> String {
+    let file = quoted(file);
+    match example {
+        Some(example) if is_only => {
+            format!("install -D -m 600 {} {file}", shell_words::quote(example))
+        }
+        Some(example) => {
+            format!("install -D -m 600 /dev/null {file}   # {example} has the names")
+        }
+        None => format!("install -D -m 600 /dev/null {file}"),
+    }
 }
 
-/// Logs in to a registry.
-pub(super) fn log_in(registry: &str) -> String {
+/// Logs in to a registry; the login goes to the `file` of the settings where Docker can write that.
+pub(super) fn log_in(registry: &str, file: Option<&Path>) -> String {
+    let file = file.filter(|file| file.ends_with("config.json") && !file.ends_with(USUAL_LOGINS));
+    let config = file.and_then(Path::parent).map(quoted);
+    let config = config.map(|dir| format!("--config {dir} "));
+    let config = config.unwrap_or_default();
     if registry == "docker.io" {
-        "docker login".to_owned()
+        format!("docker {config}login")
     } else {
-        format!("docker login {registry}")
+        format!("docker {config}login {registry}")
     }
 }
 
@@ -63,8 +79,12 @@ mod tests {
         let path = Path::new("/opt/my app/.env");
         assert_eq!(make(path), "mkdir -p '/opt/my app/.env'");
         assert_eq!(
-            install(Some(".env.example"), path),
+            install(Some(".env.example"), true, path),
             "install -D -m 600 .env.example '/opt/my app/.env'"
+        );
+        assert_eq!(
+            install(Some(".env.example"), false, path),
+            "install -D -m 600 /dev/null '/opt/my app/.env'   # .env.example has the names"
         );
         let known = Path::new("/etc/moored/known_hosts");
         let scanned = scan("ssh://git@git.example.org:2222/ops/state.git", known);
@@ -72,7 +92,19 @@ mod tests {
             scanned.starts_with("ssh-keyscan -p 2222 git.example.org >> /etc/moored/known_hosts "),
             "{scanned}"
         );
-        assert_eq!(log_in("docker.io"), "docker login");
-        assert_eq!(log_in("r.example:5000"), "docker login r.example:5000");
+        assert_eq!(log_in("docker.io", None), "docker login");
+        let usual = Path::new("/root/.docker/config.json");
+        let own = Path::new("/etc/moored/docker/config.json");
+        let other = Path::new("/etc/moored/logins.json");
+        for (file, said) in [
+            (usual, "docker login r.example:5000"),
+            (
+                own,
+                "docker --config /etc/moored/docker login r.example:5000",
+            ),
+            (other, "docker login r.example:5000"),
+        ] {
+            assert_eq!(log_in("r.example:5000", Some(file)), said);
+        }
     }
 }

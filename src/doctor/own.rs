@@ -109,7 +109,7 @@ fn made(file: &OwnFile, repository: &str) -> String {
     match file.key {
         "age_identity" => format!("age-keygen -o {path}   # or copy the key of the stack there"),
         "webhook.secret_file" => format!("(umask 077 && openssl rand -hex 32 > {path})"),
-        "registries.config" => "docker login REGISTRY".to_owned(),
+        "registries.config" => mend::log_in("REGISTRY", Some(&file.path)),
         "repository.auth.ssh_key" => {
             format!(
                 "ssh-keygen -q -t ed25519 -N '' -f {path}   # then let its .pub read the repository"

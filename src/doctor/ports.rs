@@ -46,7 +46,9 @@ pub(super) async fn check(view: &View, stack: &Stack, engine: bool, found: &mut 
         found.add(match who {
             Some(name) => {
                 let check = check.found(format!("is taken by container {name}"));
-                check.mended_by(format!("docker stop {name}"))
+                check.mended_by(format!(
+                    "docker inspect {name}   # whose is it? One of the two needs another port"
+                ))
             }
             None => check
                 .found("is taken by another program")

@@ -1,6 +1,7 @@
 //! Looks whether images can be had, and the logins of the registries that they come from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::stack::Stack;
 use super::{Area, Check, Diagnosis, Verdict, mend};
@@ -60,6 +61,7 @@ pub(super) async fn check(view: &View, stacks: &[Stack], engine: bool, found: &m
             wanted,
             of_it.as_ref().map(Option::is_some),
             engine,
+            file.as_deref(),
         );
         found.add(check);
         let is_private = !wanted.denied.is_empty();
@@ -73,7 +75,13 @@ pub(super) async fn check(view: &View, stacks: &[Stack], engine: bool, found: &m
     }
 }
 
-fn judge(registry: &str, wanted: &Wanted, login: Result<bool, &LoginError>, engine: bool) -> Check {
+fn judge(
+    registry: &str,
+    wanted: &Wanted,
+    login: Result<bool, &LoginError>,
+    engine: bool,
+    file: Option<&Path>,
+) -> Check {
     let listed = |images: &BTreeSet<String>| {
         let images: Vec<&str> = images.iter().map(String::as_str).collect();
         images.join(", ")
@@ -91,7 +99,7 @@ fn judge(registry: &str, wanted: &Wanted, login: Result<bool, &LoginError>, engi
             };
             return check(verdict)
                 .found(error.to_string())
-                .mended_by(helped(error, registry));
+                .mended_by(helped(error, registry, file));
         }
     };
     if !wanted.denied.is_empty() {
@@ -102,7 +110,7 @@ fn judge(registry: &str, wanted: &Wanted, login: Result<bool, &LoginError>, engi
         };
         return check(Verdict::Missing)
             .found(format!("{how} {}", listed(&wanted.denied)))
-            .mended_by(mend::log_in(registry));
+            .mended_by(mend::log_in(registry, file));
     }
     let how = if has_login { "a login" } else { "no login" };
     if is_here {
@@ -111,7 +119,7 @@ fn judge(registry: &str, wanted: &Wanted, login: Result<bool, &LoginError>, engi
     if !engine && !has_login {
         return check(Verdict::Warn)
             .found("no login; whether one is needed is not known without the engine")
-            .mended_by(mend::log_in(registry));
+            .mended_by(mend::log_in(registry, file));
     }
     if engine && wanted.had.is_empty() && !wanted.unknown.is_empty() {
         return check(Verdict::Warn).found(format!(
@@ -122,14 +130,14 @@ fn judge(registry: &str, wanted: &Wanted, login: Result<bool, &LoginError>, engi
     check(Verdict::Ok).found(how)
 }
 
-fn helped(error: &LoginError, registry: &str) -> String {
+fn helped(error: &LoginError, registry: &str, file: Option<&Path>) -> String {
     match error {
-        LoginError::Read { .. } => mend::log_in(registry),
+        LoginError::Read { .. } => mend::log_in(registry, file),
         LoginError::Unusable { path, .. } => mend::protect(path),
         LoginError::Helper { program, .. } => {
             format!(
                 "install {program} where PATH leads, or: {}",
-                mend::log_in(registry)
+                mend::log_in(registry, file)
             )
         }
     }
@@ -147,10 +155,22 @@ mod tests {
 
     #[test]
     fn a_login_is_asked_for_where_one_is_needed() {
-        let denied = judge("r.example", &wanted(|one| &mut one.denied), Ok(false), true);
+        let denied = judge(
+            "r.example",
+            &wanted(|one| &mut one.denied),
+            Ok(false),
+            true,
+            None,
+        );
         assert_eq!(denied.verdict, Verdict::Missing);
         assert_eq!(denied.remedy.as_deref(), Some("docker login r.example"));
-        let wrong = judge("r.example", &wanted(|one| &mut one.denied), Ok(true), true);
+        let wrong = judge(
+            "r.example",
+            &wanted(|one| &mut one.denied),
+            Ok(true),
+            true,
+            None,
+        );
         assert!(wrong.found.starts_with("its login is not enough"));
         for (of, login, engine, verdict) in [
             (wanted(|one| &mut one.here), false, true, Verdict::Ok),
@@ -160,7 +180,7 @@ mod tests {
             (wanted(|one| &mut one.unknown), false, false, Verdict::Warn),
             (wanted(|one| &mut one.unknown), true, false, Verdict::Ok),
         ] {
-            let check = judge("r.example", &of, Ok(login), engine);
+            let check = judge("r.example", &of, Ok(login), engine, None);
             assert_eq!(check.verdict, verdict, "{check:?}");
         }
     }

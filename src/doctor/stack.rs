@@ -128,11 +128,13 @@ fn lacks(
     let name = lacking.supposed.as_ref().map(|one| one.stack.to_string());
     let name = name.unwrap_or_else(|| dir.to_owned());
     let example = example(tree, inside);
+    let files = lacking.supposed.as_ref().map(|one| one.host_files.len());
+    let is_only = files.unwrap_or(lacking.files.len()) <= 1;
     for path in &lacking.files {
         let subject = path.display().to_string();
         let check = Check::missing(Area::Stack, subject).of(&name);
         let check = check.found("a file of the host with values is not there");
-        found.add(check.mended_by(mend::install(example.as_deref(), path)));
+        found.add(check.mended_by(mend::install(example.as_deref(), is_only, path)));
     }
     let is_told = lacking.files.is_empty() && lacking.findings.is_empty();
     // Together with another stack, or something that does not come again.

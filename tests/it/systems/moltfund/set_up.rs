@@ -75,7 +75,8 @@ fn first_set_up() {
             run(&play, check["remedy"].as_str().unwrap());
         }
     }
-    assert!(missing.remedy(&file).contains("docker login"));
+    let login = format!("docker --config {} login REGISTRY", logins.display());
+    assert_eq!(missing.remedy(&file), login);
     let login = format!(
         "docker --config {} login --username {USER} --password {PASSWORD} {registry} >/dev/null 2>&1",
         logins.display()
