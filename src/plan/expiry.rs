@@ -80,7 +80,11 @@ pub(super) fn end(input: Input<'_>) -> Option<Plan> {
     let release = input.history.release.as_ref()?;
     let may_expire = input.context.policy.expiry(input.desired.stack.as_str());
     let is_meant = release.expires == Some(at) && input.history.pin.is_none();
-    if !is_meant || may_expire.is_some() {
+    // Nobody ends a migration of which it is not known what it has done. What only the release has in
+    // a proxy can't be taken out by what a commit says that was not put in place.
+    let is_settled =
+        input.history.doubt.is_none() && (release.proxy.is_none() || input.desired.proxy.is_some());
+    if !is_meant || !is_settled || may_expire.is_some() {
         return None;
     }
     let examined = examine_all(input);
@@ -91,7 +95,12 @@ pub(super) fn end(input: Input<'_>) -> Option<Plan> {
     planner.holds.retain(|hold| !failed(hold));
     planner.hold_while_suspended();
     planner.end(at, release, &examined);
-    Some(planner.finish(&All::new()))
+    let mut plan = planner.finish(&All::new());
+    if input.desired.commit.revision != release.id.revision {
+        // The commands of a commit that was not put in place may wait for somebody's approval.
+        plan.around.clear();
+    }
+    Some(plan)
 }
 
 impl Input<'_> {
@@ -247,14 +256,15 @@ impl<'a> Planner<'a> {
     /// Returns a release of nothing: what comes after it puts everything in place.
     fn nothing_left(&self, then: &Release, examined: &All<'a>) -> ReleaseDraft {
         let draft = self.release(examined);
+        // An attempt after the release may have changed the data, and was never released.
+        let history = self.input.history;
         ReleaseDraft {
             services: BTreeMap::new(),
             files: then.files.clone(),
             host_placed: then.host_placed.clone(),
             proxy: None,
-            schema: then.schema.clone(),
-            jobs: then.jobs.clone(),
-            backups: then.backups.clone(),
+            schema: history.schema.clone(),
+            jobs: history.ran_jobs.clone(),
             ..draft
         }
     }

@@ -58,13 +58,12 @@ pub async fn prove_gone(
             ProbeFailure::Status { .. }
             | ProbeFailure::Body(_)
             | ProbeFailure::Unreachable(_)
-            | ProbeFailure::ClosedAtOnce,
+            | ProbeFailure::ClosedAtOnce
+            // `return 444`, which many have for whoever asks for no name of theirs.
+            | ProbeFailure::Broken(_),
         ) => true,
         Err(
-            ProbeFailure::Client(_)
-            | ProbeFailure::NoAnswer(_)
-            | ProbeFailure::Unfinished { .. }
-            | ProbeFailure::Broken(_),
+            ProbeFailure::Client(_) | ProbeFailure::NoAnswer(_) | ProbeFailure::Unfinished { .. },
         ) => false,
     };
     let wanted = format!("anything but {}", probe::excerpt(unwanted.as_bytes()));
@@ -211,6 +210,8 @@ mod tests {
         gone(&Server::answering(404, "x").await.url).await.unwrap();
         let nobody = format!("http://127.0.0.1:{}/", closed_port().await);
         gone(&nobody.parse().unwrap()).await.unwrap();
+        let says_nothing = Server::new(|_| Vec::new()).await;
+        gone(&says_nothing.url).await.unwrap();
         let hangs = Server::new(|_| vec![Act::Hang]).await;
         gone(&hangs.url).await.unwrap_err();
         let error = gone(&Server::answering(200, "old").await.url).await;

@@ -55,6 +55,24 @@ fn over() -> (Bench, DesiredState) {
     (bench, desired)
 }
 
+#[test]
+fn a_head_without_the_proxy_of_the_release_does_not_end_it() {
+    let (bench, _) = over();
+    let (manifest, _) = MANIFEST.split_once("proxy:\n").unwrap();
+    let files = Files::from([
+        ("moored.yaml".to_owned(), manifest.into()),
+        ("compose.yaml".to_owned(), COMPOSE.into()),
+    ]);
+    let head = bench.load(&files, '2').unwrap();
+    let passed = bench.look(&head);
+    assert!(!passed.plan.is_over(), "{}", passed.plan);
+    assert!(
+        !passed.plan.to_string().contains("remove"),
+        "{}",
+        passed.plan
+    );
+}
+
 /// Lets passes go on until there is nothing to do; checks what is left then.
 fn goes(bench: &Bench, desired: &DesiredState, case: &str) {
     let mut plan: Option<Plan> = None;
