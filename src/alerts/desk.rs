@@ -262,7 +262,9 @@ impl<'a> Draft<'a> {
         let since = before.map_or(self.now, |before| before.since);
         let was_told = before.is_some_and(|before| before.is_known);
         let is_patient = found.manner == Manner::Patient;
-        let is_other = before.is_some_and(|before| before.print != found.print) && !is_patient;
+        // As it is kept: with a secret in it, it would be another one at each pass.
+        let print = self.view.redactor.clean(&found.print);
+        let is_other = before.is_some_and(|before| before.print != print) && !is_patient;
         let is_due = !is_patient || lasts(since);
         let is_told = was_told || is_due;
         if before.is_some() && !is_other && was_told == is_told {
@@ -273,7 +275,7 @@ impl<'a> Draft<'a> {
             kinds: found.kinds.clone(),
             stack: about.stack.map(str::to_owned),
             text: cut(&self.view.redactor.clean(&found.text), LONGEST_END),
-            print: self.view.redactor.clean(&found.print),
+            print,
             since,
             is_known: is_told,
             ends: found.manner != Manner::Once,

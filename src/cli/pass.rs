@@ -37,11 +37,12 @@ pub(super) async fn reconcile(cli: &Cli, stack: Option<&str>) -> Result<Exit, Fa
         }
     };
     let noted = alerts.note(&host.view, &passed, stack.is_none());
-    noted.map_err(not_told)?;
     // What an earlier one could not send is tried again too.
     Office::of(&host.view, record).deliver(TO_TELL).await;
     let passed = passed.map_err(|error| (exit::of_error(&error), error.to_string()))?;
     cli.print(&PassReport::new(&passed))?;
+    // Whatever came of it was told here.
+    noted.map_err(not_told)?;
     Ok(exit::of_pass(&passed))
 }
 

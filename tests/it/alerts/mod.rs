@@ -371,6 +371,21 @@ fn what_is_exposed_is_told_and_secrets_are_not() {
 }
 
 #[test]
+fn what_has_a_secret_in_it_is_told_once_too() {
+    let told = Told::new();
+    let mut good = stack(&told.bench, "app:v1", "app:v1", '1');
+    told.pass(&good);
+    good.secrets.push(Sensitive::new("production-db"));
+    good.exposed.push(moored::diagnostic::Diagnostic::file(
+        "/etc/shop/production-db.env",
+        "has DB_PASSWORD in it, and everybody on this host may read it",
+    ));
+    let first = events(&told.pass(&good));
+    assert_eq!(first, ["all: security", "security: security"]);
+    assert!(told.pass(&good).is_empty());
+}
+
+#[test]
 fn the_end_of_a_lifetime_is_told_once() {
     let mut told = Told::new();
     told.bench.permits.expires = moored::permits::Grant::Everybody;
