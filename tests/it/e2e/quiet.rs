@@ -112,13 +112,14 @@ fn commit(stage: &Stage, stacks: &BTreeMap<String, String>) {
         let directory = stage.path("state").join(name);
         let manifest = json!({
             "stack": name, "soak": "0s", "project_directory": directory,
+            "variables": {"TOLD": "told"},
         });
         files.push((format!("{name}/moored.yaml"), manifest.to_string()));
         files.push((format!("{name}/compose.yaml"), text.clone()));
         let again = started_again(text);
         files.push((format!("{name}/compose.override.yaml"), again));
-        for file in ["page", "token"] {
-            files.push((format!("{name}/{file}"), "hello\n".to_owned()));
+        for file in ["page", "token", "app.env"] {
+            files.push((format!("{name}/{file}"), "HELLO=hello\n".to_owned()));
         }
     }
     let left = ["left/moored.yaml", "left/compose.yaml"].map(str::to_owned);
