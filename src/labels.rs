@@ -3,6 +3,8 @@
 //! `com.docker.compose.*` is Docker Compose's own vocabulary, so that its tools keep working on
 //! what we make; `dev.moored.*` is ours, and nothing without [`INSTANCE`] is ever removed.
 
+use std::collections::BTreeMap;
+
 /// Compose project name.
 pub const PROJECT: &str = "com.docker.compose.project";
 /// Compose service name.
@@ -55,4 +57,14 @@ pub const COMPOSE_VERSION: &str = "2.40.3";
 /// Returns whether a label is written by a tool and not by a person.
 pub fn is_reserved(label: &str) -> bool {
     label.starts_with("com.docker.compose.") || label.starts_with("dev.moored.")
+}
+
+/// Returns of which service of a stack a container is, by its labels; `None` for what runs once.
+pub fn service_in<'a>(labels: &'a BTreeMap<String, String>, stack: &str) -> Option<&'a str> {
+    let is = |label: &str, wanted: &str| labels.get(label).is_some_and(|it| it == wanted);
+    let runs_once = is(ONEOFF, "True") || labels.contains_key(JOB);
+    let service = labels
+        .get(SERVICE)
+        .filter(|_| is(PROJECT, stack) && !runs_once)?;
+    Some(service)
 }

@@ -181,9 +181,7 @@ fn room_of<'a>((name, backup): (&'a BackupName, &'a Backup)) -> Option<(&'a Back
 }
 
 fn is_of(one: &ContainerSummary, stack: &str, service: &str) -> bool {
-    let is = |label: &str, wanted: &str| one.labels.get(label).is_some_and(|it| it == wanted);
-    let runs_once = is(labels::ONEOFF, "True") || one.labels.contains_key(labels::JOB);
-    is(labels::PROJECT, stack) && is(labels::SERVICE, service) && !runs_once
+    labels::service_in(&one.labels, stack) == Some(service)
 }
 
 fn listed(names: &[&str]) -> String {

@@ -61,14 +61,9 @@ pub(super) async fn sources(
 }
 
 fn source(one: ContainerSummary, stack: &str) -> Option<(String, u32, Source)> {
-    let label = |name: &str| one.labels.get(name);
-    let is_of_it = label(labels::PROJECT).is_some_and(|project| project == stack);
-    let runs_once = label(labels::ONEOFF).is_some_and(|value| value == "True");
-    if !is_of_it || runs_once || label(labels::JOB).is_some() {
-        return None;
-    }
-    let service = label(labels::SERVICE)?.clone();
-    let number = label(labels::NUMBER).and_then(|number| number.parse().ok());
+    let service = labels::service_in(&one.labels, stack)?.to_owned();
+    let number = one.labels.get(labels::NUMBER);
+    let number = number.and_then(|number| number.parse().ok());
     let number = number.unwrap_or(1);
     let source = Source {
         label: format!("{service}-{number}"),
